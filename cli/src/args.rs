@@ -1,0 +1,144 @@
+//! The command line.
+
+use crate::exit::{self, Answer, Failure};
+use crate::{config, demo, generate, load, replay};
+use clap::{Parser, Subcommand};
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+/// Says, with proof, whether an application's map and its store agree
+#[derive(Parser, Debug)]
+#[command(name = "counterfoil", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  counterfoil demo                              see it find bugs, with nothing to set up
+  counterfoil comparator --config comparator.yaml
+  counterfoil sidecar --config sidecar.yaml
+  counterfoil replay history.jsonl              judge a recorded history
+
+Exit codes: 0 all is well, 1 something was found, 2 the command could not be carried out.";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  counterfoil demo --seconds 20
+  counterfoil demo --store postgres://postgres@localhost/postgres --seed 7
+  counterfoil demo --store redis://localhost --output json
+  counterfoil demo --serve                      keep the comparator up afterwards, to look around";
+
+const LOAD_EXAMPLES: &str = "\
+Examples:
+  counterfoil load --trace io.csv --format cloudphysics --store redis://localhost --socket /run/counterfoil/emit.sock
+  counterfoil load --trace cluster52.csv --format twitter --store sqlite:/tmp/app.db --socket emit.sock --rate 5000
+  counterfoil load --generate ycsb:100000 --store postgres://postgres@localhost/postgres --socket emit.sock \\
+      --plant-count dropped=50 --output json
+
+The data goes to table NAME(k text primary key, v bytea), or to Redis keys NAME:KEY, where NAME is that of --map.";
+
+const REPLAY_EXAMPLES: &str = r#"Examples:
+  counterfoil replay history.jsonl
+  counterfoil replay history.jsonl --deadline 500ms --clock-error 2ms --output json
+  zcat history.jsonl.gz | counterfoil replay -
+
+Lines:
+  {"type":"write","id":"w1","key":"k","source":"s","seq":1,"value":"x","map":[10,20],"store":[12,30],"outcome":"ok"}
+  {"type":"read","id":"r1","key":"k","at":[40,41],"value":"x"}
+
+Times are whole nanoseconds, an end that is not known is null, and so is the value of a remove or of absence. A write
+may lack `map`, `store` (not both), `outcome` (ok, failed or unknown) and `version`.
+
+Exit codes: 0 no read is divergent, 1 one is, 2 a line is malformed."#;
+
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  counterfoil config check sidecar.yaml
+  counterfoil config schema comparator > comparator.schema.json";
+
+const GENERATE_EXAMPLES: &str = "\
+Examples:
+  counterfoil completions bash > /etc/bash_completion.d/counterfoil
+  counterfoil completions zsh > \"${fpath[1]}/_counterfoil\"";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  counterfoil man | man -l -                    read the page of the command
+  counterfoil man /usr/local/share/man/man1     write a page per subcommand";
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Run an application, a sidecar and a comparator together, plant bugs, and see each one found
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo(demo::DemoArgs),
+    /// Drive a store and a running sidecar from a recorded workload
+    #[command(after_help = LOAD_EXAMPLES)]
+    Load(load::LoadArgs),
+    /// Judge a recorded history, offline
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(replay::ReplayArgs),
+    /// Run the sidecar
+    Sidecar(counterfoil_sidecar::command::Args),
+    /// Run the comparator
+    Comparator(counterfoil_comparator::command::Args),
+    /// Check a configuration, or print what may stand in one
+    #[command(subcommand, after_help = CONFIG_EXAMPLES)]
+    Config(config::ConfigCommand),
+    /// Print completions for a shell
+    #[command(after_help = GENERATE_EXAMPLES)]
+    Completions(generate::CompletionsArgs),
+    /// Print the man page, or write one per subcommand into a folder
+    #[command(after_help = MAN_EXAMPLES)]
+    Man(generate::ManArgs),
+}
+
+impl Command {
+    /// Does it. The services have exit codes of their own, which their slim binaries give too.
+    pub(crate) fn run(self) -> ExitCode {
+        match self {
+            Self::Sidecar(args) => counterfoil_sidecar::command::run(args),
+            Self::Comparator(args) => counterfoil_comparator::command::run(args),
+            Self::Demo(args) => answer(|out| demo::run(&args, out)),
+            Self::Load(args) => answer(|out| load::run(&args, out)),
+            Self::Replay(args) => answer(|out| replay::run(&args, out)),
+            Self::Config(command) => answer(|out| config::run(&command, out)),
+            Self::Completions(args) => answer(|out| generate::completions(&args, out)),
+            Self::Man(args) => answer(|out| generate::man(&args, out)),
+        }
+    }
+}
+
+/// Lets a command write to standard output, and turns its answer into an exit code.
+fn answer(command: impl FnOnce(&mut dyn Write) -> Result<Answer, Failure>) -> ExitCode {
+    let mut out = BufWriter::new(io::stdout());
+    let answer = command(&mut out);
+    exit::code(answer.and_then(|answer| {
+        out.flush()?;
+        Ok(answer)
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_of_ours_shows_examples() {
+        for name in ["demo", "load", "replay", "config", "completions", "man"] {
+            let mut command = Cli::command();
+            let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
+            assert!(help.contains("Examples:"), "{name}: {help}");
+        }
+    }
+}

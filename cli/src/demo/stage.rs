@@ -1,0 +1,125 @@
+//! What a demo needs before anything runs: a folder for its files, a namespace of its own in the store, and the
+//! configurations of both services. Gone when it is dropped.
+
+use crate::app_store::{AppStore, StoreError, StoreUrl};
+use counterfoil_clock::now;
+use rand::Rng;
+use serde_json::{Map, Value, json};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tempfile::TempDir;
+use thiserror::Error;
+
+/// Name of the map.
+pub(super) const MAP: &str = "demo";
+
+/// Within this time the store must agree.
+pub(super) const DEADLINE_MS: u64 = 2_000;
+
+/// The longest time between two looks at a key that does not agree yet.
+const GAP_MS_MAX: u64 = 500;
+
+const KEY_ID: &str = "demo";
+
+/// Why there is no stage.
+#[derive(Debug, Error)]
+pub(super) enum StageError {
+    /// No folder for the files.
+    #[error("temporary folder: {0}")]
+    Folder(#[from] io::Error),
+    /// No store.
+    #[error("store: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// The folder, the store and the configurations.
+pub(super) struct Stage {
+    folder: TempDir,
+    namespace: String,
+    url: StoreUrl,
+    pub(super) store: AppStore,
+}
+
+impl Stage {
+    /// A stage with a store at `url`, or in a file of its own.
+    pub(super) fn set(url: Option<&StoreUrl>) -> Result<Self, StageError> {
+        let folder = tempfile::Builder::new().prefix("counterfoil-demo-").tempdir()?;
+        let key: [u8; 32] = rand::rng().random();
+        let digits = key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        std::fs::write(folder.path().join("deployment.key"), digits)?;
+        let url = url.cloned().unwrap_or_else(|| StoreUrl::Sqlite(folder.path().join("application.db")));
+        let namespace = format!("counterfoil_demo_{}_{}", std::process::id(), now().0);
+        let store = AppStore::create(&url, &namespace)?;
+        Ok(Self { folder, namespace, url, store })
+    }
+
+    /// Where the sidecar listens.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.folder.path().join("emit.sock")
+    }
+
+    /// The comparator's configuration.
+    pub(super) fn comparator_yaml(&self) -> String {
+        let mut map = self.lookup();
+        map.extend([
+            ("name".to_owned(), MAP.into()),
+            ("store".to_owned(), "application".into()),
+            ("deadline_ms".to_owned(), DEADLINE_MS.into()),
+        ]);
+        let url = match &self.url {
+            StoreUrl::Sqlite(path) => format!("sqlite://{}", path.display()),
+            StoreUrl::Postgres(url) | StoreUrl::Redis(url) => url.clone(),
+        };
+        let config = json!({
+            "kind": "comparator",
+            "listen": { "grpc": "127.0.0.1:0", "http": "127.0.0.1:0", "insecure": true },
+            "key": self.key(),
+            "stores": { "application": { "url": url } },
+            "maps": [map],
+            "ledger": { "path": self.folder.path().join("ledger.db") },
+            "probe": { "gap_ms_max": GAP_MS_MAX },
+            "telemetry": { "log": "warn" },
+        });
+        config.to_string()
+    }
+
+    /// The sidecar's configuration, for a comparator at `comparator`.
+    pub(super) fn sidecar_yaml(&self, comparator: SocketAddr) -> String {
+        let config = json!({
+            "kind": "sidecar",
+            "socket": { "path": self.socket() },
+            "maps": [{ "name": MAP }],
+            "uplink": { "endpoint": format!("http://{comparator}"), "insecure": true },
+            "key": self.key(),
+            "telemetry": { "log": "warn" },
+        });
+        config.to_string()
+    }
+
+    fn key(&self) -> Value {
+        json!({ "id": KEY_ID, "file": self.folder.path().join("deployment.key") })
+    }
+
+    /// How the comparator finds a key in the store.
+    fn lookup(&self) -> Map<String, Value> {
+        let name = &self.namespace;
+        let sql = |keys: &str| {
+            let query = format!("SELECT k, v FROM \"{name}\" WHERE k {keys}");
+            [("query".to_owned(), query.into()), ("key_type".to_owned(), "text".into())].into_iter().collect()
+        };
+        match self.url {
+            StoreUrl::Sqlite(_) => sql("IN rarray(?1)"),
+            StoreUrl::Postgres(_) => sql("= ANY($1)"),
+            StoreUrl::Redis(_) => [("prefix".to_owned(), format!("{name}:").into())].into_iter().collect(),
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Err(error) = self.store.drop_namespace() {
+            eprintln!("the demo's data stays in the store under {}: {error}", self.namespace);
+        }
+    }
+}

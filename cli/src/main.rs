@@ -1,0 +1,35 @@
+//! The `counterfoil` command: try it, drive it, run it, and judge what was recorded.
+//!
+//! Standard output is data, in a form that does not depend on a terminal; progress and logs go to standard error. Exit
+//! code 0 says that all is well, 1 that something was found, 2 that the command could not be carried out.
+//!
+//! | module | verb |
+//! |---|---|
+//! | `demo` | runs an application, a sidecar and a comparator together, plants bugs, and counts which were found |
+//! | `load` | drives a store and a running sidecar from a recorded workload |
+//! | `replay` | judges a recorded history |
+//! | `config` | checks configurations and prints their schema |
+//! | `generate` | prints completions and man pages |
+#![allow(clippy::print_stderr, reason = "standard error is where this command reports")]
+
+mod app_store;
+mod args;
+mod config;
+mod demo;
+mod duration;
+mod exit;
+mod generate;
+mod load;
+mod output;
+mod pace;
+mod plant;
+mod progress;
+mod random;
+mod replay;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    args::Cli::parse().command.run()
+}

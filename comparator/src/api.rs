@@ -1,0 +1,223 @@
+//! The HTTP API for people and scripts.
+//!
+//! - `GET /v1/summary`: per map the events, outcomes, verdicts, coverage and lag; the sources; the divergences.
+//! - `GET /v1/divergences?map=&state=&kind=&limit=&after=`: divergences, newest first, in pages.
+//! - `GET /v1/divergences/ID`: one of them.
+//! - `GET /v1/sources`: what each source reported and lost.
+
+use crate::Parts;
+use crate::ledger::{Count, Cursor, DivergenceId, Filter, Ledger, LedgerError, PAGE_ROWS_MAX, Row, State as DivergenceState};
+use crate::sources::{Report, Source};
+use crate::table::Census;
+use crate::tally::{Lag, Tally};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router, routing::get};
+use counterfoil_clock::now;
+use counterfoil_proto::LossReason;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Divergences on a page that does not say how many.
+const PAGE_ROWS: u32 = 100;
+
+/// What the API answers from.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) ledger: Ledger,
+}
+
+impl Api {
+    pub(crate) fn router(self) -> Router {
+        Router::new()
+            .route("/v1/summary", get(summary))
+            .route("/v1/divergences", get(divergences))
+            .route("/v1/divergences/{id}", get(divergence))
+            .route("/v1/sources", get(sources))
+            .with_state(self)
+    }
+}
+
+#[derive(Serialize)]
+struct Summary {
+    maps: BTreeMap<String, MapSummary>,
+    sources: Vec<SourceSummary>,
+    /// Opened, confirmed and resolved since the comparator started.
+    divergences: BTreeMap<&'static str, u64>,
+    /// All that the ledger has, by map, kind and state.
+    ledger: Vec<Count>,
+    /// Events accepted, over all maps.
+    accepted: u64,
+    /// Events lost on the way, declared or not.
+    lost: u64,
+}
+
+#[derive(Serialize)]
+struct MapSummary {
+    events: u64,
+    outcomes: BTreeMap<&'static str, u64>,
+    undetermined: BTreeMap<&'static str, u64>,
+    verdicts: BTreeMap<&'static str, u64>,
+    /// (confirmed + divergent) / events that ended; `null` before one did.
+    coverage: Option<f64>,
+    /// Observations per confirmed event; `null` before one was confirmed.
+    reads_per_confirmed: Option<f64>,
+    keys: usize,
+    open_divergences: u64,
+    lag_ms: Option<Lag>,
+}
+
+#[derive(Serialize)]
+struct SourceSummary {
+    source: String,
+    phase: &'static str,
+    /// Sequence numbers used so far: `accepted` + `lost` + `undeclared`, less those before the comparator knew it.
+    next_seq: u64,
+    accepted: u64,
+    duplicates: u64,
+    lost: BTreeMap<&'static str, u64>,
+    undeclared: u64,
+    /// How far the watermark is behind the present, in milliseconds; `null` while its clock is not bounded.
+    watermark_lag_ms: Option<f64>,
+    /// Bound of the clock error, in milliseconds; `null` while there is none.
+    clock_error_ms: Option<f64>,
+    /// Since it was last heard of, in milliseconds.
+    silent_ms: f64,
+}
+
+async fn summary(State(api): State<Api>) -> Result<Json<Summary>, ApiError> {
+    api.ledger.flush().await?;
+    let ledger = api.ledger.counts().await?;
+    let parts = &api.parts;
+    let census = parts.table.census();
+    let tallies = parts.tallies.iter();
+    let maps = tallies.zip(census.into_iter().chain([Census::default()]));
+    let maps: BTreeMap<_, _> = maps.map(|(tally, census)| (tally.name.clone(), map_summary(tally, census))).collect();
+    let mut divergences = BTreeMap::new();
+    for (turn, count) in parts.tallies.iter().flat_map(Tally::turns) {
+        *divergences.entry(turn).or_insert(0) += count;
+    }
+    let sources = source_summaries(parts);
+    let lost = sources.iter().map(|source| source.lost.values().sum::<u64>() + source.undeclared).sum();
+    let accepted = maps.values().map(|map| map.events).sum();
+    Ok(Json(Summary { maps, sources, divergences, ledger, accepted, lost }))
+}
+
+fn map_summary(tally: &Tally, census: Census) -> MapSummary {
+    let mut outcomes: BTreeMap<_, _> = tally.outcomes().into_iter().collect();
+    let count = |outcome: &str| outcomes.get(outcome).copied().unwrap_or(0);
+    let (confirmed, divergent) = (count("confirmed"), count("divergent"));
+    let ended: u64 = outcomes.values().sum();
+    let verdicts: BTreeMap<_, _> = tally.verdicts().into_iter().collect();
+    let reads: u64 = verdicts.values().sum();
+    outcomes.insert("open", census.open);
+    MapSummary {
+        events: tally.events(),
+        outcomes,
+        undetermined: tally.undetermined().into_iter().collect(),
+        verdicts,
+        coverage: ratio(confirmed + divergent, ended),
+        reads_per_confirmed: ratio(reads, confirmed),
+        keys: census.keys,
+        open_divergences: census.divergences,
+        lag_ms: tally.lag(),
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+fn source_summaries(parts: &Parts) -> Vec<SourceSummary> {
+    let mut sources: Vec<_> = parts.sources.all().iter().map(|source| source_summary(parts, source)).collect();
+    sources.sort_by(|left, right| left.source.cmp(&right.source));
+    sources
+}
+
+fn source_summary(parts: &Parts, source: &Source) -> SourceSummary {
+    let at = now();
+    let report: Report = source.report();
+    let clock = parts.clocks.translation(&report.clock, at);
+    SourceSummary {
+        source: source.name.to_string(),
+        phase: report.phase.label(),
+        next_seq: report.next_seq,
+        accepted: report.accepted,
+        duplicates: report.duplicates,
+        lost: LossReason::ALL.iter().map(|reason| reason.label()).zip(report.lost).collect(),
+        undeclared: report.undeclared,
+        watermark_lag_ms: clock.map(|clock| ms(at.since(clock.earliest(report.watermark)))),
+        clock_error_ms: clock.map(|clock| ms(clock.error)),
+        silent_ms: ms(at.since(report.heard)),
+    }
+}
+
+fn ms(nanoseconds: i64) -> f64 {
+    nanoseconds as f64 / 1e6
+}
+
+async fn sources(State(api): State<Api>) -> Json<BTreeMap<&'static str, Vec<SourceSummary>>> {
+    Json(BTreeMap::from([("sources", source_summaries(&api.parts))]))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    map: Option<String>,
+    state: Option<DivergenceState>,
+    kind: Option<String>,
+    limit: Option<u32>,
+    after: Option<Cursor>,
+}
+
+#[derive(Serialize)]
+struct Divergences {
+    divergences: Vec<Row>,
+    next: Option<Cursor>,
+}
+
+async fn divergences(State(api): State<Api>, Query(asked): Query<Asked>) -> Result<Json<Divergences>, ApiError> {
+    let limit = asked.limit.unwrap_or(PAGE_ROWS);
+    if !(1..=PAGE_ROWS_MAX).contains(&limit) {
+        return Err(ApiError::Limit(limit));
+    }
+    let filter = Filter { map: asked.map, state: asked.state, kind: asked.kind, limit, after: asked.after };
+    api.ledger.flush().await?;
+    let page = api.ledger.list(filter).await?;
+    Ok(Json(Divergences { divergences: page.rows, next: page.next }))
+}
+
+async fn divergence(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Row>, ApiError> {
+    let id: DivergenceId = id.parse().map_err(|_| ApiError::Unknown)?;
+    api.ledger.flush().await?;
+    Ok(Json(api.ledger.get(id).await?.ok_or(ApiError::Unknown)?))
+}
+
+/// Why a request was not answered.
+enum ApiError {
+    Limit(u32),
+    Unknown,
+    Ledger(LedgerError),
+}
+
+impl From<LedgerError> for ApiError {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, message) = match self {
+            Self::Limit(limit) => {
+                (StatusCode::BAD_REQUEST, format!("limit is {limit}; ask for 1 to {PAGE_ROWS_MAX} divergences"))
+            }
+            Self::Unknown => (StatusCode::NOT_FOUND, "no such divergence; an id has 32 hex digits".to_owned()),
+            Self::Ledger(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+        };
+        (status, Json(BTreeMap::from([("error", message)]))).into_response()
+    }
+}

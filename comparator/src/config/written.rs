@@ -1,0 +1,219 @@
+//! The configuration of a comparator, as a person writes it.
+
+use crate::store::{KeyType, WrittenLookup, WrittenStore};
+use counterfoil_digest::Codec;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The configuration of a comparator.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Written {
+    /// Which process this is for: `comparator`.
+    pub kind: String,
+    /// Where to listen.
+    pub listen: WrittenListen,
+    /// The deployment key, the same at every sidecar.
+    pub key: WrittenKey,
+    /// The stores, by name.
+    pub stores: BTreeMap<String, WrittenStore>,
+    /// A contract for each map.
+    pub maps: Vec<WrittenMap>,
+    /// Where divergences are kept.
+    pub ledger: WrittenLedger,
+    /// What is expected of sources.
+    #[serde(default)]
+    pub sources: WrittenSources,
+    /// Bounds of the key table.
+    #[serde(default)]
+    pub table: WrittenTable,
+    /// When probes are made.
+    #[serde(default)]
+    pub probe: WrittenProbe,
+    /// Bounds of what sidecars send.
+    #[serde(default)]
+    pub limits: WrittenLimits,
+    /// How long a stop may take, in milliseconds.
+    #[serde(default = "drain_ms_max")]
+    #[schemars(range(min = 1, max = 600_000))]
+    pub drain_ms_max: u32,
+    /// Logs and traces.
+    #[serde(default)]
+    pub telemetry: counterfoil_telemetry::Written,
+}
+
+fn drain_ms_max() -> u32 {
+    5_000
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenListen {
+    /// Address and port for sidecars (gRPC). Port 0 takes a free one.
+    pub grpc: String,
+    /// Address and port for people, scripts and Prometheus (HTTP). Port 0 takes a free one.
+    pub http: String,
+    /// Take batches in plain text. TLS is not built yet, so this must be `true`.
+    #[serde(default)]
+    pub insecure: bool,
+}
+
+/// The deployment key.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenKey {
+    /// Its name; it travels with each batch.
+    #[schemars(length(min = 1, max = 64))]
+    pub id: String,
+    /// A file of 64 hexadecimal digits (`openssl rand -hex 32`).
+    pub file: PathBuf,
+}
+
+/// The contract of a map.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenMap {
+    /// The map's name, as emitters give it.
+    #[schemars(length(min = 1, max = 128))]
+    pub name: String,
+    /// The store that holds the same facts: a name from `stores`.
+    pub store: String,
+    /// How values are written: `bytes`, `text` or `json`. Must be what the sidecar has for this map.
+    #[serde(default)]
+    pub codec: Codec,
+    /// SQL: a query that takes the keys as one array and gives a row per key: the key, the value, and, if there is one,
+    /// the version. Postgres: `SELECT k, v FROM cart WHERE k = ANY($1)`; SQLite: `SELECT k, v FROM cart WHERE k IN
+    /// rarray(?1)`.
+    #[serde(default)]
+    pub query: Option<String>,
+    /// SQL: the type of the keys in the store: `text`, `bytes` or `integer`.
+    #[serde(default)]
+    pub key_type: Option<KeyType>,
+    /// Redis: what is put before a key to get the name of the string value; `""` for nothing.
+    #[serde(default)]
+    pub prefix: Option<String>,
+    /// Redis: the name of the hash whose fields are the keys.
+    #[serde(default)]
+    pub hash: Option<String>,
+    /// Within this time after a write the store must agree, in milliseconds.
+    #[serde(default = "deadline_ms")]
+    #[schemars(range(min = 1, max = 86_400_000))]
+    pub deadline_ms: u32,
+    /// How long before the map's change the store may have been written, where the store call is not reported, in
+    /// milliseconds.
+    #[serde(default)]
+    #[schemars(range(max = 86_400_000))]
+    pub lead_ms: u32,
+    /// How late a store write of unknown outcome (a time-out) may still land, in milliseconds. Without it such a write
+    /// blinds its key until its value is read.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 86_400_000))]
+    pub give_up_ms: Option<u32>,
+    /// How long past its deadline an event may wait for a verdict before it ends undetermined, in milliseconds. As long
+    /// as the deadline if not given.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 86_400_000))]
+    pub patience_ms: Option<u32>,
+    /// Whether the store drops values by itself (a time to live, eviction): absence then proves nothing.
+    #[serde(default)]
+    pub expires: bool,
+}
+
+fn deadline_ms() -> u32 {
+    5_000
+}
+
+impl WrittenMap {
+    pub(super) fn lookup(&self) -> WrittenLookup {
+        WrittenLookup {
+            query: self.query.clone(),
+            key_type: self.key_type,
+            prefix: self.prefix.clone(),
+            hash: self.hash.clone(),
+        }
+    }
+}
+
+/// Where divergences are kept.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenLedger {
+    /// An SQLite file; made if it is not there.
+    pub path: PathBuf,
+}
+
+/// What is expected of sources.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrittenSources {
+    /// A source that says nothing for this long is lost: verdicts no longer wait for it, and what it may have written
+    /// is undetermined. Milliseconds.
+    #[schemars(range(min = 100, max = 86_400_000))]
+    pub timeout_ms: u32,
+    /// Most sources known at a time; the batches of more are refused.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub sources_max: u32,
+}
+
+impl Default for WrittenSources {
+    fn default() -> Self {
+        Self { timeout_ms: 10_000, sources_max: 10_000 }
+    }
+}
+
+/// Bounds of the key table.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrittenTable {
+    /// Most keys kept. Past it, keys without open events are forgotten, the longest idle first; then events are shed.
+    #[schemars(range(min = 1_000, max = 1_000_000_000))]
+    pub keys_max: u32,
+}
+
+impl Default for WrittenTable {
+    fn default() -> Self {
+        Self { keys_max: 1_000_000 }
+    }
+}
+
+/// When probes are made.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrittenProbe {
+    /// From the end of a write to the first probe of its key, in milliseconds.
+    #[schemars(range(max = 3_600_000))]
+    pub first_delay_ms: u32,
+    /// From a verdict that was not final to the next probe, in milliseconds; it doubles each time.
+    #[schemars(range(min = 1, max = 3_600_000))]
+    pub gap_ms_min: u32,
+    /// The longest such gap, in milliseconds.
+    #[schemars(range(min = 1, max = 3_600_000))]
+    pub gap_ms_max: u32,
+}
+
+impl Default for WrittenProbe {
+    fn default() -> Self {
+        Self { first_delay_ms: 20, gap_ms_min: 100, gap_ms_max: 5_000 }
+    }
+}
+
+/// Bounds of what sidecars send.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrittenLimits {
+    /// Largest encoded batch, in bytes.
+    #[schemars(range(min = 4_096, max = 67_108_864))]
+    pub batch_bytes_max: u32,
+    /// Most events in a batch.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub batch_events_max: u32,
+}
+
+impl Default for WrittenLimits {
+    fn default() -> Self {
+        Self { batch_bytes_max: 4 << 20, batch_events_max: 16_384 }
+    }
+}

@@ -1,0 +1,96 @@
+//! The contracts: what each map's owner promises about its store, and the stores they name.
+
+use crate::store::{Lookup, Reader};
+use counterfoil_digest::MapDigester;
+use counterfoil_judge::Terms;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Number of a map among the contracts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct MapId(pub u32);
+
+impl MapId {
+    /// As an index.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+/// One map's contract.
+pub struct Contract {
+    /// The map's name.
+    pub name: Arc<str>,
+    /// Index of its store among [`Contracts::readers`].
+    pub store: usize,
+    /// How its keys are looked up there.
+    pub lookup: Lookup,
+    /// Digests what is found.
+    pub digester: MapDigester,
+    /// What it says about time.
+    pub terms: Terms,
+}
+
+impl std::fmt::Debug for Contract {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Contract").field("name", &self.name).field("terms", &self.terms).finish_non_exhaustive()
+    }
+}
+
+/// All contracts and stores of a comparator. Neither changes while it runs.
+#[derive(Debug)]
+pub struct Contracts {
+    contracts: Vec<Contract>,
+    by_name: HashMap<Arc<str>, MapId>,
+    readers: Vec<Arc<Reader>>,
+    deadline_max: i64,
+    lead_max: i64,
+}
+
+impl Contracts {
+    /// The contracts in their order; `readers` are what their `store` points into.
+    #[must_use]
+    pub fn new(contracts: Vec<Contract>, readers: Vec<Reader>) -> Self {
+        let by_name = contracts.iter().zip(0..).map(|(contract, id)| (contract.name.clone(), MapId(id))).collect();
+        let longest = |of: fn(&Terms) -> i64| contracts.iter().map(|contract| of(&contract.terms)).max();
+        let deadline_max = longest(|terms| terms.deadline).unwrap_or(0);
+        let lead_max = longest(|terms| terms.lead).unwrap_or(0);
+        Self { by_name, readers: readers.into_iter().map(Arc::new).collect(), deadline_max, lead_max, contracts }
+    }
+
+    /// The contract of a map.
+    #[must_use]
+    pub fn get(&self, map: MapId) -> Option<&Contract> {
+        self.contracts.get(map.index())
+    }
+
+    /// The map of this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<MapId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The contracts in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Contract> {
+        self.contracts.iter()
+    }
+
+    /// The stores.
+    #[must_use]
+    pub fn readers(&self) -> &[Arc<Reader>] {
+        &self.readers
+    }
+
+    /// The longest deadline of any map, in nanoseconds.
+    #[must_use]
+    pub fn deadline_max(&self) -> i64 {
+        self.deadline_max
+    }
+
+    /// The longest lead of any map, in nanoseconds.
+    #[must_use]
+    pub fn lead_max(&self) -> i64 {
+        self.lead_max
+    }
+}

@@ -1,0 +1,237 @@
+//! The ledger: every divergence that was opened, confirmed or resolved, in one SQLite file.
+//!
+//! # Design
+//!
+//! One dedicated thread writes. It takes whatever waits in a bounded queue, at most [`BATCH_MAX`] transitions, and
+//! writes that in one transaction. Readers open the file on their own, on the runtime's blocking threads, and in WAL
+//! mode neither waits for the other.
+//!
+//! # Invariants
+//!
+//! - A transition that [`Ledger::record`] took is written, in order, however long it takes. When the disk is full or
+//!   fails, the writer keeps its batch, counts a retry, waits a moment and writes it over a fresh connection. The queue
+//!   then fills, `record` waits for room, and with it whoever records: nothing is lost, the intake slows down. Only
+//!   when the last handle is dropped while writing still fails does it give up, after [`CLOSING_RETRIES_MAX`] retries,
+//!   and logs how many transitions that cost.
+//! - Transitions are idempotent: opening what is open, confirming what is confirmed and resolving what is resolved
+//!   change nothing, so a journal may be replayed. Opening what was resolved opens it again and counts it (`times`).
+//! - Written transitions survive `kill -9` (WAL). After a power loss the last moments may be missing
+//!   (`synchronous=NORMAL`); the file stays sound.
+//! - The file does not grow without end: beyond [`ROWS_MAX`] rows, the oldest resolved divergences are deleted. What is
+//!   not resolved is never deleted.
+//!
+//! Keys stand in the file, values do not: only their digests.
+
+mod query;
+mod row;
+mod schema;
+mod writer;
+
+pub use row::{Count, Cursor, DivergenceId, Filter, Opened, Page, Row, State, Transition};
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use writer::{Command, Writer};
+
+/// Transitions that may wait for the writer.
+pub const QUEUE_MAX: usize = 4096;
+/// Transitions in one transaction.
+pub const BATCH_MAX: usize = 1000;
+/// Rows a page may have.
+pub const PAGE_ROWS_MAX: u32 = 1000;
+/// Rows beyond which the oldest resolved ones are deleted.
+pub const ROWS_MAX: u32 = 1_000_000;
+/// Retries of a write that fails while the ledger closes.
+pub const CLOSING_RETRIES_MAX: u32 = 10;
+/// Reads at a time.
+const READS_MAX: usize = 4;
+
+const _: () = assert!(BATCH_MAX <= QUEUE_MAX, "a full batch must fit the queue");
+
+/// Why the ledger cannot be opened, read or written to.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The file cannot be opened or made.
+    #[error("ledger {path}: {source}", path = path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: rusqlite::Error,
+    },
+    /// The file was written by a newer version of this program.
+    #[error("ledger {path} has schema {found}, this version knows up to {known}; run the newer version or choose another file", path = path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The schema of the file.
+        found: i64,
+        /// The newest schema known here.
+        known: i64,
+    },
+    /// The file is an SQLite file of someone else.
+    #[error("{path} is not a ledger but another database; choose another file", path = path.display())]
+    NotALedger {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The writer's thread could not be started.
+    #[error("the ledger's thread: {0}")]
+    Thread(std::io::Error),
+    /// A read did not succeed.
+    #[error("reading the ledger: {0}")]
+    Read(#[from] rusqlite::Error),
+    /// The writer or a reader stopped in the middle of its work.
+    #[error("the ledger stopped")]
+    Stopped,
+}
+
+/// Figures of the writer since it was started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Stats {
+    /// Transitions written, those that changed nothing included.
+    pub written: u64,
+    /// Writes that did not succeed and were tried again.
+    pub retries: u64,
+    /// Transitions of divergences that the ledger does not know: a breach of the order opened, confirmed, resolved.
+    pub orphans: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    written: AtomicU64,
+    retries: AtomicU64,
+    orphans: AtomicU64,
+}
+
+/// A handle of the ledger. Clones share one writer, which ends after the last of them is dropped: that drop waits until
+/// everything recorded is written.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    counters: Arc<Counters>,
+    reads: Arc<Semaphore>,
+    queue: Option<mpsc::Sender<Command>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
+            tracing::error!("the ledger's thread panicked");
+        }
+    }
+}
+
+impl Ledger {
+    /// Opens the ledger in the file `path`, or makes it, and starts the writer.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`] if the file is unusable or not a ledger of this version or an older one.
+    pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        let connection = schema::open(path)?;
+        let counters = Arc::<Counters>::default();
+        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+        let writer = Writer::new(path.to_owned(), connection, Arc::clone(&counters));
+        let thread = std::thread::Builder::new()
+            .name("ledger".into())
+            .spawn(move || writer.run(waiting))
+            .map_err(LedgerError::Thread)?;
+        let reads = Arc::new(Semaphore::new(READS_MAX));
+        let shared =
+            Shared { path: path.to_owned(), counters, reads, queue: Some(queue), thread: Some(thread) };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Hands transitions to the writer, in order; waits while its queue is full. If the future is dropped before it is
+    /// done, some of them are recorded: record all of them again then.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Stopped`] if the writer's thread has panicked.
+    pub async fn record(&self, transitions: Vec<Transition>) -> Result<(), LedgerError> {
+        for transition in transitions {
+            self.send(Command::Record(transition)).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything recorded before is written.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Stopped`] if the writer's thread has panicked, or gave up while the ledger closes.
+    pub async fn flush(&self) -> Result<(), LedgerError> {
+        let (done, written) = oneshot::channel();
+        self.send(Command::Flush(done)).await?;
+        written.await.map_err(|_| LedgerError::Stopped)
+    }
+
+    async fn send(&self, command: Command) -> Result<(), LedgerError> {
+        let queue = self.shared.queue.as_ref().ok_or(LedgerError::Stopped)?;
+        queue.send(command).await.map_err(|_| LedgerError::Stopped)
+    }
+
+    /// One page of the divergences that `filter` lets through, newest first. Pages stay in place when divergences are
+    /// opened between two calls: those come before the first page.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Read`].
+    pub async fn list(&self, filter: Filter) -> Result<Page, LedgerError> {
+        self.read(move |connection| query::list(connection, &filter)).await
+    }
+
+    /// The divergence `id`.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Read`].
+    pub async fn get(&self, id: DivergenceId) -> Result<Option<Row>, LedgerError> {
+        self.read(move |connection| query::get(connection, id)).await
+    }
+
+    /// How many divergences of each map and kind are in each state; those of which there are none are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Read`].
+    pub async fn counts(&self) -> Result<Vec<Count>, LedgerError> {
+        self.read(query::counts).await
+    }
+
+    /// Figures of the writer.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let Counters { written, retries, orphans } = &*self.shared.counters;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats { written: read(written), retries: read(retries), orphans: read(orphans) }
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let reads = Arc::clone(&self.shared.reads);
+        let place = reads.acquire_owned().await.map_err(|_| LedgerError::Stopped)?;
+        let path = self.shared.path.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            read(&schema::open_to_read(&path)?)
+        });
+        Ok(done.await.map_err(|_| LedgerError::Stopped)??)
+    }
+}
+
+#[cfg(test)]
+mod tests;

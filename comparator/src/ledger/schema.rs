@@ -1,0 +1,92 @@
+//! The tables of the ledger, and how a file comes to have them.
+//!
+//! `PRAGMA user_version` is the version of the schema. A new file gets the newest; an older one is brought up step by
+//! step, each step in a transaction; a newer one is refused.
+
+use super::LedgerError;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::path::Path;
+use std::time::Duration;
+
+/// How long to wait for another process that holds the file.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The steps: the first makes version 1 of an empty file, each further one makes the next version.
+const STEPS: [&str; 1] = ["
+CREATE TABLE divergence (
+    row                  INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: it is the cursor of pages
+    id                   BLOB NOT NULL UNIQUE,
+    map                  TEXT NOT NULL,
+    key                  BLOB NOT NULL,
+    kind                 TEXT NOT NULL,
+    state                TEXT NOT NULL,
+    times                INTEGER NOT NULL,
+    source               TEXT NOT NULL,
+    seq                  INTEGER NOT NULL, -- the 64 bits of an unsigned number
+    opened_at_unix_ns    INTEGER NOT NULL,
+    confirmed_at_unix_ns INTEGER,
+    resolved_at_unix_ns  INTEGER,
+    resolved_how         TEXT,
+    store_digest         TEXT NOT NULL,
+    map_digest           TEXT NOT NULL,
+    stale_versions       INTEGER,
+    stale_at_least_ns    INTEGER,
+    write_ended_ns       INTEGER,
+    seen_after_ns        INTEGER,
+    trace_id             BLOB
+) STRICT;
+CREATE INDEX divergence_by_map ON divergence (map, kind, state);
+CREATE INDEX divergence_by_state ON divergence (state);
+"];
+
+/// Opens the file to write, makes it if it is not there, and brings its schema up.
+pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
+    let unusable = |source| LedgerError::Open { path: path.to_owned(), source };
+    let mut connection = Connection::open(path).map_err(unusable)?;
+    connection.busy_timeout(BUSY).map_err(unusable)?;
+    let found = check(&connection, path)?;
+    connection.pragma_update(None, "journal_mode", "wal").map_err(unusable)?;
+    connection.pragma_update(None, "synchronous", "normal").map_err(unusable)?;
+    bring_up(&mut connection, found).map_err(unusable)?;
+    Ok(connection)
+}
+
+/// Opens the file to read.
+pub(super) fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(BUSY)?;
+    Ok(connection)
+}
+
+/// The schema's version, before anything is written to a file that may not be ours.
+fn check(connection: &Connection, path: &Path) -> Result<usize, LedgerError> {
+    let unusable = |source| LedgerError::Open { path: path.to_owned(), source };
+    let found: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(unusable)?;
+    let tables =
+        "SELECT count(*) AS tables, count(*) FILTER (WHERE name = 'divergence') AS ours FROM sqlite_schema";
+    let (tables, ours): (i64, i64) =
+        connection.query_row(tables, [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(unusable)?;
+    match usize::try_from(found) {
+        Ok(0) if tables == 0 => Ok(0),
+        Ok(version) if version > 0 && ours == 1 => {
+            let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+            let newer = LedgerError::Newer { path: path.to_owned(), found, known };
+            if version > STEPS.len() { Err(newer) } else { Ok(version) }
+        }
+        _ => Err(LedgerError::NotALedger { path: path.to_owned() }),
+    }
+}
+
+fn bring_up(connection: &mut Connection, found: usize) -> rusqlite::Result<()> {
+    for (version, step) in STEPS.iter().enumerate().skip(found) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", i64::try_from(version + 1).unwrap_or(i64::MAX))?;
+        transaction.commit()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,285 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use super::*;
+use counterfoil_judge::Digest;
+use tempfile::TempDir;
+
+pub(super) fn opened(number: u32) -> Opened {
+    Opened {
+        id: id(number),
+        map: if number.is_multiple_of(2) { "even".into() } else { "odd".into() },
+        key: format!("key {number}").into_bytes(),
+        kind: if number.is_multiple_of(3) { "missing" } else { "stale" },
+        source: "shop/pod-1/7".into(),
+        seq: number.into(),
+        opened_at_unix_ns: 1_000 + i64::from(number),
+        store_digest: Digest::ABSENT,
+        map_digest: Digest([number.to_le_bytes()[0] | 1; 16]),
+        stale_versions: Some(3),
+        stale_at_least_ns: Some(5_000),
+        write_ended_ns: Some(-7),
+        seen_after_ns: None,
+        trace_id: Some([0xab; 16]),
+    }
+}
+
+fn id(number: u32) -> DivergenceId {
+    let mut id = [0xff; 16];
+    id[..4].copy_from_slice(&number.to_be_bytes());
+    DivergenceId(id)
+}
+
+fn confirmed(number: u32) -> Transition {
+    Transition::Confirmed { id: id(number), at_unix_ns: 2_000 }
+}
+
+fn resolved(number: u32) -> Transition {
+    Transition::Resolved { id: id(number), at_unix_ns: 3_000, how: "agreed" }
+}
+
+fn ledger() -> (TempDir, Ledger) {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&folder.path().join("ledger.sqlite")).unwrap();
+    (folder, ledger)
+}
+
+async fn record(ledger: &Ledger, transitions: impl IntoIterator<Item = Transition>) {
+    ledger.record(transitions.into_iter().collect()).await.unwrap();
+    ledger.flush().await.unwrap();
+}
+
+async fn row(ledger: &Ledger, number: u32) -> Row {
+    ledger.get(id(number)).await.unwrap().unwrap()
+}
+
+/// All pages of `limit` rows, with what `between` does after each.
+async fn seqs(ledger: &Ledger, mut filter: Filter, mut between: impl AsyncFnMut()) -> Vec<u64> {
+    let mut seqs = Vec::new();
+    loop {
+        let page = ledger.list(filter.clone()).await.unwrap();
+        seqs.extend(page.rows.iter().map(|row| row.seq));
+        between().await;
+        match page.next {
+            Some(next) => filter.after = Some(next),
+            None => return seqs,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_divergence_is_opened_confirmed_and_resolved() {
+    let (_folder, ledger) = ledger();
+    record(&ledger, [opened(1).into()]).await;
+    let seen = row(&ledger, 1).await;
+    let expected = Row {
+        id: id(1),
+        map: "odd".into(),
+        key: "key 1".into(),
+        key_bytes: b"key 1".to_vec(),
+        kind: "stale".into(),
+        state: State::Opened,
+        times: 1,
+        source: "shop/pod-1/7".into(),
+        seq: 1,
+        opened_at_unix_ns: 1_001,
+        confirmed_at_unix_ns: None,
+        resolved_at_unix_ns: None,
+        resolved_how: None,
+        store_digest: "absent".into(),
+        map_digest: "01".repeat(16),
+        stale_versions: Some(3),
+        stale_at_least_ns: Some(5_000),
+        write_ended_ns: Some(-7),
+        seen_after_ns: None,
+        trace_id: Some("ab".repeat(16)),
+    };
+    assert_eq!(seen, expected);
+    record(&ledger, [confirmed(1)]).await;
+    let seen = row(&ledger, 1).await;
+    assert_eq!(seen, Row { state: State::Confirmed, confirmed_at_unix_ns: Some(2_000), ..expected });
+    record(&ledger, [resolved(1)]).await;
+    let resolved_how = Some("agreed".to_owned());
+    let expected = Row { state: State::Resolved, resolved_at_unix_ns: Some(3_000), resolved_how, ..seen };
+    assert_eq!(row(&ledger, 1).await, expected);
+    assert_eq!(ledger.get(id(2)).await.unwrap(), None);
+    assert_eq!(ledger.stats(), Stats { written: 3, retries: 0, orphans: 0 });
+}
+
+#[tokio::test]
+async fn a_repeated_transition_changes_nothing() {
+    let (_folder, ledger) = ledger();
+    record(&ledger, [opened(1).into(), confirmed(1)]).await;
+    let before = row(&ledger, 1).await;
+    let later = Transition::Confirmed { id: id(1), at_unix_ns: 9_000 };
+    record(&ledger, [Opened { seq: 99, ..opened(1) }.into(), later]).await;
+    assert_eq!(row(&ledger, 1).await, before);
+    record(&ledger, [resolved(1)]).await;
+    let before = row(&ledger, 1).await;
+    record(&ledger, [Transition::Resolved { id: id(1), at_unix_ns: 9_000, how: "again" }, confirmed(1)])
+        .await;
+    assert_eq!(row(&ledger, 1).await, before);
+    assert_eq!(ledger.stats().orphans, 0);
+}
+
+#[tokio::test]
+async fn what_was_resolved_and_opens_again_is_counted() {
+    let (_folder, ledger) = ledger();
+    record(&ledger, [opened(1).into(), confirmed(1), resolved(1)]).await;
+    record(&ledger, [Opened { opened_at_unix_ns: 4_000, seq: u64::MAX, ..opened(1) }.into()]).await;
+    let seen = row(&ledger, 1).await;
+    assert_eq!(
+        (seen.times, seen.state, seen.opened_at_unix_ns, seen.seq),
+        (2, State::Opened, 4_000, u64::MAX)
+    );
+    assert_eq!((seen.confirmed_at_unix_ns, seen.resolved_at_unix_ns, seen.resolved_how), (None, None, None));
+}
+
+#[tokio::test]
+async fn a_transition_of_an_unknown_divergence_is_counted() {
+    let (_folder, ledger) = ledger();
+    record(&ledger, [confirmed(1), resolved(2)]).await;
+    assert_eq!(ledger.stats(), Stats { written: 2, retries: 0, orphans: 2 });
+}
+
+#[tokio::test]
+async fn pages_stay_in_place_while_divergences_are_opened() {
+    let (_folder, ledger) = ledger();
+    record(&ledger, (0..10).map(|number| opened(number).into())).await;
+    let filter = Filter { limit: 3, ..Filter::default() };
+    let mut next = 10;
+    let seen = seqs(&ledger, filter, async || {
+        record(&ledger, [opened(next).into()]).await;
+        next += 1;
+    });
+    assert_eq!(seen.await, [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
+}
+
+#[tokio::test]
+async fn a_filter_lets_through_what_it_names() {
+    let (_folder, ledger) = ledger();
+    record(&ledger, (0..12).map(|number| opened(number).into())).await;
+    record(&ledger, (0..6).map(confirmed)).await;
+    let (map, kind) = (Some("even".to_owned()), Some("missing".to_owned()));
+    let none = || Filter { limit: 1, ..Filter::default() };
+    for (filter, expected) in [
+        (Filter { map: map.clone(), ..none() }, &[10, 8, 6, 4, 2, 0][..]),
+        (Filter { kind: kind.clone(), ..none() }, &[9, 6, 3, 0]),
+        (Filter { state: Some(State::Confirmed), ..none() }, &[5, 4, 3, 2, 1, 0]),
+        (Filter { map, kind, state: Some(State::Confirmed), ..none() }, &[0]),
+        (Filter { map: Some("no such".into()), ..none() }, &[]),
+    ] {
+        assert_eq!(seqs(&ledger, filter.clone(), async || ()).await, expected, "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_size_of_a_page_is_brought_into_its_bounds() {
+    let (_folder, ledger) = ledger();
+    record(&ledger, (0..1_100).map(|number| opened(number).into())).await;
+    let sizes = [(0, 1), (7, 7), (u32::MAX, 1_000)];
+    for (limit, rows) in sizes {
+        let page = ledger.list(Filter { limit, ..Filter::default() }).await.unwrap();
+        assert_eq!((page.rows.len(), page.next.is_some()), (rows, true), "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn counts_are_told_per_map_kind_and_state() {
+    let (_folder, ledger) = ledger();
+    record(&ledger, (0..6).map(|number| opened(number).into()).chain([confirmed(1), resolved(5)])).await;
+    let seen: Vec<_> = ledger.counts().await.unwrap().into_iter().collect();
+    let seen: Vec<_> = seen.iter().map(|c| (c.map.as_str(), c.kind.as_str(), c.state, c.count)).collect();
+    let expected = [
+        ("even", "missing", State::Opened, 1),
+        ("even", "stale", State::Opened, 2),
+        ("odd", "missing", State::Opened, 1),
+        ("odd", "stale", State::Confirmed, 1),
+        ("odd", "stale", State::Resolved, 1),
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn ten_thousand_transitions_from_several_tasks_all_land_and_outlive_the_handle() {
+    let (folder, ledger) = ledger();
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..4 {
+        let ledger = ledger.clone();
+        tasks.spawn(async move {
+            let numbers = (task * 1_250)..((task + 1) * 1_250);
+            let transitions = numbers.flat_map(|number| [opened(number).into(), confirmed(number)]);
+            ledger.record(transitions.collect()).await.unwrap();
+        });
+    }
+    tasks.join_all().await;
+    drop(ledger);
+    let ledger = Ledger::open(&folder.path().join("ledger.sqlite")).unwrap();
+    let counts = ledger.counts().await.unwrap();
+    assert!(counts.iter().all(|count| count.state == State::Confirmed), "{counts:?}");
+    assert_eq!(counts.iter().map(|count| count.count).sum::<u64>(), 5_000);
+}
+
+#[tokio::test]
+async fn a_write_that_does_not_succeed_is_kept_and_tried_again() {
+    let (folder, ledger) = ledger();
+    let other = rusqlite::Connection::open(folder.path().join("ledger.sqlite")).unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON divergence BEGIN SELECT RAISE(FAIL, 'disk full'); END";
+    other.execute_batch(full).unwrap();
+    ledger.record(vec![opened(1).into(), confirmed(1)]).await.unwrap();
+    while ledger.stats().retries == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(ledger.get(id(1)).await.unwrap(), None);
+    other.execute_batch("DROP TRIGGER full").unwrap();
+    ledger.flush().await.unwrap();
+    assert_eq!(row(&ledger, 1).await.state, State::Confirmed);
+}
+
+#[tokio::test]
+async fn a_ledger_that_cannot_be_written_closes_all_the_same() {
+    let (folder, ledger) = ledger();
+    let other = rusqlite::Connection::open(folder.path().join("ledger.sqlite")).unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON divergence BEGIN SELECT RAISE(FAIL, 'disk full'); END";
+    other.execute_batch(full).unwrap();
+    ledger.record(vec![opened(1).into()]).await.unwrap();
+    drop(ledger);
+    let rows: i64 = other.query_row("SELECT count(*) FROM divergence", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 0);
+}
+
+#[test]
+fn a_newer_ledger_and_another_database_are_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let newer = folder.path().join("newer");
+    drop(Ledger::open(&newer).unwrap());
+    let set = |path: &Path, sql: &str| rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    set(&newer, "PRAGMA user_version = 99");
+    let other = folder.path().join("other");
+    set(&other, "CREATE TABLE t (x)");
+    let text = folder.path().join("text");
+    std::fs::write(&text, "hello, I am not a database at all, but long enough to look like one").unwrap();
+    let before = [&other, &text].map(|path| std::fs::read(path).unwrap());
+    let refused = |path: &Path| Ledger::open(path).unwrap_err();
+    assert!(matches!(refused(&newer), LedgerError::Newer { found: 99, known: 1, .. }));
+    assert!(matches!(refused(&other), LedgerError::NotALedger { .. }));
+    assert!(matches!(refused(&text), LedgerError::Open { .. }));
+    assert!(matches!(refused(&folder.path().join("no/such/folder")), LedgerError::Open { .. }));
+    assert_eq!([&other, &text].map(|path| std::fs::read(path).unwrap()), before);
+}
+
+#[test]
+fn a_row_is_told_as_json_without_the_keys_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let ledger = Ledger::open(&folder.path().join("ledger")).unwrap();
+    let page = runtime.block_on(async {
+        record(&ledger, [Opened { key: vec![0xff], ..opened(2) }.into()]).await;
+        ledger.list(Filter::default()).await.unwrap()
+    });
+    let json = serde_json::to_value(&page).unwrap();
+    assert_eq!(json["rows"][0]["key"], "base64:/w==");
+    assert_eq!(json["rows"][0]["state"], "opened");
+    assert_eq!(json["rows"][0]["id"], id(2).to_string());
+    assert!(json["rows"][0].get("key_bytes").is_none());
+    assert!(json["next"].is_null());
+}

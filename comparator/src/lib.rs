@@ -1,0 +1,244 @@
+//! The comparator: takes in what sidecars saw, waits until the store write is done, reads the store, compares, and
+//! tells.
+//!
+//! ```text
+//! receiver ─▶ table ─▶ prober ─▶ judge ─▶ outcomes ─▶ telling (counts, ledger, traces) ─▶ api
+//! ```
+//!
+//! # Invariants
+//!
+//! - It reads stores and never writes to one.
+//! - No key and no value stands in a log line or a metric; keys stand in the ledger and its API.
+//! - Each accepted event ends in exactly one outcome: per map, events = confirmed + superseded + divergent + undetermined
+//!   + shed + open, and the summary shows all of them.
+
+mod api;
+pub mod clocks;
+pub mod command;
+pub mod config;
+pub mod contract;
+pub mod ledger;
+mod metrics;
+mod prober;
+mod receiver;
+pub mod sources;
+pub mod store;
+pub mod table;
+mod tally;
+mod telling;
+
+use api::Api;
+use clocks::Clocks;
+use config::Settings;
+use contract::Contracts;
+use counterfoil_clock::Domain;
+use counterfoil_proto::wire::{self, intake_server::IntakeServer};
+use counterfoil_telemetry::{Metric, Telemetry, serve_http};
+use ledger::{Ledger, LedgerError};
+use prober::Prober;
+use receiver::{Limits, Receiver, Service};
+use sources::{Phase, Sources};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use table::Table;
+use tally::Tallies;
+use telling::Telling;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+/// Every metric of the comparator.
+pub static METRICS: &[&Metric] = metrics::ALL;
+
+/// Streams that one connection may have.
+const STREAMS_PER_CONNECTION_MAX: u32 = 16;
+
+/// HTTP/2 frames; larger ones than the default halve the cost of a batch.
+const FRAME_BYTES_MAX: u32 = 256 * 1024;
+
+/// HTTP/2 flow control: how much a sidecar may have on its way.
+const WINDOW_BYTES: u32 = 4 << 20;
+
+/// What an upload has besides its batch, at most.
+const UPLOAD_OVERHEAD_BYTES: usize = 4096;
+
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// What the stages share.
+struct Parts {
+    contracts: Arc<Contracts>,
+    sources: Arc<Sources>,
+    clocks: Clocks,
+    table: Table,
+    tallies: Arc<Tallies>,
+    telling: Telling,
+}
+
+impl Parts {
+    fn set_gauges(&self) {
+        for (tally, census) in self.tallies.iter().zip(self.table.census()) {
+            let map = [("map", tally.name.as_str())];
+            metrics::KEYS.gauge(&map).set(census.keys as f64);
+            metrics::OPEN_EVENTS.gauge(&map).set(census.open as f64);
+            metrics::OPEN_DIVERGENCES.gauge(&map).set(census.divergences as f64);
+        }
+        metrics::LEDGER_RETRIES.gauge(&[]).set(self.telling.ledger_retries() as f64);
+        let sources = self.sources.all();
+        for phase in [Phase::Live, Phase::Ended, Phase::Lost] {
+            let count = sources.iter().filter(|source| source.report().phase == phase).count();
+            metrics::SOURCES.gauge(&[("phase", phase.label())]).set(count as f64);
+        }
+    }
+}
+
+/// Why a comparator could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// An address cannot be listened on.
+    #[error("{key} {address}: {source}")]
+    Listen {
+        /// The key of the configuration.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The ledger cannot be opened.
+    #[error("ledger.path: {0}")]
+    Ledger(#[from] LedgerError),
+}
+
+/// A comparator that has everything it needs to run.
+pub struct Comparator {
+    grpc: TcpListener,
+    http: TcpListener,
+    grpc_address: SocketAddr,
+    http_address: SocketAddr,
+    receiver: Arc<Receiver>,
+    prober: Prober,
+    api: Api,
+    telemetry: Telemetry,
+    batch_bytes_max: usize,
+    drain_max: Duration,
+}
+
+impl Comparator {
+    /// Listens, opens the ledger, and prepares everything. Stores are not connected to: one that is down makes verdicts
+    /// undetermined, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] if an address is taken or the ledger cannot be used.
+    pub async fn build(settings: Settings, telemetry: &Telemetry) -> Result<Self, BuildError> {
+        METRICS.iter().for_each(|metric| metric.describe());
+        let (grpc, grpc_address) = listen("listen.grpc", settings.grpc).await?;
+        let (http, http_address) = listen("listen.http", settings.http).await?;
+        let ledger = Ledger::open(&settings.ledger)?;
+        let contracts = Arc::new(settings.contracts);
+        let sources = Arc::new(Sources::new(settings.sources_max));
+        let tallies = Arc::new(Tallies::new(&contracts));
+        let telling = Telling::new(
+            contracts.clone(),
+            sources.clone(),
+            tallies.clone(),
+            ledger.clone(),
+            telemetry.tracer(),
+            settings.telemetry.trace_ratio,
+        );
+        let table = Table::new(contracts.clone(), settings.probe, settings.keys_max);
+        let clocks = Clocks::new(Domain::of_this_process());
+        let parts = Arc::new(Parts { contracts, sources, clocks, table, tallies, telling });
+        parts.set_gauges();
+        let limits =
+            Limits { batch_bytes_max: settings.batch_bytes_max, batch_events_max: settings.batch_events_max };
+        Ok(Self {
+            grpc,
+            http,
+            grpc_address,
+            http_address,
+            receiver: Arc::new(Receiver::new(&settings.key, limits, parts.clone())),
+            prober: Prober::new(parts.clone(), settings.source_timeout),
+            api: Api { parts, ledger },
+            telemetry: telemetry.clone(),
+            batch_bytes_max: settings.batch_bytes_max,
+            drain_max: settings.drain_max,
+        })
+    }
+
+    /// Where sidecars connect.
+    #[must_use]
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc_address
+    }
+
+    /// Where people and Prometheus connect.
+    #[must_use]
+    pub fn http_address(&self) -> SocketAddr {
+        self.http_address
+    }
+
+    /// Runs until `stop`, then ends its streams and writes what the ledger still has to write. Gives up on that after
+    /// `drain_ms_max`.
+    pub async fn run(self, stop: CancellationToken) {
+        let (ready, is_ready) = watch::channel(true);
+        let router = self.api.clone().router().merge(self.telemetry.admin_router(is_ready));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve_http(self.http, router, stop.clone()));
+        tasks.spawn(self.prober.run(stop.clone()));
+        tasks.spawn(serve_grpc(self.grpc, self.receiver, self.batch_bytes_max, stop.clone()));
+        tracing::info!(grpc = %self.grpc_address, http = %self.http_address, "the comparator runs");
+        stop.cancelled().await;
+        ready.send_replace(false);
+        let drained = async {
+            while tasks.join_next().await.is_some() {}
+            self.api.ledger.flush().await
+        };
+        match tokio::time::timeout(self.drain_max, drained).await {
+            Ok(Ok(())) => tracing::info!("the comparator stopped"),
+            Ok(Err(error)) => tracing::error!(%error, "the comparator stopped"),
+            Err(_) => tracing::warn!("the comparator stopped before everything was written; see drain_ms_max"),
+        }
+    }
+}
+
+async fn listen(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {
+    let failed = |source| BuildError::Listen { key, address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+async fn serve_grpc(
+    listener: TcpListener,
+    receiver: Arc<Receiver>,
+    batch_bytes_max: usize,
+    stop: CancellationToken,
+) {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<IntakeServer<Service>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(wire::DESCRIPTORS)
+        .build_v1();
+    let intake = IntakeServer::new(Service(receiver, stop.clone()))
+        .max_decoding_message_size(batch_bytes_max + UPLOAD_OVERHEAD_BYTES);
+    let server = Server::builder()
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .max_frame_size(FRAME_BYTES_MAX)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE))
+        .tcp_nodelay(true)
+        .add_service(health_service)
+        .add_optional_service(reflection.ok())
+        .add_service(intake);
+    let served = server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the gRPC server ended");
+    }
+}

@@ -1,0 +1,57 @@
+//! The catalogue of the comparator's metrics.
+
+use counterfoil_telemetry::{Kind, Metric};
+
+macro_rules! catalogue {
+    ($($name:ident: $kind:ident $metric:literal [$($label:literal),*] $unit:literal $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub(crate) static $name: Metric = Metric {
+                name: $metric, kind: Kind::$kind, unit: $unit, labels: &[$($label),*], help: $help,
+            };
+        )*
+        /// Every metric of the comparator.
+        pub(crate) static ALL: &[&Metric] = &[$(&$name),*];
+    };
+}
+
+catalogue! {
+    BATCHES: Counter "counterfoil_receiver_batches_total" [] "batches" "Batches taken in.";
+    REFUSED: Counter "counterfoil_receiver_refused_batches_total" ["reason"] "batches"
+        "Batches refused: wrong key, wrong code, malformed, too large, or too many sources.";
+    EVENTS: Counter "counterfoil_receiver_events_total" ["map"] "events"
+        "Events accepted, each once; `other` for maps without a contract.";
+    DUPLICATES: Counter "counterfoil_receiver_duplicate_events_total" [] "events"
+        "Events that came again and were not applied again.";
+    LOST: Counter "counterfoil_receiver_lost_events_total" ["reason"] "events" "Events declared lost.";
+    UNDECLARED: Counter "counterfoil_receiver_undeclared_events_total" [] "events"
+        "Sequence numbers missing that nobody declared lost. Anything but 0 is an alert.";
+    CLOCK_EPOCHS: Counter "counterfoil_receiver_clock_epochs_total" [] "epochs"
+        "Clocks of other machines that jumped, so that their bounds began anew.";
+    OUTCOMES: Counter "counterfoil_outcome_events_total" ["map", "outcome"] "events"
+        "Events ended: confirmed, superseded, divergent, undetermined or shed.";
+    UNDETERMINED: Counter "counterfoil_outcome_undetermined_events_total" ["map", "reason"] "events"
+        "Events that ended undetermined, by reason.";
+    VERDICTS: Counter "counterfoil_judge_verdicts_total" ["map", "verdict"] "verdicts" "Verdicts, one per observation.";
+    LAG: Histogram "counterfoil_outcome_lag_seconds" ["map"] "seconds"
+        "From the end of the map's change until the store was seen to agree.";
+    TURNS: Counter "counterfoil_divergence_turns_total" ["map", "kind", "turn"] "divergences"
+        "Divergences opened, confirmed and resolved.";
+    OPEN_EVENTS: Gauge "counterfoil_table_open_events" ["map"] "events" "Events without an outcome yet.";
+    KEYS: Gauge "counterfoil_table_keys" ["map"] "keys" "Keys in the table.";
+    OPEN_DIVERGENCES: Gauge "counterfoil_divergence_open" ["map"] "divergences" "Divergences not resolved.";
+    READS: Counter "counterfoil_prober_reads_total" ["store"] "reads" "Round trips to the store.";
+    READ_KEYS: Counter "counterfoil_prober_read_keys_total" ["store"] "keys" "Keys looked up in the store.";
+    READ_ERRORS: Counter "counterfoil_prober_read_errors_total" ["store", "reason"] "reads"
+        "Round trips that told nothing, by reason.";
+    KEY_ERRORS: Counter "counterfoil_prober_key_errors_total" ["store"] "keys"
+        "Keys or values that the store or the codec cannot represent.";
+    READ_SECONDS: Histogram "counterfoil_prober_read_seconds" ["store"] "seconds" "Time of a round trip to the store.";
+    WAITING: Gauge "counterfoil_prober_waiting_observations" [] "observations"
+        "Observations that wait for the sources' watermarks.";
+    SOURCES: Gauge "counterfoil_source_sources" ["phase"] "sources" "Sources by phase: live, ended or lost.";
+    SOURCES_LOST: Counter "counterfoil_source_lost_total" [] "sources" "Sources that fell silent.";
+    LEDGER_RETRIES: Gauge "counterfoil_ledger_retries" [] "writes" "Writes of the ledger that had to be tried again.";
+    INVARIANTS: Counter "counterfoil_invariant_violations_total" ["id"] "violations"
+        "Breaches of the comparator's own invariants. Anything but 0 is a bug.";
+}

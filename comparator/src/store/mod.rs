@@ -1,0 +1,179 @@
+//! Reading real stores, many keys per round trip.
+//!
+//! A [`Reader`] answers "what does the store hold for these keys?" and nothing else: it never writes, it opens its
+//! connections read-only where the store knows such a thing, and it should be given credentials that can only read.
+//! It must be pointed at the primary: a replica that lags shows older values, which would look like stale writes. A
+//! Postgres standby is refused; a Redis replica cannot be told by a client without administrative rights.
+//!
+//! # Design
+//!
+//! One file per kind of store, one enum that names them all. The three share [`pool::Pool`], and with it one story of
+//! recovery: a connection goes back into the pool only after a read that came to its end; after anything else (an
+//! error, a timeout, a caller that went away) it is dropped, and the next read opens a new one. Nothing connects
+//! before the first read, so a store that is down at start is not an error but a read that tells so.
+//!
+//! # Invariants
+//!
+//! - The answer has one entry per key, in the order of the keys, seen at one instant between call and return.
+//! - A key that cannot be asked for, or whose value cannot be compared, is that key's own [`KeyError`]; the other keys
+//!   of the batch are answered. It is never told as absent.
+//! - A read ends within `timeout_ms`. At most `concurrency` reads are on their way at a time; others wait.
+//! - No key, value or password is part of an error, of `Debug` or of a log line.
+//!
+//! Connections are not encrypted yet: `rediss://` and `sslmode=require` are refused rather than ignored.
+
+mod error;
+mod gather;
+mod lookup;
+mod pool;
+mod postgres;
+mod redis;
+mod sqlite;
+mod written;
+
+pub use error::{KeyError, StoreError};
+pub use lookup::{KeyType, Lookup, WrittenLookup};
+pub use written::{StoreUrl, WrittenStore};
+
+use bytes::Bytes;
+use counterfoil_settings::Problems;
+use std::time::Duration;
+
+/// What the store holds for one key.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Found {
+    /// No value: no row, a value that is `NULL`, or no such entry.
+    Absent,
+    /// A value, and its version if the lookup gives one.
+    Value(Vec<u8>, Option<u64>),
+}
+
+impl std::fmt::Debug for Found {
+    /// Tells the size of a value, never the value.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Absent => f.write_str("Absent"),
+            Self::Value(value, version) => write!(f, "Value({} bytes, {version:?})", value.len()),
+        }
+    }
+}
+
+/// What is known about one key after a read.
+pub type Answer = Result<Found, KeyError>;
+
+/// The kinds of store there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StoreKind {
+    /// An SQLite file.
+    Sqlite,
+    /// A Postgres server.
+    Postgres,
+    /// A Redis server.
+    Redis,
+}
+
+/// Reads one store. Shared by reference among as many tasks as like.
+#[derive(Debug)]
+pub struct Reader {
+    name: Box<str>,
+    timeout: Duration,
+    concurrency: usize,
+    keys_per_read_max: usize,
+    store: Store,
+}
+
+/// Each kind of store there is.
+#[derive(Debug)]
+enum Store {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+    Redis(redis::Redis),
+}
+
+impl Reader {
+    /// A reader of the store `name`. Does not connect: the first read does.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of `written`, each with a path relative to it, such as `url`.
+    pub fn new(name: &str, written: &WrittenStore) -> Result<Self, Problems> {
+        let mut problems = written.problems();
+        let timeout = Duration::from_millis(written.timeout_ms.into());
+        let concurrency = written.concurrency();
+        let store = match written.url.kind() {
+            Some(StoreKind::Sqlite) => {
+                sqlite::Sqlite::new(&written.url, timeout, concurrency, &mut problems).map(Store::Sqlite)
+            }
+            Some(StoreKind::Postgres) => {
+                postgres::Postgres::new(written, timeout, concurrency, &mut problems).map(Store::Postgres)
+            }
+            Some(StoreKind::Redis) => {
+                redis::Redis::new(written, timeout, concurrency, &mut problems).map(Store::Redis)
+            }
+            None => None,
+        };
+        let keys_per_read_max = written.keys_per_read_max();
+        let reader =
+            store.map(|store| Self { name: name.into(), timeout, concurrency, keys_per_read_max, store });
+        match reader {
+            Some(reader) => problems.none_or(reader),
+            None => Err(problems),
+        }
+    }
+
+    /// What the store holds for each of `keys`, in their order, asked in one round trip. A key may occur several times.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if nothing is known about any key. The next read starts afresh.
+    pub async fn read_many(&self, lookup: &Lookup, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
+        if keys.len() > self.keys_per_read_max {
+            return Err(StoreError::TooManyKeys {
+                keys: keys.len(),
+                keys_per_read_max: self.keys_per_read_max,
+            });
+        }
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let read = async {
+            match &self.store {
+                Store::Sqlite(store) => store.read_many(lookup, keys).await,
+                Store::Postgres(store) => store.read_many(lookup, keys).await,
+                Store::Redis(store) => store.read_many(lookup, keys).await,
+            }
+        };
+        tokio::time::timeout(self.timeout, read).await.unwrap_or(Err(StoreError::Timeout))
+    }
+
+    /// The store's name in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What kind of store it is; a map's lookup must fit it.
+    #[must_use]
+    pub fn kind(&self) -> StoreKind {
+        match self.store {
+            Store::Sqlite(_) => StoreKind::Sqlite,
+            Store::Postgres(_) => StoreKind::Postgres,
+            Store::Redis(_) => StoreKind::Redis,
+        }
+    }
+
+    /// How many reads may be on their way at a time.
+    #[must_use]
+    pub fn concurrency(&self) -> usize {
+        self.concurrency
+    }
+
+    /// How many keys one read may ask for.
+    #[must_use]
+    pub fn keys_per_read_max(&self) -> usize {
+        self.keys_per_read_max
+    }
+}
+
+#[cfg(test)]
+mod tests;

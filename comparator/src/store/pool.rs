@@ -1,0 +1,102 @@
+//! Connections at rest, and how many there may be.
+//!
+//! # Invariants
+//!
+//! - At most `size` leases exist at a time, and as many connections.
+//! - Only [`Lease::give_back`] puts a connection to rest. Whoever drops it instead, for instance because the future
+//!   that held it was dropped in the middle of a query, closes it: a connection at rest has no query on its way.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Connections of type `C` that wait for their next read.
+pub(super) struct Pool<C> {
+    idle: Arc<Mutex<Vec<C>>>,
+    places: Arc<Semaphore>,
+}
+
+impl<C> Pool<C> {
+    pub(super) fn new(size: usize) -> Self {
+        Self { idle: Arc::default(), places: Arc::new(Semaphore::new(size)) }
+    }
+
+    /// Waits for the right to hold one connection.
+    pub(super) async fn lease(&self) -> Lease<C> {
+        let place = Arc::clone(&self.places).acquire_owned().await.expect("nothing closes the semaphore");
+        Lease { idle: Arc::clone(&self.idle), _place: place }
+    }
+}
+
+impl<C> std::fmt::Debug for Pool<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pool({} places free)", self.places.available_permits())
+    }
+}
+
+/// The right to hold one connection, until it is dropped.
+pub(super) struct Lease<C> {
+    idle: Arc<Mutex<Vec<C>>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl<C> Lease<C> {
+    /// The connection that was used last, if one is at rest.
+    pub(super) fn take(&self) -> Option<C> {
+        self.idle().pop()
+    }
+
+    /// Puts a connection whose read came to its end to rest.
+    pub(super) fn give_back(self, connection: C) {
+        self.idle().push(connection);
+    }
+
+    /// Closes what is at rest, because the store seems to have gone: each would cost a read to find that out.
+    pub(super) fn close_idle(self) {
+        let closed = std::mem::take(&mut *self.idle());
+        drop(closed);
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<C>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_is_given_back_is_used_again() {
+        let pool = Pool::new(2);
+        let lease = pool.lease().await;
+        assert_eq!(lease.take(), None);
+        lease.give_back("one");
+        let lease = pool.lease().await;
+        assert_eq!(lease.take(), Some("one"));
+        drop(lease);
+        assert_eq!(pool.lease().await.take(), None);
+    }
+
+    #[tokio::test]
+    async fn after_a_lost_connection_those_at_rest_are_not_used_again() {
+        let pool = Pool::new(3);
+        let (one, two, three) = (pool.lease().await, pool.lease().await, pool.lease().await);
+        one.give_back("one");
+        two.give_back("two");
+        three.close_idle();
+        assert_eq!(pool.lease().await.take(), None);
+    }
+
+    #[tokio::test]
+    async fn there_are_no_more_leases_than_places() {
+        let pool = Pool::<()>::new(1);
+        let lease = pool.lease().await;
+        let mut second = std::pin::pin!(pool.lease());
+        let waits = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(second.as_mut().poll(context).is_pending())
+        });
+        assert!(waits.await);
+        lease.give_back(());
+        assert_eq!(second.await.take(), Some(()));
+    }
+}

@@ -1,0 +1,52 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+
+mod postgres;
+mod redis;
+mod relay;
+mod sqlite;
+mod written;
+
+use super::*;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The URL of a server that the test run has started.
+#[allow(clippy::disallowed_methods, reason = "the test run says where its servers are")]
+fn server(variable: &str) -> String {
+    std::env::var(variable)
+        .unwrap_or_else(|_| panic!("{variable} is not set; run cargo xtask test, which starts the servers"))
+}
+
+/// A name for tables and keys that no other test uses, in this run or at the same time.
+fn fresh_name() -> String {
+    static NAMES: AtomicU32 = AtomicU32::new(0);
+    let place = tempfile::tempdir().unwrap();
+    let random = place.path().file_name().unwrap().to_string_lossy().replace(['.', '-'], "_").to_lowercase();
+    format!("cf{random}_{}", NAMES.fetch_add(1, Ordering::Relaxed))
+}
+
+fn reader(written: &WrittenStore) -> Reader {
+    Reader::new("main", written).unwrap()
+}
+
+fn sql(query: impl AsRef<str>) -> Lookup {
+    Lookup::Sql { query: query.as_ref().into(), key_type: None }
+}
+
+fn value(value: impl AsRef<[u8]>) -> Answer {
+    Ok(Found::Value(value.as_ref().to_vec(), None))
+}
+
+fn versioned(value: impl AsRef<[u8]>, version: u64) -> Answer {
+    Ok(Found::Value(value.as_ref().to_vec(), Some(version)))
+}
+
+const ABSENT: Answer = Ok(Found::Absent);
+
+async fn read<K: AsRef<[u8]>>(
+    reader: &Reader,
+    lookup: &Lookup,
+    keys: &[K],
+) -> Result<Vec<Answer>, StoreError> {
+    let keys: Vec<_> = keys.iter().map(|key| Bytes::copy_from_slice(key.as_ref())).collect();
+    reader.read_many(lookup, &keys).await
+}

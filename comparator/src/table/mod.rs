@@ -1,0 +1,257 @@
+//! The key table: for each key the writes that can still matter, when to look at the store next, and what is open.
+//!
+//! # Design
+//!
+//! Keys are spread over shards by the top bits of their hash; each shard is one lock, taken once per batch and not per
+//! event. Everything that changes a shard goes through one synchronous function, [`Table::apply`]: it takes a
+//! [`Change`] and the present time and gives [`Effects`]. It reads no clock, does no I/O and waits for nothing, so a
+//! simulation can drive it as the comparator does. Whoever calls it carries the effects out.
+//!
+//! # Invariants
+//!
+//! - Each event that enters through [`Change::Writes`] appears in exactly one [`Ended`].
+//! - At most one probe of a key is under way.
+//! - A key with an open event, an open divergence or a probe under way is never forgotten.
+
+mod entry;
+mod shard;
+mod taints;
+
+pub(crate) use taints::Taints;
+
+use crate::config::Probing;
+use crate::contract::{Contracts, MapId};
+use bytes::Bytes;
+use counterfoil_judge::{
+    Digest, Divergence, Interval, Observation, Outcome, Reason, Time, Verdict, Write, WriteId,
+};
+use counterfoil_proto::{BucketSet, TraceRef};
+use shard::Shard;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How many shards; a power of two.
+const SHARDS: usize = 64;
+
+/// One event on its way into the table.
+pub struct Arrival<'a> {
+    /// The map's contract.
+    pub map: MapId,
+    /// [`counterfoil_digest::key_hash`] of map and key.
+    pub hash: u64,
+    /// The key.
+    pub key: &'a [u8],
+    /// The write, in the comparator's timeline.
+    pub write: Write,
+    /// The span it happened in.
+    pub trace: Option<TraceRef>,
+}
+
+/// Names a key in the table while a probe of it is under way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Probe {
+    shard: u32,
+    slot: u32,
+    /// The key to look up.
+    pub key: Bytes,
+}
+
+/// What a probe saw.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The probe.
+    pub probe: Probe,
+    /// When it looked, in the comparator's timeline.
+    pub at: Interval,
+    /// What it saw, or why it saw nothing.
+    pub seen: Result<Digest, Reason>,
+}
+
+/// What changes a table.
+pub enum Change<'a> {
+    /// Events came in.
+    Writes(Vec<Arrival<'a>>),
+    /// The store was looked at, and every live source's watermark has passed it.
+    Observed(Vec<Observed>),
+}
+
+/// An event that ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ended {
+    /// Its map.
+    pub map: MapId,
+    /// Its name.
+    pub id: WriteId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The span it happened in.
+    pub trace: Option<TraceRef>,
+}
+
+/// What happened to a divergence.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// It was seen.
+    Opened,
+    /// It outlived the deadline.
+    Confirmed,
+    /// The two sides agree again, or a later write took its place.
+    Resolved(&'static str),
+}
+
+/// A divergence that was opened, confirmed or resolved.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Turned {
+    /// The map.
+    pub map: MapId,
+    /// The key.
+    pub key: Bytes,
+    /// What it is.
+    pub divergence: Divergence,
+    /// What the store held.
+    pub found: Digest,
+    /// What happened.
+    pub turn: Turn,
+    /// The span of the write that should have shown.
+    pub trace: Option<TraceRef>,
+    /// When the store was looked at.
+    pub at: Interval,
+}
+
+/// What has to be done after a change.
+#[derive(Default, Debug)]
+pub struct Effects {
+    /// Events that ended.
+    pub ended: Vec<Ended>,
+    /// Verdicts that were given.
+    pub verdicts: Vec<(MapId, Verdict)>,
+    /// What happened to divergences, in order.
+    pub turned: Vec<Turned>,
+}
+
+/// How many keys and events a table holds.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Census {
+    /// Keys.
+    pub keys: usize,
+    /// Events without an outcome, counted one by one.
+    pub open: u64,
+    /// Divergences not resolved.
+    pub divergences: u64,
+}
+
+/// What a shard needs to know to change.
+pub(crate) struct Rules {
+    pub(crate) contracts: Arc<Contracts>,
+    pub(crate) taints: Taints,
+    pub(crate) probing: Probing,
+    keys_per_shard_max: usize,
+}
+
+/// The keys of all maps.
+pub struct Table {
+    shards: Box<[Mutex<Shard>]>,
+    rules: Rules,
+}
+
+impl Table {
+    /// An empty table that keeps at most `keys_max` keys.
+    #[must_use]
+    pub fn new(contracts: Arc<Contracts>, probing: Probing, keys_max: usize) -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(contracts.iter().len()))).collect();
+        let rules = Rules { contracts, taints: Taints::none(), probing, keys_per_shard_max: keys_max / SHARDS + 1 };
+        Self { shards, rules }
+    }
+
+    /// Changes the table at `now`, and says what has to be done after it.
+    #[must_use]
+    pub fn apply(&self, change: Change<'_>, now: Time) -> Effects {
+        let mut effects = Effects::default();
+        match change {
+            Change::Writes(arrivals) => {
+                for (mut shard, arrivals) in self.by_shard(arrivals, |arrival| shard_of(arrival.hash)) {
+                    for arrival in arrivals {
+                        shard.write(arrival, now, &self.rules, &mut effects);
+                    }
+                }
+            }
+            Change::Observed(observed) => {
+                let shard_of = |observed: &Observed| usize::try_from(observed.probe.shard).unwrap_or(0);
+                for (mut shard, observed) in self.by_shard(observed, shard_of) {
+                    for observed in observed {
+                        shard.observe(&observed, now, &self.rules, &mut effects);
+                    }
+                }
+            }
+        }
+        effects
+    }
+
+    /// Takes up to `limit` probes of `map` that are due at `now`, those due first in each shard first. `turn` picks the
+    /// shard to begin with, so that with a small limit none starves.
+    #[must_use]
+    pub fn due(&self, map: MapId, now: Time, limit: usize, turn: usize) -> Vec<Probe> {
+        let mut probes = Vec::new();
+        for step in 0..SHARDS {
+            let at = (turn + step) % SHARDS;
+            if probes.len() >= limit {
+                break;
+            }
+            if let (Some(shard), Ok(number)) = (self.shards.get(at), u32::try_from(at)) {
+                let room = limit - probes.len();
+                lock(shard).due(map, now, room, |slot, key| probes.push(Probe { shard: number, slot, key }));
+            }
+        }
+        probes
+    }
+
+    /// Writes to keys of `buckets` that nobody reported may land until `until`.
+    pub fn taint(&self, buckets: &BucketSet, until: Time, reason: Reason) {
+        self.rules.taints.add(buckets, until, reason);
+    }
+
+    /// Counts the keys and open events of each map, one by one.
+    #[must_use]
+    pub fn census(&self) -> Vec<Census> {
+        let mut census = vec![Census::default(); self.rules.contracts.iter().len()];
+        for shard in &self.shards {
+            lock(shard).count(&mut census);
+        }
+        census
+    }
+
+    /// Sorts items by shard and gives each shard locked, with its items.
+    fn by_shard<T>(
+        &self,
+        items: Vec<T>,
+        shard_of: impl Fn(&T) -> usize,
+    ) -> impl Iterator<Item = (MutexGuard<'_, Shard>, Vec<T>)> {
+        let mut sorted: Vec<Vec<T>> = (0..SHARDS).map(|_| Vec::new()).collect();
+        for item in items {
+            if let Some(shard) = sorted.get_mut(shard_of(&item) % SHARDS) {
+                shard.push(item);
+            }
+        }
+        let filled = self.shards.iter().zip(sorted).filter(|(_, items)| !items.is_empty());
+        filled.map(|(shard, items)| (lock(shard), items))
+    }
+}
+
+/// A panic while a shard was locked leaves it as it was between two keys; going on is better than going blind.
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The shard of a hash: its top bits.
+fn shard_of(hash: u64) -> usize {
+    usize::try_from(hash >> (u64::BITS - SHARDS.trailing_zeros())).unwrap_or(0)
+}
+
+const _: () = assert!(SHARDS.is_power_of_two() && SHARDS > 1);
+
+/// The observation of a probe that saw something.
+fn observation(at: Interval, digest: Digest) -> Observation {
+    Observation { at, digest }
+}
+
+#[cfg(test)]
+mod tests;

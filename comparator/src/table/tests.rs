@@ -1,0 +1,184 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use super::*;
+use crate::contract::Contract;
+use crate::store::Lookup;
+use counterfoil_digest::{Codec, DeploymentKey, MapDigester, key_hash};
+use counterfoil_judge::{Reported, StoreOutcome, Terms};
+use std::collections::HashSet;
+
+const MS: i64 = 1_000_000;
+const TERMS: Terms = Terms { deadline: 1_000 * MS, lead: 0, give_up: None, patience: 1_000 * MS, expires: false };
+const PROBING: Probing = Probing { first_delay: 10 * MS, gap_min: 50 * MS, gap_max: 400 * MS };
+const MAP: MapId = MapId(0);
+const A: Digest = Digest([1; 16]);
+const B: Digest = Digest([2; 16]);
+
+fn table(keys_max: usize) -> Table {
+    let digester = MapDigester::new(&DeploymentKey::new("test", [0; 32]), "cart", Codec::Bytes);
+    let lookup = Lookup::Prefix("".into());
+    let contract = Contract { name: "cart".into(), store: 0, lookup, digester, terms: TERMS };
+    Table::new(Arc::new(Contracts::new(vec![contract], Vec::new())), PROBING, keys_max)
+}
+
+fn write(seq: u64, digest: Digest, begin_ms: i64, end_ms: i64) -> Write {
+    let leg = Interval::new(Time(begin_ms * MS), Time(end_ms * MS));
+    let legs = Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) };
+    let (map, store, deadline) = legs.under(&TERMS, 0);
+    Write {
+        id: WriteId { source: 0, seq },
+        digest,
+        map,
+        order: None,
+        store,
+        version: None,
+        deadline,
+        pending: true,
+    }
+}
+
+fn at(ms: i64) -> Time {
+    Time(ms * MS)
+}
+
+fn put(table: &Table, key: &[u8], write: Write, now: Time) -> Effects {
+    let arrival = Arrival { map: MAP, hash: key_hash("cart", key), key, write, trace: None };
+    table.apply(Change::Writes(vec![arrival]), now)
+}
+
+/// Probes all that is due at `now` and lets each see `seen`.
+fn look(table: &Table, now: Time, seen: Result<Digest, Reason>) -> Effects {
+    let probes = table.due(MAP, now, usize::MAX, 0);
+    let saw = |probe| Observed { probe, at: Interval::new(now, now), seen };
+    table.apply(Change::Observed(probes.into_iter().map(saw).collect()), now)
+}
+
+fn outcomes(effects: &Effects) -> Vec<(u64, Outcome)> {
+    effects.ended.iter().map(|ended| (ended.id.seq, ended.outcome)).collect()
+}
+
+fn turns(effects: &Effects) -> Vec<Turn> {
+    effects.turned.iter().map(|turned| turned.turn).collect()
+}
+
+#[test]
+fn a_write_is_probed_once_and_confirmed() {
+    let table = table(1_000);
+    put(&table, b"k", write(1, A, 0, 10), at(11));
+    assert!(table.due(MAP, at(20), 10, 0).is_empty(), "not before the first delay");
+    let effects = look(&table, at(21), Ok(A));
+    assert_eq!(outcomes(&effects), [(1, Outcome::Confirmed { lag: 11 * MS })]);
+    assert_eq!(effects.verdicts[0].1.label(), "consistent");
+    assert!(table.due(MAP, at(1_000_000), 10, 0).is_empty(), "nothing is left to learn");
+    assert_eq!(table.census(), [Census { keys: 1, open: 0, divergences: 0 }]);
+}
+
+#[test]
+fn a_key_has_one_probe_under_way_at_most() {
+    let table = table(1_000);
+    put(&table, b"k", write(1, A, 0, 10), at(11));
+    let first = table.due(MAP, at(30), 10, 0);
+    put(&table, b"k", write(2, B, 31, 32), at(33));
+    assert_eq!(first.len(), 1);
+    assert!(table.due(MAP, at(1_000), 10, 0).is_empty(), "the first one is not back yet");
+}
+
+#[test]
+fn a_lasting_divergence_is_opened_confirmed_right_after_its_deadline_and_resolved() {
+    let table = table(1_000);
+    put(&table, b"k", write(1, A, 0, 10), at(11));
+    let opened = look(&table, at(21), Ok(Digest::ABSENT));
+    assert_eq!((turns(&opened), outcomes(&opened)), (vec![Turn::Opened], vec![]));
+    let mut now = 21;
+    let confirmed = loop {
+        now += 1;
+        assert!(now < 1_020, "P5: confirmed within the deadline and one probe interval");
+        let effects = look(&table, at(now), Ok(Digest::ABSENT));
+        if !effects.turned.is_empty() {
+            break effects;
+        }
+    };
+    assert_eq!((turns(&confirmed), now), (vec![Turn::Confirmed], 1_011), "the deadline was at 1,010 ms");
+    assert_eq!(outcomes(&confirmed), [(1, Outcome::Divergent)]);
+    assert_eq!(table.census()[0].divergences, 1);
+    let resolved = look(&table, at(5_000), Ok(A));
+    assert_eq!((turns(&resolved), outcomes(&resolved)), (vec![Turn::Resolved("agreed")], vec![]));
+    assert_eq!(table.census()[0].divergences, 0);
+}
+
+#[test]
+fn a_store_that_is_down_makes_events_undetermined_and_is_asked_again_until_it_answers() {
+    let table = table(1_000);
+    put(&table, b"k", write(1, A, 0, 10), at(11));
+    let mut ended = Vec::new();
+    for now in (20..4_000).step_by(10) {
+        ended.extend(outcomes(&look(&table, at(now), Err(Reason::Store))));
+    }
+    assert_eq!(ended, [(1, Outcome::Undetermined(Reason::Store))], "once, out of patience");
+    let found = look(&table, at(9_000), Ok(B));
+    assert_eq!(turns(&found), [Turn::Opened, Turn::Confirmed], "the question was still open");
+    assert!(outcomes(&found).is_empty(), "an event ends once");
+}
+
+#[test]
+fn every_event_ends_exactly_once_on_a_hot_key() {
+    let table = table(1_000);
+    let (mut ended, mut last) = (Vec::new(), A);
+    for n in 0..2_000u64 {
+        let now = i64::try_from(n).unwrap() * 3;
+        last = Digest([u8::try_from(n % 250).unwrap() + 1; 16]);
+        ended.extend(outcomes(&put(&table, b"hot", write(n, last, now, now + 5), at(now + 6))));
+        ended.extend(outcomes(&look(&table, at(now + 6), Ok(last))));
+    }
+    for now in (6_100..9_000).step_by(100) {
+        ended.extend(outcomes(&look(&table, at(now), Ok(last))));
+    }
+    let distinct: HashSet<_> = ended.iter().map(|(seq, _)| *seq).collect();
+    assert_eq!((ended.len(), distinct.len()), (2_000, 2_000));
+    assert_eq!(table.census()[0].open, 0);
+    let confirmed = ended.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Confirmed { .. })).count();
+    assert!(confirmed > 40, "a key that never rests is confirmed all along: {confirmed}");
+    assert!(ended.iter().all(|(_, how)| matches!(how, Outcome::Confirmed { .. } | Outcome::Superseded)));
+}
+
+#[test]
+fn a_divergence_that_a_later_lost_write_takes_over_is_resolved_and_opened_anew() {
+    let table = table(1_000);
+    put(&table, b"k", write(1, A, 0, 10), at(11));
+    look(&table, at(21), Ok(Digest::ABSENT));
+    put(&table, b"k", write(2, B, 30, 40), at(41));
+    let effects = look(&table, at(200), Ok(Digest::ABSENT));
+    assert_eq!(turns(&effects), [Turn::Resolved("superseded"), Turn::Opened]);
+    assert_eq!(effects.turned[1].divergence.named.seq, 2);
+}
+
+#[test]
+fn a_tainted_key_is_undetermined() {
+    let table = table(1_000);
+    put(&table, b"k", write(1, A, 0, 10), at(11));
+    table.taint(&BucketSet::All, at(500), Reason::Gap);
+    let effects = look(&table, at(600), Ok(B));
+    assert_eq!(effects.verdicts, [(MAP, Verdict::Undetermined(Reason::Gap))]);
+    assert!(effects.turned.is_empty());
+}
+
+#[test]
+fn settled_keys_make_room_for_new_ones_and_then_events_are_shed() {
+    let table = table(64);
+    let mut now = 0;
+    let mut shed = 0;
+    for n in 0..1_000u64 {
+        now += 1;
+        shed += put(&table, &n.to_le_bytes(), write(n, A, now, now), at(now)).ended.len();
+    }
+    let kept = table.census()[0].keys;
+    assert!(kept <= 128, "{kept} keys");
+    assert_eq!(u64::try_from(shed).unwrap() + table.census()[0].open, 1_000, "shed or open");
+    for now in (2_000..6_000).step_by(100) {
+        look(&table, at(now), Ok(A));
+    }
+    assert_eq!(table.census()[0].open, 0, "those in doubt ran out of patience");
+    let after = put(&table, b"new", write(5_000, A, 6_001, 6_002), at(6_003));
+    assert!(after.ended.is_empty(), "a settled key made room");
+    assert!(table.census()[0].keys <= kept);
+}

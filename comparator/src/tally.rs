@@ -1,0 +1,202 @@
+//! What was counted, per map: for the summary and for Prometheus alike.
+
+use crate::contract::{Contracts, MapId};
+use crate::metrics;
+use counterfoil_judge::{Kind, Outcome, Reason, Verdict};
+use ::metrics::{Counter, Histogram};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Name of the place where events of maps without a contract are counted.
+pub(crate) const OTHER: &str = "other";
+
+/// Longest lag that is told apart, in microseconds: an hour.
+const LAG_MAX_US: u64 = 3_600_000_000;
+
+/// Names of the outcomes, in the order in which they are counted.
+pub(crate) const OUTCOMES: [&str; 5] = ["confirmed", "superseded", "divergent", "undetermined", "shed"];
+
+const TURNS: [&str; 3] = ["opened", "confirmed", "resolved"];
+
+/// A count that the process can read back, and its series.
+struct Count {
+    count: AtomicU64,
+    series: Counter,
+}
+
+impl Count {
+    fn new(series: Counter) -> Self {
+        Self { count: AtomicU64::new(0), series }
+    }
+
+    fn add(&self, count: u64) {
+        self.count.fetch_add(count, Ordering::Relaxed);
+        self.series.increment(count);
+    }
+
+    fn get(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts of one map.
+pub(crate) struct Tally {
+    /// The map's name.
+    pub(crate) name: String,
+    events: Count,
+    outcomes: Vec<Count>,
+    undetermined: Vec<Count>,
+    verdicts: Vec<Count>,
+    turns: Vec<Vec<Count>>,
+    lag: Mutex<hdrhistogram::Histogram<u64>>,
+    lag_series: Histogram,
+}
+
+/// Quantiles of the lag, in milliseconds.
+#[derive(Clone, Copy, PartialEq, Debug, serde::Serialize)]
+pub(crate) struct Lag {
+    /// Half of the confirmed writes were seen to agree within this.
+    pub p50: f64,
+    /// 95 of 100.
+    pub p95: f64,
+    /// 99 of 100.
+    pub p99: f64,
+    /// All.
+    pub(crate) max: f64,
+}
+
+impl Tally {
+    fn new(name: &str) -> Self {
+        let map = ("map", name);
+        let counts = |labels: &[&str], metric: &'static counterfoil_telemetry::Metric, label: &'static str| {
+            labels.iter().map(|value| Count::new(metric.counter(&[map, (label, value)]))).collect()
+        };
+        let reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.label()).collect();
+        let kind_turns = |kind: &&str| {
+            let series = |turn: &&str| metrics::TURNS.counter(&[map, ("kind", kind), ("turn", turn)]);
+            TURNS.iter().map(|turn| Count::new(series(turn))).collect()
+        };
+        Self {
+            name: name.to_owned(),
+            events: Count::new(metrics::EVENTS.counter(&[map])),
+            outcomes: counts(&OUTCOMES, &metrics::OUTCOMES, "outcome"),
+            undetermined: counts(&reasons, &metrics::UNDETERMINED, "reason"),
+            verdicts: counts(&Verdict::LABELS, &metrics::VERDICTS, "verdict"),
+            turns: Kind::LABELS.iter().map(kind_turns).collect(),
+            lag: Mutex::new(empty_histogram()),
+            lag_series: metrics::LAG.histogram(&[map]),
+        }
+    }
+
+    /// Counts accepted events.
+    pub(crate) fn accepted(&self, count: u64) {
+        self.events.add(count);
+    }
+
+    /// Counts an event that ended.
+    pub(crate) fn ended(&self, outcome: Outcome) {
+        let (place, lag, reason) = match outcome {
+            Outcome::Confirmed { lag } => (0, Some(lag), None),
+            Outcome::Superseded => (1, None, None),
+            Outcome::Divergent => (2, None, None),
+            Outcome::Undetermined(reason) => (3, None, Some(reason)),
+            Outcome::Shed => (4, None, None),
+        };
+        add(&self.outcomes, Some(place));
+        if let Some(reason) = reason {
+            add(&self.undetermined, Reason::ALL.iter().position(|&other| other == reason));
+        }
+        if let Some(lag) = lag {
+            let microseconds = u64::try_from(lag / 1_000).unwrap_or(0).clamp(1, LAG_MAX_US);
+            self.lag_series.record(std::time::Duration::from_micros(microseconds).as_secs_f64());
+            self.lag.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(microseconds);
+        }
+    }
+
+    /// Counts a verdict.
+    pub(crate) fn judged(&self, verdict: &Verdict) {
+        add(&self.verdicts, Verdict::LABELS.iter().position(|label| *label == verdict.label()));
+    }
+
+    /// Counts a turn of a divergence: `opened`, `confirmed` or `resolved`.
+    pub(crate) fn turned(&self, kind: Kind, turn: &str) {
+        let kind = Kind::LABELS.iter().position(|label| *label == kind.label());
+        if let Some(turns) = kind.and_then(|kind| self.turns.get(kind)) {
+            add(turns, TURNS.iter().position(|label| *label == turn));
+        }
+    }
+
+    /// Events accepted.
+    #[must_use]
+    pub(crate) fn events(&self) -> u64 {
+        self.events.get()
+    }
+
+    /// Events ended, in the order of [`OUTCOMES`].
+    #[must_use]
+    pub(crate) fn outcomes(&self) -> Vec<(&'static str, u64)> {
+        OUTCOMES.into_iter().zip(self.outcomes.iter().map(Count::get)).collect()
+    }
+
+    /// Events that ended undetermined, by reason; reasons that did not occur are left out.
+    #[must_use]
+    pub(crate) fn undetermined(&self) -> Vec<(&'static str, u64)> {
+        let counts = Reason::ALL.iter().map(|reason| reason.label()).zip(self.undetermined.iter().map(Count::get));
+        counts.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Verdicts by label.
+    #[must_use]
+    pub(crate) fn verdicts(&self) -> Vec<(&'static str, u64)> {
+        Verdict::LABELS.into_iter().zip(self.verdicts.iter().map(Count::get)).collect()
+    }
+
+    /// Divergences opened, confirmed and resolved.
+    #[must_use]
+    pub(crate) fn turns(&self) -> Vec<(&'static str, u64)> {
+        let sum = |turn: usize| self.turns.iter().filter_map(|turns| turns.get(turn)).map(Count::get).sum();
+        TURNS.into_iter().enumerate().map(|(at, turn)| (turn, sum(at))).collect()
+    }
+
+    /// Quantiles of the lag; `None` before anything was confirmed.
+    #[must_use]
+    pub(crate) fn lag(&self) -> Option<Lag> {
+        let lag = self.lag.lock().unwrap_or_else(PoisonError::into_inner);
+        let ms = |quantile: f64| std::time::Duration::from_micros(lag.value_at_quantile(quantile)).as_secs_f64() * 1e3;
+        (!lag.is_empty()).then(|| Lag { p50: ms(0.5), p95: ms(0.95), p99: ms(0.99), max: ms(1.0) })
+    }
+}
+
+fn add(counts: &[Count], at: Option<usize>) {
+    if let Some(count) = at.and_then(|at| counts.get(at)) {
+        count.add(1);
+    }
+}
+
+/// Two significant digits up to an hour: about 20 KiB a map.
+fn empty_histogram() -> hdrhistogram::Histogram<u64> {
+    hdrhistogram::Histogram::new_with_bounds(1, LAG_MAX_US, 2).expect("the bounds are constants that fit")
+}
+
+/// The tallies of all maps, and one for maps without a contract.
+pub(crate) struct Tallies(Vec<Tally>);
+
+impl Tallies {
+    /// All counts at 0, and their series in existence.
+    #[must_use]
+    pub(crate) fn new(contracts: &Contracts) -> Self {
+        let names = contracts.iter().map(|contract| &*contract.name).chain([OTHER]);
+        Self(names.map(Tally::new).collect())
+    }
+
+    /// The tally of a map; that of [`OTHER`] for a map that has no contract.
+    #[must_use]
+    pub(crate) fn of(&self, map: MapId) -> Option<&Tally> {
+        self.0.get(map.index()).or(self.0.last())
+    }
+
+    /// The tallies in the order of the contracts, [`OTHER`] last.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Tally> {
+        self.0.iter()
+    }
+}

@@ -1,0 +1,190 @@
+//! Telling: carries out what the table says has to be done. Counts outcomes and verdicts, records what happened to
+//! divergences, and leaves a span for the check of a write that was traced.
+
+use crate::contract::{Contracts, MapId};
+use crate::ledger::{DivergenceId, Ledger, Opened, Transition};
+use crate::sources::Sources;
+use crate::table::{Effects, Ended, Turn, Turned};
+use crate::tally::{OTHER, Tallies};
+use counterfoil_judge::{Kind, Outcome, Time, WriteId};
+use counterfoil_proto::TraceRef;
+use opentelemetry::trace::{Link, Span, SpanBuilder, SpanContext, SpanId, TraceFlags, TraceId, TraceState, Tracer};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::SdkTracer;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a divergence's id is derived from, besides its parts.
+const ID_CONTEXT: &str = "counterfoil 2026 divergence id v1";
+
+/// A ratio is kept in parts of this.
+const RATIO_UNIT: u64 = 1 << 32;
+
+/// Carries out effects.
+pub(crate) struct Telling {
+    contracts: Arc<Contracts>,
+    sources: Arc<Sources>,
+    tallies: Arc<Tallies>,
+    ledger: Ledger,
+    traces: Option<Traces>,
+}
+
+struct Traces {
+    tracer: SdkTracer,
+    /// Of checks with a consistent verdict, every so many in [`RATIO_UNIT`] gets a span.
+    ratio: u64,
+    sum: AtomicU64,
+}
+
+impl Telling {
+    /// Tells through `tallies` and `ledger`, and through `tracer` if there is one: a share of `ratio` (0 to 1) of the
+    /// checks that found nothing wrong get a span, all others always do.
+    pub(crate) fn new(
+        contracts: Arc<Contracts>,
+        sources: Arc<Sources>,
+        tallies: Arc<Tallies>,
+        ledger: Ledger,
+        tracer: Option<SdkTracer>,
+        ratio: f64,
+    ) -> Self {
+        let traces = tracer.map(|tracer| Traces { tracer, ratio: parts(ratio), sum: AtomicU64::new(0) });
+        Self { contracts, sources, tallies, ledger, traces }
+    }
+
+    /// Carries out `effects`. Waits while the ledger is behind.
+    pub(crate) async fn tell(&self, effects: Effects) {
+        for (map, verdict) in &effects.verdicts {
+            if let Some(tally) = self.tallies.of(*map) {
+                tally.judged(verdict);
+            }
+        }
+        for ended in &effects.ended {
+            if let Some(tally) = self.tallies.of(ended.map) {
+                tally.ended(ended.outcome);
+            }
+            self.trace(ended);
+        }
+        let transitions: Vec<_> = effects.turned.iter().map(|turned| self.transition(turned)).collect();
+        if !transitions.is_empty()
+            && let Err(error) = self.ledger.record(transitions).await
+        {
+            tracing::error!(%error, "divergences are not recorded any more; restart the comparator");
+        }
+    }
+
+    /// Writes of the ledger that had to be tried again.
+    pub(crate) fn ledger_retries(&self) -> u64 {
+        self.ledger.stats().retries
+    }
+
+    fn transition(&self, turned: &Turned) -> Transition {
+        let (map, named) = (self.name(turned.map), turned.divergence.named);
+        let source = self.source(named);
+        let id = divergence_id(map, &turned.key, &source, named.seq);
+        let (kind, at_unix_ns) = (turned.divergence.kind, counterfoil_clock::wall_unix_ns());
+        let label = match turned.turn {
+            Turn::Opened => "opened",
+            Turn::Confirmed => "confirmed",
+            Turn::Resolved(_) => "resolved",
+        };
+        if let Some(tally) = self.tallies.of(turned.map) {
+            tally.turned(kind, label);
+        }
+        tracing::info!(%id, map, kind = kind.label(), "divergence {label}");
+        match turned.turn {
+            Turn::Opened => self.opened(turned, id, source, at_unix_ns).into(),
+            Turn::Confirmed => Transition::Confirmed { id, at_unix_ns },
+            Turn::Resolved(how) => Transition::Resolved { id, at_unix_ns, how },
+        }
+    }
+
+    fn opened(&self, turned: &Turned, id: DivergenceId, source: String, opened_at_unix_ns: i64) -> Opened {
+        let divergence = &turned.divergence;
+        let (stale_versions, stale_at_least_ns) = match divergence.kind {
+            Kind::Stale { versions, at_least } => (Some(versions), Some(at_least)),
+            _ => (None, None),
+        };
+        let known = Some(divergence.ended).filter(|&ended| ended > Time::MIN && ended < Time::MAX);
+        Opened {
+            id,
+            map: self.name(turned.map).to_owned(),
+            key: turned.key.to_vec(),
+            kind: divergence.kind.label(),
+            source,
+            seq: divergence.named.seq,
+            opened_at_unix_ns,
+            store_digest: turned.found,
+            map_digest: divergence.expected,
+            stale_versions,
+            stale_at_least_ns,
+            write_ended_ns: known.map(|ended| ended.0),
+            seen_after_ns: known.map(|ended| turned.at.end.since(ended)),
+            trace_id: turned.trace.map(|trace| trace.trace_id),
+        }
+    }
+
+    /// The span of a check, linked to the span of the write: the check is no part of the application's trace.
+    fn trace(&self, ended: &Ended) {
+        let (Some(traces), Some(write)) = (&self.traces, ended.trace) else { return };
+        let outcome = match ended.outcome {
+            Outcome::Confirmed { .. } | Outcome::Superseded if !traces.is_sampled() => return,
+            Outcome::Confirmed { .. } => "confirmed",
+            Outcome::Superseded => "superseded",
+            Outcome::Divergent => "divergent",
+            Outcome::Undetermined(_) => "undetermined",
+            Outcome::Shed => "shed",
+        };
+        let mut attributes = vec![
+            KeyValue::new("counterfoil.map", self.name(ended.map).to_owned()),
+            KeyValue::new("counterfoil.outcome", outcome),
+            KeyValue::new("counterfoil.source", self.source(ended.id)),
+        ];
+        match ended.outcome {
+            Outcome::Confirmed { lag } => attributes.push(KeyValue::new("counterfoil.lag_ns", lag)),
+            Outcome::Undetermined(reason) => attributes.push(KeyValue::new("counterfoil.reason", reason.label())),
+            Outcome::Superseded | Outcome::Divergent | Outcome::Shed => {}
+        }
+        let builder = SpanBuilder::from_name("counterfoil check").with_attributes(attributes);
+        let builder = builder.with_links(vec![Link::new(span_context(write), Vec::new(), 0)]);
+        traces.tracer.build_with_context(builder, &Context::new()).end();
+    }
+
+    fn name(&self, map: MapId) -> &str {
+        self.contracts.get(map).map_or(OTHER, |contract| &*contract.name)
+    }
+
+    fn source(&self, write: WriteId) -> String {
+        self.sources.get(write.source).map_or_else(|| "forgotten".to_owned(), |source| source.name.to_string())
+    }
+}
+
+impl Traces {
+    /// Spreads the sampled checks evenly.
+    fn is_sampled(&self) -> bool {
+        let before = self.sum.fetch_add(self.ratio, Ordering::Relaxed);
+        before / RATIO_UNIT != before.wrapping_add(self.ratio) / RATIO_UNIT
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the ratio is clamped to 0..=1")]
+fn parts(ratio: f64) -> u64 {
+    (ratio.clamp(0.0, 1.0) * RATIO_UNIT as f64) as u64
+}
+
+fn span_context(write: TraceRef) -> SpanContext {
+    let (trace, span) = (TraceId::from_bytes(write.trace_id), SpanId::from_bytes(write.span_id));
+    SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::default())
+}
+
+/// The id of a divergence: the same from the same facts, whoever computes it and whenever.
+fn divergence_id(map: &str, key: &[u8], source: &str, seq: u64) -> DivergenceId {
+    let mut hash = blake3::Hasher::new_derive_key(ID_CONTEXT);
+    for part in [map.as_bytes(), key, source.as_bytes()] {
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.update(&seq.to_le_bytes());
+    let mut id = [0; 16];
+    hash.finalize_xof().fill(&mut id);
+    DivergenceId(id)
+}

@@ -1,0 +1,306 @@
+//! The intake over real gRPC, the store a real SQLite file, the answers over real HTTP.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use bytes::Bytes;
+use counterfoil_clock::{Domain, now};
+use counterfoil_comparator::Comparator;
+use counterfoil_comparator::config::{Settings, Written};
+use counterfoil_digest::{Codec, DeploymentKey, MapDigester};
+use counterfoil_judge::{Interval, Reported, StoreOutcome, Time};
+use counterfoil_proto::wire::{self, intake_client::IntakeClient, reply::Body};
+use counterfoil_proto::{BatchBuilder, BucketSet, Header, Loss, LossReason, Row};
+use counterfoil_settings::Sources;
+use counterfoil_telemetry::Telemetry;
+use prost::Message;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status, Streaming};
+
+/// Longest wait for something that must come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Running {
+    grpc: SocketAddr,
+    http: SocketAddr,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+    key: DeploymentKey,
+    directory: TempDir,
+}
+
+async fn start() -> Running {
+    let directory = tempfile::tempdir().unwrap();
+    let key_file = directory.path().join("key");
+    std::fs::write(&key_file, "0f".repeat(32)).unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let store = rusqlite::Connection::open(path("store.db")).unwrap();
+    store.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE cart (k TEXT PRIMARY KEY, v BLOB)").unwrap();
+    let yaml = format!(
+        "kind: comparator
+listen: {{grpc: '127.0.0.1:0', http: '127.0.0.1:0', insecure: true}}
+key: {{id: k1, file: {}}}
+stores: {{main: {{url: 'sqlite://{}'}}}}
+maps: [{{name: cart, store: main, query: 'SELECT k, v FROM cart WHERE k IN rarray(?1)', deadline_ms: 300}}]
+ledger: {{path: {}}}
+limits: {{batch_bytes_max: 8192, batch_events_max: 100}}
+",
+        path("key"),
+        path("store.db"),
+        path("ledger.db")
+    );
+    let written = Sources { yaml, overlays: Vec::new() }.written::<Written>().unwrap();
+    let settings = Settings::try_from_written(written).unwrap();
+    let telemetry = Telemetry::install("test", &settings.telemetry).unwrap();
+    let comparator = Comparator::build(settings, &telemetry).await.unwrap();
+    let (grpc, http) = (comparator.grpc_address(), comparator.http_address());
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(comparator.run(stop.clone()));
+    let key = DeploymentKey::from_file("k1", &key_file).unwrap();
+    Running { grpc, http, stop, task, key, directory }
+}
+
+impl Running {
+    async fn get(&self, path: &str) -> (u16, Value) {
+        let mut stream = TcpStream::connect(self.http).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        let status = response.split(' ').nth(1).unwrap().parse().unwrap();
+        let body = response.split_once("\r\n\r\n").unwrap().1;
+        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    /// The summary of the map, once nothing is open.
+    async fn settled(&self) -> Value {
+        let settled = async {
+            loop {
+                let summary = self.get("/v1/summary").await.1;
+                let map = summary["maps"]["cart"].clone();
+                if map["outcomes"]["open"] == 0 && map["events"].as_u64() > Some(0) {
+                    let outcomes = map["outcomes"].as_object().unwrap().values();
+                    let sum: u64 = outcomes.map(|count| count.as_u64().unwrap()).sum();
+                    assert_eq!(Some(sum), map["events"].as_u64(), "{map}");
+                    return summary;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, settled).await.expect("every event ends")
+    }
+
+    async fn stream(&self) -> (mpsc::Sender<wire::Upload>, Streaming<wire::Reply>) {
+        let mut client = IntakeClient::connect(format!("http://{}", self.grpc)).await.unwrap();
+        let (uploads, outgoing) = mpsc::channel(16);
+        let mut replies = client.stream(ReceiverStream::new(outgoing)).await.unwrap().into_inner();
+        let welcome = replies.message().await.unwrap().unwrap();
+        assert!(matches!(welcome.body, Some(Body::Welcome(_))), "{welcome:?}");
+        (uploads, replies)
+    }
+
+    fn upload(&self, number: u64, batch: &wire::Batch) -> wire::Upload {
+        let batch = Bytes::from(batch.encode_to_vec());
+        let mac = Bytes::copy_from_slice(self.key.mac_key().mac(&batch).as_bytes());
+        let clock = Some((&Domain::of_this_process()).into());
+        let sent_ns = u64::try_from(now().0).unwrap();
+        wire::Upload { number, batch, mac, key_id: "k1".into(), sent_ns, clock, ..Default::default() }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+        drop(self.directory);
+    }
+}
+
+fn header(first_seq: u64, watermark: Time) -> Header {
+    Header {
+        service: "cart".into(),
+        instance: "a".into(),
+        epoch: 1,
+        clock: Domain::of_this_process(),
+        first_seq,
+        watermark,
+        losses: Vec::new(),
+        bye: false,
+        previous_mac: Bytes::new(),
+    }
+}
+
+/// A batch of puts to `keys`, each with the value `v`, that ended just now.
+fn batch(running: &Running, map: &str, first_seq: u64, keys: &[&str]) -> wire::Batch {
+    let digester = MapDigester::new(&running.key, map, Codec::Bytes);
+    let mut builder = BatchBuilder::default();
+    let map = builder.map(map);
+    let leg = Interval::new(now(), now());
+    for key in keys {
+        builder.push(&Row {
+            map,
+            key: key.as_bytes(),
+            digest: digester.digest(Some(b"v")).unwrap(),
+            legs: Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) },
+            map_order: None,
+            version: None,
+            trace: None,
+            cohort: None,
+        });
+    }
+    builder.finish(header(first_seq, now()))
+}
+
+/// A promise that nothing is open, and that nothing more comes.
+fn bye(first_seq: u64) -> wire::Batch {
+    BatchBuilder::default().finish(Header { bye: true, ..header(first_seq, now()) })
+}
+
+fn store(running: &Running, key: &str) {
+    let store = rusqlite::Connection::open(running.directory.path().join("store.db")).unwrap();
+    store.execute("INSERT INTO cart VALUES (?1, ?2)", (key, b"v")).unwrap();
+}
+
+async fn acknowledged(replies: &mut Streaming<wire::Reply>, number: u64) {
+    let reply = replies.message().await.unwrap().unwrap();
+    let Some(Body::Ack(ack)) = reply.body else { panic!("{reply:?}") };
+    assert_eq!(ack.through_number, number);
+}
+
+async fn refused(running: &Running, upload: wire::Upload) -> Status {
+    let (uploads, mut replies) = running.stream().await;
+    uploads.send(upload).await.unwrap();
+    replies.message().await.expect_err("the upload must be refused")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_confirmed_or_divergent_and_the_sums_balance() {
+    let running = start().await;
+    store(&running, "kept");
+    let (uploads, mut replies) = running.stream().await;
+    uploads.send(running.upload(1, &batch(&running, "cart", 0, &["kept", "lost"]))).await.unwrap();
+    acknowledged(&mut replies, 1).await;
+    uploads.send(running.upload(2, &bye(2))).await.unwrap();
+    acknowledged(&mut replies, 2).await;
+    let summary = running.settled().await;
+    let outcomes = &summary["maps"]["cart"]["outcomes"];
+    assert_eq!((&outcomes["confirmed"], &outcomes["divergent"]), (&1.into(), &1.into()), "{outcomes}");
+    let (status, page) = running.get("/v1/divergences?state=confirmed").await;
+    assert_eq!(status, 200);
+    let found = &page["divergences"][0];
+    assert_eq!((&found["key"], &found["kind"]), (&"lost".into(), &"missing".into()), "{page}");
+    let (status, one) = running.get(&format!("/v1/divergences/{}", found["id"].as_str().unwrap())).await;
+    assert_eq!((status, &one["id"]), (200, &found["id"]));
+    store(&running, "lost");
+    let resolved = async {
+        while running.get("/v1/divergences?state=resolved").await.1["divergences"][0]["key"] != "lost" {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, resolved).await.expect("a divergence whose row was mended resolves by itself");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_comes_twice_is_applied_once() {
+    let running = start().await;
+    store(&running, "k");
+    let upload = running.upload(1, &batch(&running, "cart", 0, &["k"]));
+    for _ in 0..2 {
+        let (uploads, mut replies) = running.stream().await;
+        uploads.send(upload.clone()).await.unwrap();
+        acknowledged(&mut replies, 1).await;
+    }
+    let (uploads, mut replies) = running.stream().await;
+    uploads.send(running.upload(1, &bye(1))).await.unwrap();
+    acknowledged(&mut replies, 1).await;
+    let summary = running.settled().await;
+    assert_eq!(summary["accepted"], 1, "{summary}");
+    assert_eq!(summary["sources"][0]["duplicates"], 1);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_batch_ends_its_stream_with_a_reason_and_no_other() {
+    let running = start().await;
+    let (healthy, mut replies) = running.stream().await;
+    let good = || running.upload(1, &batch(&running, "cart", 0, &["k"]));
+    let tampered = wire::Upload { batch: Bytes::from_static(b"other"), ..good() };
+    let other_key = wire::Upload { key_id: "k2".into(), ..good() };
+    let garbage = {
+        let batch = Bytes::from_static(b"\xff\xff\xff");
+        let mac = Bytes::copy_from_slice(running.key.mac_key().mac(&batch).as_bytes());
+        wire::Upload { batch, mac, ..good() }
+    };
+    let mut uneven = batch(&running, "cart", 0, &["k"]);
+    uneven.count = 2;
+    let many: Vec<_> = (0..101).map(|n| n.to_string()).collect();
+    let many = batch(&running, "cart", 0, &many.iter().map(String::as_str).collect::<Vec<_>>());
+    let large = batch(&running, "cart", 0, &["k".repeat(9_000).as_str()]);
+    for (upload, code, message) in [
+        (tampered, Code::Unauthenticated, "key.file"),
+        (other_key, Code::Unauthenticated, "key_id is not `k1`"),
+        (garbage, Code::InvalidArgument, ""),
+        (running.upload(1, &uneven), Code::InvalidArgument, "key_lengths has 1 entries for 2 events"),
+        (running.upload(1, &many), Code::ResourceExhausted, "limits.batch_events_max is 100"),
+        (running.upload(1, &large), Code::ResourceExhausted, "limits.batch_bytes_max is 8192"),
+    ] {
+        let status = refused(&running, upload).await;
+        assert_eq!(status.code(), code, "{status}");
+        assert!(status.message().contains(message), "{status} should say {message}");
+    }
+    healthy.send(good()).await.unwrap();
+    acknowledged(&mut replies, 1).await;
+    assert_eq!(running.get("/v1/summary").await.1["accepted"], 1, "nothing of the refused batches was applied");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn losses_make_their_keys_undetermined_and_are_counted() {
+    let running = start().await;
+    let (uploads, mut replies) = running.stream().await;
+    let later = now().plus(200_000_000);
+    let during = Interval::new(now(), later);
+    let loss = Loss { first_seq: 1, count: 3, reason: LossReason::RingFull, during, buckets: BucketSet::All };
+    uploads.send(running.upload(1, &batch(&running, "cart", 0, &["k"]))).await.unwrap();
+    acknowledged(&mut replies, 1).await;
+    let declared = Header { losses: vec![loss], bye: true, ..header(6, now()) };
+    uploads.send(running.upload(2, &BatchBuilder::default().finish(declared))).await.unwrap();
+    acknowledged(&mut replies, 2).await;
+    let summary = running.settled().await;
+    assert_eq!(summary["maps"]["cart"]["undetermined"]["gap"], 1, "{summary}");
+    let source = &summary["sources"][0];
+    assert_eq!((&source["lost"]["ring_full"], &source["undeclared"]), (&3.into(), &2.into()), "{source}");
+    assert_eq!((&summary["lost"], &source["next_seq"]), (&5.into(), &6.into()));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_a_map_without_a_contract_end_undetermined() {
+    let running = start().await;
+    let (uploads, mut replies) = running.stream().await;
+    uploads.send(running.upload(1, &batch(&running, "basket", 0, &["k"]))).await.unwrap();
+    acknowledged(&mut replies, 1).await;
+    let other = running.get("/v1/summary").await.1["maps"]["other"].clone();
+    assert_eq!((&other["events"], &other["undetermined"]["no_contract"]), (&1.into(), &1.into()), "{other}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_ask_for_nonsense_are_told_so() {
+    let running = start().await;
+    for (path, status, message) in [
+        ("/v1/divergences?limit=0", 400, "1 to 1000"),
+        ("/v1/divergences?state=odd", 400, ""),
+        ("/v1/divergences/abc", 404, "32 hex digits"),
+    ] {
+        let (got, body) = running.get(path).await;
+        assert_eq!(got, status, "{path}");
+        assert!(body["error"].as_str().unwrap_or_default().contains(message), "{path} {body}");
+    }
+    running.stop().await;
+}

@@ -1,0 +1,134 @@
+//! What is compared: the canonical form of a value, and its keyed digest.
+//!
+//! # The digest
+//!
+//! `blake3::keyed_hash(K, preimage)`, the first 16 bytes, where
+//!
+//! - `K = blake3::derive_key("counterfoil 2026 value v1", deployment key)`,
+//! - `preimage = len(map) ‖ map ‖ len(codec) ‖ codec ‖ len(value) ‖ value`, each `len` a 4-byte little-endian count of
+//!   bytes and `codec` the codec's name with its version, such as `json/1`,
+//! - absence has no preimage: it is [`Digest::ABSENT`], all zeros.
+//!
+//! Keyed, because a plain hash of a value of low entropy gives the value away. The map's name is hashed along, so that
+//! equal values of two maps cannot be told to be equal. Digests under different deployment keys are never compared: the
+//! key's id travels with each batch.
+//!
+//! # Invariants
+//!
+//! - The same logical value gives the same digest in the emitter's pod and at the comparator.
+//! - Values are digested many at a time ([`digest_many`]), so that the lanes of a vector unit can be filled.
+
+mod bucket;
+mod codec;
+mod key;
+
+pub use bucket::{BUCKETS, bucket, key_hash};
+pub use codec::{Codec, CodecError};
+pub use counterfoil_judge::Digest;
+pub use key::{DeploymentKey, KeyError, Mac, MacKey};
+
+/// Digests the values of one map: the map's codec and everything of the preimage that does not change.
+#[derive(Clone)]
+pub struct MapDigester {
+    codec: Codec,
+    key: key::ValueKey,
+    prefix: Box<[u8]>,
+}
+
+impl MapDigester {
+    /// A digester for the values of `map`, which are written in `codec`.
+    #[must_use]
+    pub fn new(deployment: &DeploymentKey, map: &str, codec: Codec) -> Self {
+        let mut prefix = Vec::new();
+        for part in [map, codec.versioned_name()] {
+            prefix.extend_from_slice(&length(part.len()));
+            prefix.extend_from_slice(part.as_bytes());
+        }
+        Self { codec, key: deployment.value_key(), prefix: prefix.into() }
+    }
+
+    /// The digest of one value as it was written, or of its absence.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`] if the value is not what the codec wants.
+    pub fn digest(&self, value: Option<&[u8]>) -> Result<Digest, CodecError> {
+        self.digest_with(value, &mut Vec::new())
+    }
+
+    fn digest_with(&self, value: Option<&[u8]>, scratch: &mut Vec<u8>) -> Result<Digest, CodecError> {
+        let Some(value) = value else { return Ok(Digest::ABSENT) };
+        let canonical = self.codec.canonical(value)?;
+        scratch.clear();
+        scratch.extend_from_slice(&self.prefix);
+        scratch.extend_from_slice(&length(canonical.len()));
+        scratch.extend_from_slice(&canonical);
+        let mut digest = [0; 16];
+        digest.copy_from_slice(self.key.hash(scratch).split_at(16).0);
+        Ok(Digest(digest))
+    }
+}
+
+/// Digests many values, of one map or of several, in order: appends one result per value to `digests`.
+pub fn digest_many<'a>(
+    values: impl Iterator<Item = (&'a MapDigester, Option<&'a [u8]>)>,
+    digests: &mut Vec<Result<Digest, CodecError>>,
+) {
+    let mut scratch = Vec::new();
+    digests.extend(values.map(|(map, value)| map.digest_with(value, &mut scratch)));
+}
+
+/// The 4-byte length prefix of a preimage. Values are bounded far below 4 GiB by the frame limit.
+fn length(bytes: usize) -> [u8; 4] {
+    u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
+    use super::*;
+
+    fn digester(map: &str, codec: Codec) -> MapDigester {
+        MapDigester::new(&DeploymentKey::new("test", [7; 32]), map, codec)
+    }
+
+    #[test]
+    fn the_digest_is_what_the_module_doc_says() {
+        let key = blake3::derive_key("counterfoil 2026 value v1", &[7; 32]);
+        let mut preimage = Vec::new();
+        for part in [&b"cart"[..], b"bytes/1", b"hello"] {
+            preimage.extend_from_slice(&(part.len() as u32).to_le_bytes());
+            preimage.extend_from_slice(part);
+        }
+        let expected = blake3::keyed_hash(&key, &preimage);
+        let digest = digester("cart", Codec::Bytes).digest(Some(b"hello")).unwrap();
+        assert_eq!(digest.0, expected.as_bytes()[..16]);
+    }
+
+    #[test]
+    fn golden_digests_do_not_drift() {
+        for (map, codec, value, golden) in GOLDEN {
+            let digest = digester(map, codec).digest(value).unwrap();
+            assert_eq!(digest.to_string(), golden, "{map} {codec:?} {value:?}");
+        }
+    }
+    type Golden = (&'static str, Codec, Option<&'static [u8]>, &'static str);
+    const GOLDEN: [Golden; 4] = [
+        ("cart", Codec::Bytes, None, "absent"),
+        ("cart", Codec::Bytes, Some(b""), "a586b7dc15ae24ab2218c8fbd0c144d0"),
+        ("cart", Codec::Text, Some("h\u{e9}".as_bytes()), "?"),
+        ("cart", Codec::Json, Some(br#"{"b":1.0,"a":[true]}"#), "?"),
+    ];
+
+    #[test]
+    fn many_values_give_what_each_gives_alone() {
+        let maps = [digester("a", Codec::Bytes), digester("b", Codec::Text)];
+        let values: [(&MapDigester, Option<&[u8]>); 4] =
+            [(&maps[0], Some(b"x")), (&maps[1], None), (&maps[1], Some(&[0xff])), (&maps[0], Some(&[0xff]))];
+        let mut many = Vec::new();
+        digest_many(values.into_iter(), &mut many);
+        let one: Vec<_> = values.iter().map(|(map, value)| map.digest(*value)).collect();
+        assert_eq!(many, one);
+        assert!(many[2].is_err(), "0xff is not text");
+    }
+}

@@ -1,0 +1,397 @@
+//! The writer thread: it numbers events, packs them into frames, sends them, and makes the heartbeats.
+//!
+//! # Sequence numbers
+//!
+//! They begin at 0. A frame takes one for each of its events, a declared loss one for each event lost; nothing else
+//! does. So `issued = in the ring + not yet declared + next_seq`, whatever happens.
+//!
+//! # Back-pressure
+//!
+//! Frames stay in the outbox until they are acknowledged. When it is full, or while there is no connection, the ring is
+//! left alone; it fills, and then events are lost and counted. A heartbeat made then repeats the last watermark.
+//!
+//! # Waiting
+//!
+//! The thread waits in one place, for its signal, its socket or the next heartbeat. After it has sent something it
+//! gathers for [`LINGER`] without asking to be woken, so that busy producers make no system call; it asks only when
+//! nothing came meanwhile.
+
+mod backoff;
+mod frame;
+mod outbox;
+mod session;
+
+pub(crate) use session::Socket;
+
+use crate::event::{Event, nanoseconds};
+use crate::flush::Covered;
+use crate::identity::Identity;
+use crate::limits::{
+    CLOCK_SLACK, HANDSHAKE, HEARTBEAT_MIN, LINGER, Limits, Options, REFUSALS_MAX, WRITE_BYTES,
+};
+use crate::losses::{Reason, Tally};
+use crate::open::Scan;
+use crate::shared::Shared;
+use backoff::Backoff;
+use counterfoil_clock::{Domain, now};
+use counterfoil_judge::{Interval, Time};
+use counterfoil_proto::wire::emit::{self, frame::Body};
+use counterfoil_proto::{BucketSet, Loss, PROTOCOL};
+use frame::{FrameBuilder, encode};
+use outbox::Outbox;
+use session::{Ended, Session};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    socket: Socket,
+    hello: Vec<u8>,
+    terms: Terms,
+    frame: FrameBuilder,
+    outbox: Outbox,
+    next_seq: u64,
+    acknowledged: u64,
+    watermark: Time,
+    covered: Covered,
+    backoff: Backoff,
+    /// Refusals since the last acknowledgement, after a welcome.
+    refusals: u32,
+}
+
+/// What the sidecar said when it welcomed the connection.
+struct Terms {
+    limits: Limits,
+    heartbeat: Duration,
+    /// None: every map is taken.
+    maps: HashSet<String>,
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>, socket: Socket, identity: Identity, options: &Options) -> Self {
+        let terms = Terms {
+            limits: Limits::default(),
+            heartbeat: options.heartbeat.max(HEARTBEAT_MIN),
+            maps: HashSet::new(),
+        };
+        Self {
+            shared,
+            socket,
+            hello: hello(identity, options),
+            terms,
+            frame: FrameBuilder::default(),
+            outbox: Outbox::new(options.replay_bytes),
+            next_seq: 0,
+            acknowledged: 0,
+            // No write can have begun yet.
+            watermark: now(),
+            covered: Covered::default(),
+            backoff: Backoff::new(options.retry_max),
+            refusals: 0,
+        }
+    }
+
+    /// Runs until the emitter is closed.
+    pub(crate) fn run(mut self) {
+        // Also should this thread panic: nobody waits for it then.
+        let shared = Arc::clone(&self.shared);
+        let _end = Finish(&shared);
+        while shared.ending().is_none() {
+            let ended = self.connection();
+            self.learn(ended);
+            self.pause();
+        }
+    }
+
+    /// One connection, from its beginning to its end.
+    fn connection(&mut self) -> Ended {
+        let mut session = match self.socket.connect() {
+            Ok(session) => session,
+            Err(ended) => return ended,
+        };
+        match self.open(&mut session).and_then(|()| self.serve(&mut session)) {
+            // What the sidecar said before it went, perhaps why.
+            Err(Ended::Gone) => self.receive(&mut session).err().unwrap_or(Ended::Gone),
+            Err(ended) => ended,
+            Ok(()) => Ended::Left,
+        }
+    }
+
+    fn learn(&mut self, ended: Ended) {
+        let welcomed = self.shared.counters.connected.swap(false, Ordering::Relaxed);
+        if let Ended::Refused(message) = ended {
+            self.shared.counters.refuse(&message);
+            self.refusals = self.refusals.saturating_add(u32::from(welcomed));
+            self.backoff.lengthen();
+        }
+    }
+
+    fn pause(&mut self) {
+        let until = later(now(), self.backoff.pause());
+        while self.shared.ending().is_none() && now() < until {
+            self.shared.waker.sleep(None, left(until));
+        }
+    }
+
+    /// Says hello and waits for the welcome.
+    fn open(&mut self, session: &mut Session) -> Result<(), Ended> {
+        session.greet(&self.hello)?;
+        let deadline = later(now(), HANDSHAKE);
+        loop {
+            if let Some(Body::Welcome(welcome)) = session.receive()? {
+                return self.welcome(welcome);
+            }
+            if self.shared.ending().is_some() {
+                return Err(Ended::Left);
+            }
+            if now() >= deadline {
+                return Err(Ended::Stalled);
+            }
+            self.shared.waker.sleep(Some((session.fd(), false)), left(deadline));
+        }
+    }
+
+    fn welcome(&mut self, welcome: emit::Welcome) -> Result<(), Ended> {
+        if welcome.protocol != PROTOCOL {
+            let theirs = welcome.protocol;
+            return Err(Ended::Refused(format!(
+                "welcome.protocol is {theirs}; this emitter speaks {PROTOCOL}"
+            )));
+        }
+        self.outbox.rewind();
+        // At a higher level, "seen" is not yet "safe": then all that is not acknowledged goes again.
+        if welcome.ack() <= emit::AckLevel::Received {
+            self.acknowledge(welcome.next_seq);
+        }
+        if self.refusals >= REFUSALS_MAX {
+            self.refusals = 0;
+            let condemned = self.outbox.condemn(welcome.next_seq);
+            self.shared.counters.lose(Reason::Abandoned, condemned);
+        }
+        self.terms.limits = welcome.limits.as_ref().map_or_else(Limits::default, Limits::from);
+        if welcome.heartbeat_ms > 0 {
+            self.terms.heartbeat = Duration::from_millis(welcome.heartbeat_ms.into());
+        }
+        self.terms.maps = welcome.maps.into_iter().collect();
+        self.shared.limits.tell(&self.terms.limits);
+        self.shared.cohorts.tell(welcome.cohort_keys);
+        self.shared.counters.welcomes.fetch_add(1, Ordering::Relaxed);
+        self.shared.counters.connected.store(true, Ordering::Relaxed);
+        self.backoff.reset();
+        Ok(())
+    }
+
+    /// Goes on until the connection is over.
+    fn serve(&mut self, session: &mut Session) -> Result<(), Ended> {
+        let mut beat_at = now();
+        loop {
+            self.receive(session)?;
+            if self.shared.ending().is_some() {
+                return self.leave(session);
+            }
+            let gathered = if now() >= beat_at || self.covered.wanting(&self.shared.tickets) {
+                beat_at = later(now(), self.terms.heartbeat);
+                self.beat()
+            } else {
+                self.gather(self.shared.ring.len())
+            };
+            self.send(session)?;
+            self.covered.settle(&self.shared.tickets, self.acknowledged);
+            self.rest(session, gathered, beat_at);
+        }
+    }
+
+    fn receive(&mut self, session: &mut Session) -> Result<(), Ended> {
+        while let Some(body) = session.receive()? {
+            if let Body::Ack(ack) = body {
+                self.acknowledge(ack.through_seq);
+            }
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, through: u64) {
+        let through = through.min(self.outbox.sent_through());
+        if through > self.acknowledged {
+            self.acknowledged = through;
+            self.refusals = 0;
+            self.shared.counters.acknowledged.store(through, Ordering::Relaxed);
+        }
+        self.outbox.acknowledge(self.acknowledged);
+        self.covered.settle(&self.shared.tickets, self.acknowledged);
+    }
+
+    fn send(&mut self, session: &mut Session) -> Result<(), Ended> {
+        let sent = session.send(&mut self.outbox);
+        self.shared.counters.sent.store(self.outbox.sent_through(), Ordering::Relaxed);
+        // What was safe before it was sent again.
+        self.outbox.acknowledge(self.acknowledged);
+        sent
+    }
+
+    /// Takes up to `waiting` events out of the ring and packs them; returns how many it took.
+    fn gather(&mut self, waiting: usize) -> usize {
+        let mut taken = 0;
+        while taken < waiting && !self.outbox.is_full() {
+            let Some(event) = self.shared.ring.pop() else { break };
+            taken += 1;
+            self.pack(event);
+        }
+        self.seal();
+        taken
+    }
+
+    fn pack(&mut self, event: Box<Event>) {
+        let limits = self.terms.limits;
+        if !self.terms.maps.is_empty() && !self.terms.maps.contains(&*event.map) {
+            return self.shared.lose(&event.lost(Reason::UnknownMap));
+        }
+        if !limits.admit(&event.content.key, event.content.value()) {
+            return self.shared.lose(&event.lost(Reason::Limit));
+        }
+        let Err(event) = self.frame.push(event, &limits) else { return };
+        self.seal();
+        if let Err(event) = self.frame.push(event, &limits) {
+            self.shared.lose(&event.lost(Reason::Limit));
+        }
+    }
+
+    /// Numbers the events packed so far and puts their frame into the outbox.
+    fn seal(&mut self) {
+        let first_seq = self.next_seq;
+        if let Some(packed) = self.frame.finish(first_seq) {
+            self.next_seq += packed.count;
+            self.outbox.push_events((first_seq, self.next_seq), packed.bytes, packed.during, self.watermark);
+        }
+    }
+
+    /// Makes a heartbeat; returns how many events it took out of the ring.
+    fn beat(&mut self) -> usize {
+        let ticket = self.shared.tickets.drawn();
+        let scan = self.shared.open.scan();
+        let waiting = self.shared.ring.len();
+        let gathered = self.gather(waiting);
+        let losses = if gathered == waiting { self.reported(&scan) } else { Vec::new() };
+        self.push_heartbeat(losses, scan.open);
+        if gathered == waiting {
+            self.covered.cover(ticket, self.next_seq);
+        }
+        gathered
+    }
+
+    /// Everything that was out of its slot at `scan` has left ring and ledger: the watermark may advance. Returns what
+    /// the ledger held.
+    fn reported(&mut self, scan: &Scan) -> Vec<(Reason, Tally)> {
+        let losses = self.shared.losses.take(self.watermark, now());
+        self.watermark = scan.watermark.map_or(self.watermark, |watermark| watermark.max(self.watermark));
+        losses
+    }
+
+    /// Numbers the losses and puts the heartbeat that declares them into the outbox.
+    fn push_heartbeat(&mut self, losses: Vec<(Reason, Tally)>, open: u32) {
+        let first_seq = self.next_seq;
+        let mut number = |(reason, tally): (Reason, Tally)| {
+            let first_seq = self.next_seq;
+            self.next_seq += tally.count;
+            let Tally { count, during, buckets } = tally;
+            Loss { first_seq, count, reason: reason.wire(), during, buckets }.into()
+        };
+        let losses = losses.into_iter().map(&mut number).collect();
+        let (next_seq, watermark_ns) = (self.next_seq, nanoseconds(self.watermark));
+        self.outbox.push_heartbeat(first_seq, emit::Heartbeat { next_seq, watermark_ns, losses, open });
+    }
+
+    /// Waits for something to do.
+    fn rest(&self, session: &Session, gathered: usize, beat_at: Time) {
+        let Shared { waker, ring, .. } = &*self.shared;
+        let mut timeout = left(beat_at);
+        if self.outbox.is_full() {
+            // Only the sidecar can help, by reading or by acknowledging.
+        } else if ring.bytes() >= WRITE_BYTES {
+            return;
+        } else if gathered > 0 {
+            timeout = timeout.min(LINGER);
+        } else {
+            waker.arm();
+            if !ring.is_empty() {
+                return waker.disarm();
+            }
+        }
+        waker.sleep(Some((session.fd(), self.outbox.has_unsent())), timeout);
+        waker.disarm();
+    }
+
+    /// The last frames: everything that is left, and the farewell. Stays until they are acknowledged or time is up.
+    fn leave(&mut self, session: &mut Session) -> Result<(), Ended> {
+        self.shared.close();
+        // The last watermark then lies past everything that was taken.
+        std::thread::sleep(CLOCK_SLACK);
+        let mut said = false;
+        loop {
+            said = said || self.farewell();
+            self.send(session)?;
+            self.receive(session)?;
+            let end_by = self.shared.ending().unwrap_or(Time::MIN);
+            if (said && self.outbox.is_empty()) || now() >= end_by {
+                return Err(Ended::Left);
+            }
+            self.shared.waker.sleep(Some((session.fd(), self.outbox.has_unsent())), left(end_by));
+        }
+    }
+
+    /// Declares the writes that are still open as lost, so that the farewell does not hide them. Says whether there was
+    /// room for all that was left.
+    fn farewell(&mut self) -> bool {
+        let scan = self.shared.open.scan();
+        let waiting = self.shared.ring.len();
+        if self.gather(waiting) < waiting {
+            return false;
+        }
+        let since = self.watermark;
+        let mut losses = self.reported(&scan);
+        if scan.open > 0 {
+            let count = u64::from(scan.open);
+            self.shared.counters.issued.fetch_add(count, Ordering::Relaxed);
+            self.shared.counters.lose(Reason::Abandoned, count);
+            let during = Interval::new(since, Time::MAX);
+            losses.push((Reason::Abandoned, Tally { count, during, buckets: BucketSet::All }));
+        }
+        self.push_heartbeat(losses, scan.open);
+        self.outbox.push_bye(self.next_seq);
+        true
+    }
+}
+
+/// Tells those who wait that the writer thread has ended.
+struct Finish<'a>(&'a Shared);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+        self.0.tickets.finish();
+    }
+}
+
+fn hello(identity: Identity, options: &Options) -> Vec<u8> {
+    encode(Body::Hello(emit::Hello {
+        protocol: PROTOCOL,
+        service: identity.service,
+        instance: identity.instance,
+        epoch: identity.epoch,
+        clock: Some((&Domain::of_this_process()).into()),
+        ack: emit::AckLevel::from(options.ack).into(),
+        map_order: emit::MapOrder::Interval.into(),
+        stamps: emit::Stamps::Emitter.into(),
+    }))
+}
+
+fn later(time: Time, by: Duration) -> Time {
+    time.plus(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// How long it is until `time`; zero if that is past.
+fn left(time: Time) -> Duration {
+    Duration::from_nanos(u64::try_from(time.since(now())).unwrap_or_default())
+}

@@ -1,0 +1,125 @@
+//! The watermark is true, at the pace of many threads and at the end.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod support;
+
+use counterfoil_emitter::{Options, Stats};
+use counterfoil_proto::wire::emit::LossReason;
+use std::sync::atomic::{AtomicBool, Ordering};
+use support::{FakeSidecar, PATIENCE};
+
+/// [`support::Seen`] fails on an event or a loss that began before a watermark that came earlier.
+#[test]
+fn nothing_that_arrives_after_a_heartbeat_began_before_its_watermark() {
+    const THREADS: u64 = 8;
+    const WRITES: u64 = 4_000;
+    let sidecar = FakeSidecar::new();
+    // Small enough that writes overflow the slots and the ring as well.
+    let options = Options { open_writes: 5, ring_events: 256, ..Options::default() };
+    let emitter = sidecar.connect_with(options);
+    let mut peer = sidecar.accept();
+    peer.welcome(counterfoil_proto::wire::emit::Welcome { heartbeat_ms: 1, ..support::welcome() });
+    let serving = std::thread::spawn(move || {
+        peer.serve();
+        peer.seen
+    });
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let cart = emitter.map("cart");
+            scope.spawn(move || {
+                for write in 0..WRITES {
+                    let key = (thread * WRITES + write).to_le_bytes();
+                    match write % 3 {
+                        0 => cart.put(key, "v"),
+                        1 => {
+                            cart.dual_write_put(key, "v", std::thread::yield_now, || Ok::<_, ()>(())).unwrap()
+                        }
+                        _ => cart.dual_write_remove(key, || (), || Err::<(), _>(())).unwrap_err(),
+                    }
+                }
+            });
+        }
+    });
+    assert!(emitter.flush(PATIENCE));
+    let Stats { issued, acknowledged, lost, open, .. } = emitter.stats();
+    assert_eq!((issued, acknowledged, open), (THREADS * WRITES, THREADS * WRITES, 0));
+    assert!(emitter.close(PATIENCE));
+    let seen = serving.join().unwrap();
+    assert_eq!((seen.next_seq, seen.lost()), (issued, lost.ring_full));
+    let told: std::collections::HashSet<_> = seen.events.iter().map(|told| &told.event.key).collect();
+    assert_eq!(told.len(), seen.events.len(), "each write once");
+    assert!(seen.watermark_ns > seen.events.iter().map(support::Told::begin_ns).max().unwrap());
+}
+
+#[test]
+fn an_open_write_holds_the_watermark_until_it_is_told() {
+    let sidecar = FakeSidecar::new();
+    let emitter = sidecar.connect();
+    let mut peer = sidecar.accept_and_welcome();
+    let mut write = emitter.map("cart").begin_put("slow", "v");
+    write.map(|| ());
+    let beats = peer.seen.heartbeats;
+    peer.read_until(|seen| seen.open == 1 && seen.heartbeats > beats + 3);
+    let held = peer.seen.watermark_ns;
+    write.store(|| Ok::<_, ()>(())).unwrap();
+    drop(write);
+    peer.read_until(|seen| seen.open == 0 && seen.watermark_ns > held);
+    assert!(peer.seen.events[0].begin_ns() >= held, "told before the watermark passed it");
+}
+
+#[test]
+fn a_write_open_at_the_end_is_declared_lost_and_what_comes_later_is_told_to_nobody() {
+    let sidecar = FakeSidecar::new();
+    let emitter = sidecar.connect();
+    let cart = emitter.map("cart");
+    let mut peer = sidecar.accept_and_welcome();
+    let mut open = cart.begin_put("open", "v");
+    open.map(|| ());
+    cart.put("k", "v");
+    let serving = std::thread::spawn(move || {
+        peer.serve();
+        peer.seen
+    });
+    assert!(emitter.close(PATIENCE));
+    let seen = serving.join().unwrap();
+    let [loss] = &seen.losses[..] else { panic!("{:?}", seen.losses) };
+    assert_eq!((loss.count, loss.reason(), loss.buckets.len()), (1, LossReason::Unspecified, 0));
+    assert_eq!(loss.end_ns, u64::try_from(i64::MAX).unwrap(), "nobody knows when it will have ended");
+    assert_eq!((seen.events.len(), seen.bye), (1, true));
+    drop(open);
+    cart.put("too late", "v");
+}
+
+#[test]
+fn a_flush_waits_for_what_came_before_it_while_others_go_on() {
+    let sidecar = FakeSidecar::new();
+    let emitter = sidecar.connect();
+    let mut peer = sidecar.accept_and_welcome();
+    let going = AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        let (cart, busy) = (emitter.map("cart"), &going);
+        scope.spawn(move || {
+            while busy.load(Ordering::Relaxed) {
+                cart.put("busy", "v");
+                std::thread::yield_now();
+            }
+        });
+        let serving = scope.spawn(move || {
+            peer.serve();
+            peer.seen
+        });
+        let cart = emitter.map("cart");
+        for round in 0..20_u64 {
+            cart.put("mine", round.to_le_bytes());
+            assert!(emitter.flush(PATIENCE));
+            assert!(emitter.stats().acknowledged > round);
+        }
+        going.store(false, Ordering::Relaxed);
+        assert!(emitter.flush(PATIENCE));
+        drop(emitter);
+        let mine =
+            serving.join().unwrap().events.into_iter().filter(|told| told.event.key == "mine".as_bytes());
+        assert_eq!(mine.count(), 20);
+    });
+}

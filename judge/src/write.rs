@@ -1,0 +1,190 @@
+//! What is known of one write.
+
+use crate::time::{Interval, Time};
+use std::fmt;
+
+/// The keyed digest of a canonical value, or [`Digest::ABSENT`] for no value.
+///
+/// The all-zero digest is reserved for absence; a keyed BLAKE3 digest takes that value with probability 2⁻¹²⁸.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest(pub [u8; 16]);
+
+impl Digest {
+    /// No value: the key is not there.
+    pub const ABSENT: Self = Self([0; 16]);
+
+    /// Whether this stands for no value.
+    #[must_use]
+    pub fn is_absent(self) -> bool {
+        self == Self::ABSENT
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_absent() {
+            return f.write_str("absent");
+        }
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Names a write among all writes of a run: the source that reported it and its number there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct WriteId {
+    /// The comparator's number for the source (service, instance, epoch).
+    pub source: u32,
+    /// The event's sequence number at that source.
+    pub seq: u64,
+}
+
+/// What the application was told about its store call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum StoreOutcome {
+    /// The store acknowledged the write within the leg's interval.
+    Ok,
+    /// The write was certainly not applied; there is no store leg.
+    Failed,
+    /// Nobody knows (a time-out, a lost connection): it may be applied at any time after its begin, or never.
+    Unknown,
+}
+
+/// The half of a dual write that went to the store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct StoreLeg {
+    /// `[i_w, c_w]`, widened. `Unknown` ends at [`Time::MAX`], or at the contract's give-up time.
+    pub interval: Interval,
+    /// Whether the store acknowledged it. `Failed` has no leg, so this is `Ok` or `Unknown`.
+    pub acknowledged: bool,
+}
+
+/// One write to one key, as the judge sees it: every interval already in the comparator's timeline and widened by
+/// the clock error of its source.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Write {
+    /// Who reported it, and which it was.
+    pub id: WriteId,
+    /// What it wrote; [`Digest::ABSENT`] for a remove.
+    pub digest: Digest,
+    /// When the map changed; `None` if the application skipped the map leg.
+    pub map: Option<Interval>,
+    /// Position in the map's own order, where the source takes its numbers under the map's lock; else `None` and
+    /// only disjoint intervals are ordered.
+    pub order: Option<u64>,
+    /// When the store may have changed; `None` if it certainly did not (`Failed`).
+    pub store: Option<StoreLeg>,
+    /// A version that grows with each write of the key, if the application keeps one.
+    pub version: Option<u64>,
+    /// From this instant on the two sides must agree on this write, if nothing newer came.
+    pub deadline: Time,
+    /// Whether its event still waits for an outcome.
+    pub pending: bool,
+}
+
+impl Write {
+    /// `i_w` and `c_w` of an acknowledged store leg.
+    pub(crate) fn acknowledged(&self) -> Option<Interval> {
+        self.store.filter(|leg| leg.acknowledged).map(|leg| leg.interval)
+    }
+
+    /// The instant after which a read can say something about this write: the end of its store leg, or of its map
+    /// leg where there is no store leg. [`Time::MAX`] while the store leg is open.
+    #[must_use]
+    pub fn ended(&self) -> Time {
+        match (self.store, self.map) {
+            (Some(leg), _) => leg.interval.end,
+            (None, Some(map)) => map.end,
+            (None, None) => Time::MIN,
+        }
+    }
+
+    /// The earliest instant at which any leg may have begun.
+    #[must_use]
+    pub fn begun(&self) -> Time {
+        let map = self.map.map_or(Time::MAX, |map| map.begin);
+        let store = self.store.map_or(Time::MAX, |leg| leg.interval.begin);
+        map.min(store)
+    }
+
+    /// Whether the map certainly took `later` after this one: by the map's own order within one source, by version,
+    /// or by intervals that do not touch.
+    #[must_use]
+    pub fn is_map_before(&self, later: &Self) -> bool {
+        let (Some(this_leg), Some(later_leg)) = (self.map, later.map) else { return false };
+        if let (Some(this), Some(that)) = (self.version, later.version)
+            && this != that
+        {
+            return this < that;
+        }
+        if let (Some(this), Some(that)) = (self.order, later.order)
+            && self.id.source == later.id.source
+        {
+            return this < that;
+        }
+        this_leg.is_before(later_leg)
+    }
+}
+
+/// What a contract says about time, all in nanoseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Terms {
+    /// Within this time after a write the store must agree.
+    pub deadline: i64,
+    /// How long before its map leg a store write may have begun, where the store leg is not reported.
+    pub lead: i64,
+    /// How late after its map leg a write of unknown outcome may still land; `None` for no bound.
+    pub give_up: Option<i64>,
+    /// How long past its deadline an event may wait for a verdict before it ends undetermined.
+    pub patience: i64,
+    /// Whether the store may drop values by itself (a time to live, eviction): absence then proves nothing.
+    pub expires: bool,
+}
+
+/// The legs of a write as they were reported, before the contract and the clock error are applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reported {
+    /// The map leg; `None` if it was skipped.
+    pub map: Option<Interval>,
+    /// The store leg and what the application was told; `None` if nobody watched the store call.
+    pub store: Option<(Interval, StoreOutcome)>,
+}
+
+impl Reported {
+    /// Applies the contract and widens by `error` nanoseconds: gives the map leg, the store leg and the deadline.
+    ///
+    /// A store leg that was not reported is supplied by the contract: `[map.begin − lead, map.end + deadline]`,
+    /// acknowledged. `Failed` drops the leg; `Unknown` ends at `give_up` after the map leg (or the begin of the
+    /// store leg), or never.
+    #[must_use]
+    pub fn under(&self, terms: &Terms, error: i64) -> (Option<Interval>, Option<StoreLeg>, Time) {
+        let map = self.map.map(|leg| leg.widened(error));
+        let last_end = |store: Interval| map.map_or(store.end, |leg| leg.end.max(store.end));
+        match (self.store, map) {
+            (Some((leg, StoreOutcome::Ok)), _) => {
+                let interval = leg.widened(error);
+                let leg = StoreLeg { interval, acknowledged: true };
+                (map, Some(leg), last_end(interval).plus(terms.deadline))
+            }
+            (Some((leg, StoreOutcome::Unknown)), _) => {
+                let begin = leg.widened(error).begin;
+                let reported_end = map.map_or(begin, |map| map.end.max(begin));
+                let end = terms.give_up.map_or(Time::MAX, |bound| reported_end.plus(bound).plus(error));
+                let leg = StoreLeg { interval: Interval { begin, end }, acknowledged: false };
+                (map, Some(leg), reported_end.plus(terms.deadline))
+            }
+            (Some((leg, StoreOutcome::Failed)), _) => (map, None, last_end(leg).plus(terms.deadline)),
+            (None, Some(leg)) => {
+                let end = leg.end.plus(terms.deadline);
+                let interval = Interval { begin: leg.begin.minus(terms.lead), end };
+                (map, Some(StoreLeg { interval, acknowledged: true }), end)
+            }
+            (None, None) => (None, None, Time::MIN),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! One row per arm of the rule: writes, a read, the verdict, and how the events end.
+#![allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "a test may panic; its numbers are small")]
+
+use counterfoil_judge::{
+    Digest, History, Interval, Kind, Observation, Outcome, Reason, Reported, StoreOutcome, Terms, Time, Verdict, Write,
+    WriteId, judge, settle,
+};
+
+const TERMS: Terms = Terms { deadline: 100, lead: 10, give_up: None, patience: 100, expires: false };
+const A: Digest = Digest([1; 16]);
+const B: Digest = Digest([2; 16]);
+const C: Digest = Digest([3; 16]);
+const ABSENT: Digest = Digest::ABSENT;
+
+fn leg(begin: i64, end: i64) -> Interval {
+    Interval::new(Time(begin), Time(end))
+}
+
+/// A write whose map leg is `map` and whose store leg is as given.
+fn write(seq: u64, digest: Digest, map: (i64, i64), store: Option<(i64, i64, StoreOutcome)>) -> Write {
+    let reported = Reported {
+        map: Some(leg(map.0, map.1)),
+        store: store.map(|(begin, end, outcome)| (leg(begin, end), outcome)),
+    };
+    made(seq, digest, reported, &TERMS, 0)
+}
+
+fn made(seq: u64, digest: Digest, reported: Reported, terms: &Terms, error: i64) -> Write {
+    let (map, store, deadline) = reported.under(terms, error);
+    let id = WriteId { source: 1, seq };
+    Write { id, digest, map, order: None, store, version: None, deadline, pending: true }
+}
+
+fn ok(seq: u64, digest: Digest, begin: i64, end: i64) -> Write {
+    write(seq, digest, (begin, begin + 1), Some((begin + 1, end, StoreOutcome::Ok)))
+}
+
+fn history(writes: &[Write]) -> History {
+    let mut history = History::watched_since(Time::MIN);
+    for write in writes {
+        history.insert(write.clone(), &mut Vec::new());
+    }
+    history
+}
+
+fn read(begin: i64, end: i64, digest: Digest) -> Observation {
+    Observation { at: leg(begin, end), digest }
+}
+
+fn check(why: &str, writes: &[Write], read: Observation, terms: &Terms, expected: &str) {
+    let verdict = judge(&history(writes), &read, terms).verdict;
+    let got = match verdict {
+        Verdict::Divergent(divergence) if divergence.confirmed => format!("{} confirmed", verdict.label()),
+        Verdict::Divergent(_) => format!("{} opened", verdict.label()),
+        Verdict::Undetermined(reason) => format!("undetermined {}", reason.label()),
+        Verdict::Consistent { .. } | Verdict::InFlight => verdict.label().to_owned(),
+    };
+    assert_eq!(got, expected, "{why}");
+}
+
+#[test]
+fn each_verdict_is_given_when_the_rule_says_so() {
+    let put_a = ok(1, A, 0, 10);
+    let put_b = ok(2, B, 20, 30);
+    let removed = ok(3, ABSENT, 20, 30);
+    let unknown = write(2, B, (20, 21), Some((21, 30, StoreOutcome::Unknown)));
+    let failed = write(2, B, (20, 21), Some((21, 30, StoreOutcome::Failed)));
+    let rows: &[(&str, &[Write], Observation, &str)] = &[
+        ("both sides agree", &[put_a.clone()], read(11, 12, A), "consistent"),
+        ("absent on both sides is agreement", &[put_a.clone(), removed.clone()], read(40, 41, ABSENT), "consistent"),
+        ("the store call is under way", &[put_a.clone(), put_b.clone()], read(25, 26, A), "in_flight"),
+        ("so is it when the new value already shows", &[put_a.clone(), put_b.clone()], read(25, 26, B), "in_flight"),
+        ("a lost first write", &[put_a.clone()], read(11, 12, ABSENT), "missing opened"),
+        ("a lost first write past its deadline", &[put_a.clone()], read(111, 112, ABSENT), "missing confirmed"),
+        ("a lost second write", &[put_a.clone(), put_b.clone()], read(31, 32, A), "stale opened"),
+        ("a lost second write past its deadline", &[put_a.clone(), put_b.clone()], read(131, 132, A), "stale confirmed"),
+        ("a lost remove", &[put_a.clone(), removed.clone()], read(131, 132, A), "resurrected confirmed"),
+        ("a remove of a value from before the watch", &[removed], read(131, 132, C), "resurrected confirmed"),
+        ("a value nobody wrote", &[put_a.clone()], read(111, 112, C), "foreign confirmed"),
+        ("nothing settled yet: it may be the baseline", &[unknown.clone()], read(22, 23, C), "undetermined baseline"),
+        ("an unknown write may still land", &[put_a.clone(), unknown.clone()], read(500, 501, A), "in_flight"),
+        ("an unknown write may have landed", &[put_a.clone(), unknown], read(500, 501, B), "in_flight"),
+        ("a failed store leg within the deadline", &[put_a.clone(), failed.clone()], read(50, 51, A), "in_flight"),
+        ("a failed store leg past the deadline", &[put_a, failed], read(131, 132, A), "partial confirmed"),
+    ];
+    for (why, writes, read, expected) in rows {
+        check(why, writes, *read, &TERMS, expected);
+    }
+}
+
+#[test]
+fn two_writes_that_landed_in_the_other_order_are_inverted_past_the_deadline() {
+    let mut first = write(1, A, (0, 20), Some((5, 30, StoreOutcome::Ok)));
+    let mut second = write(2, B, (0, 20), Some((5, 30, StoreOutcome::Ok)));
+    let unordered = [first.clone(), second.clone()];
+    check("no order is known, so both ends are right", &unordered, read(200, 201, A), &TERMS, "consistent");
+    (first.order, second.order) = (Some(1), Some(2));
+    let ordered = [first, second];
+    check("within the deadline", &ordered, read(100, 101, A), &TERMS, "in_flight");
+    check("past the deadline", &ordered, read(200, 201, A), &TERMS, "inverted confirmed");
+    check("the right end", &ordered, read(200, 201, B), &TERMS, "consistent");
+}
+
+#[test]
+fn a_version_orders_writes_of_different_sources() {
+    let mut old = ok(1, A, 0, 30);
+    let mut new = ok(2, B, 0, 30);
+    new.id.source = 2;
+    (old.version, new.version) = (Some(1), Some(2));
+    check("older version stands", &[old.clone(), new.clone()], read(200, 201, A), &TERMS, "inverted confirmed");
+    check("newer version stands", &[old, new], read(200, 201, B), &TERMS, "consistent");
+}
+
+#[test]
+fn a_store_leg_nobody_reported_is_supplied_by_the_contract() {
+    let put = [write(1, A, (50, 51), None)];
+    check("before the deadline the old value is possible", &put, read(150, 151, C), &TERMS, "undetermined baseline");
+    check("the lead lets it land early", &put, read(40, 41, A), &TERMS, "in_flight");
+    check("after the deadline it must show", &put, read(152, 153, C), &TERMS, "foreign confirmed");
+    check("and it does", &put, read(152, 153, A), &TERMS, "consistent");
+}
+
+#[test]
+fn a_key_that_never_rests_is_still_judged() {
+    // A write each 10 ns, overlapping: never quiet. The store stands still on the first value.
+    let writes: Vec<_> = (0..40).map(|n| ok(n, Digest([n as u8 + 1; 16]), n as i64 * 10, n as i64 * 10 + 15)).collect();
+    check("right at once", &writes[..12], read(105, 106, writes[9].digest), &TERMS, "in_flight");
+    check("an old value is stale", &writes[..12], read(105, 106, A), &TERMS, "stale opened");
+    check("and confirmed once deadlines have passed", &writes, read(395, 396, A), &TERMS, "stale confirmed");
+}
+
+#[test]
+fn stale_counts_the_versions_between_and_for_how_long() {
+    let writes = [ok(1, A, 0, 10), ok(2, B, 20, 30), ok(3, C, 40, 50)];
+    let judgement = judge(&history(&writes), &read(80, 81, A), &TERMS);
+    let Verdict::Divergent(divergence) = judgement.verdict else { panic!("{judgement:?}") };
+    assert_eq!(divergence.kind, Kind::Stale { versions: 2, at_least: 50 });
+    assert_eq!((divergence.named, divergence.expected), (writes[2].id, C));
+}
+
+#[test]
+fn doubt_is_undetermined_until_an_acknowledged_write_began_after_it() {
+    for reason in [Reason::Gap, Reason::SourceLost] {
+        let mut blind = history(&[ok(1, A, 0, 10)]);
+        blind.blind_until(Time(50), reason);
+        for digest in [ABSENT, B] {
+            let verdict = judge(&blind, &read(200, 201, digest), &TERMS).verdict;
+            assert_eq!(verdict, Verdict::Undetermined(reason), "{digest}");
+        }
+        let agreeing = judge(&blind, &read(200, 201, A), &TERMS).verdict;
+        assert_eq!(agreeing, Verdict::Undetermined(reason), "the map may have moved on unseen");
+        blind.insert(ok(2, B, 60, 70), &mut Vec::new());
+        let verdict = judge(&blind, &read(200, 201, ABSENT), &TERMS).verdict;
+        assert_eq!(verdict.label(), "missing", "a fresh baseline ends the doubt");
+    }
+}
+
+#[test]
+fn a_store_that_expires_values_is_not_blamed_for_absence() {
+    let expires = Terms { expires: true, ..TERMS };
+    check("expired", &[ok(1, A, 0, 10)], read(200, 201, ABSENT), &expires, "undetermined expired");
+    check("wrong all the same", &[ok(1, A, 0, 10)], read(200, 201, B), &expires, "foreign confirmed");
+}
+
+#[test]
+fn clock_error_widens_both_legs() {
+    let reported = Reported { map: Some(leg(0, 1)), store: Some((leg(1, 10), StoreOutcome::Ok)) };
+    let exact = made(1, A, reported, &TERMS, 0);
+    let vague = made(1, A, reported, &TERMS, 5);
+    check("certainly acknowledged", &[exact], read(12, 13, ABSENT), &TERMS, "missing opened");
+    check("perhaps not yet", &[vague], read(12, 13, ABSENT), &TERMS, "in_flight");
+}
+
+#[test]
+fn an_unknown_write_whose_value_was_read_happened() {
+    let unknown = write(2, B, (20, 21), Some((21, 30, StoreOutcome::Unknown)));
+    let mut resolved = history(&[ok(1, A, 0, 10), unknown]);
+    let seen = read(40, 41, B);
+    resolved.resolve_unknown(&seen);
+    assert_eq!(judge(&resolved, &read(50, 51, B), &TERMS).verdict.label(), "consistent");
+    assert_eq!(judge(&resolved, &read(50, 51, A), &TERMS).verdict.label(), "stale");
+}
+
+fn outcomes(writes: &[Write], read: Observation) -> Vec<(u64, Outcome)> {
+    let mut history = history(writes);
+    let verdict = judge(&history, &read, &TERMS).verdict;
+    let mut ended = Vec::new();
+    settle(&mut history, &read, &verdict, &TERMS, &mut ended);
+    assert_eq!(history.pending() + ended.len(), writes.len(), "each event ends at most once");
+    ended.into_iter().map(|(id, outcome)| (id.seq, outcome)).collect()
+}
+
+#[test]
+fn each_event_ends_as_the_observation_says() {
+    let (put_a, put_b) = (ok(1, A, 0, 10), ok(2, B, 20, 30));
+    let both = [put_a.clone(), put_b];
+    assert_eq!(outcomes(&[put_a.clone()], read(11, 12, A)), [(1, Outcome::Confirmed { lag: 11 })]);
+    assert_eq!(
+        outcomes(&both, read(31, 32, B)),
+        [(1, Outcome::Superseded), (2, Outcome::Confirmed { lag: 11 })],
+        "the newer one was seen, the older one alone was not"
+    );
+    assert_eq!(outcomes(&both, read(25, 26, A)), [(1, Outcome::Confirmed { lag: 25 })], "the newer one is under way");
+    assert_eq!(outcomes(&both, read(31, 32, A)), [], "opened, not confirmed");
+    assert_eq!(outcomes(&both, read(131, 132, A)), [(1, Outcome::Superseded), (2, Outcome::Divergent)]);
+    assert_eq!(outcomes(&[put_a], read(5, 6, A)), [], "a read that began before the end proves nothing");
+    let unknown = write(1, A, (20, 21), Some((21, 30, StoreOutcome::Unknown)));
+    assert_eq!(outcomes(std::slice::from_ref(&unknown), read(200, 201, ABSENT)), [], "within patience");
+    assert_eq!(
+        outcomes(&[unknown], read(222, 223, ABSENT)),
+        [(1, Outcome::Undetermined(Reason::Unresolved))],
+        "out of patience"
+    );
+}
+
+#[test]
+fn dropped_writes_end_superseded_and_leave_what_a_verdict_needs() {
+    let writes: Vec<_> = (0..50).map(|n| ok(n, Digest([n as u8 + 1; 16]), n as i64 * 20, n as i64 * 20 + 10)).collect();
+    let mut pruned = history(&writes);
+    let mut ended = Vec::new();
+    pruned.prune(Time(2_000), &mut ended);
+    assert_eq!(pruned.writes().len(), 1, "only the last write can still matter");
+    assert_eq!(ended.len(), 49);
+    assert!(ended.iter().all(|(_, outcome)| *outcome == Outcome::Superseded));
+    let label = |digest| judge(&pruned, &read(2_000, 2_001, digest), &TERMS).verdict.label();
+    assert_eq!(label(Digest([50; 16])), "consistent");
+    assert_eq!(label(Digest([49; 16])), "stale", "the tail is remembered");
+    assert_eq!(label(ABSENT), "missing");
+}
+
+#[test]
+fn too_many_concurrent_writes_shed_one_and_blind_the_key_until_its_end() {
+    let mut crowded = History::watched_since(Time::MIN);
+    let mut ended = Vec::new();
+    for n in 0..300 {
+        crowded.insert(ok(n, A, 0, 1_000 + n as i64), &mut ended);
+    }
+    assert_eq!(crowded.writes().len(), counterfoil_judge::LIVE_WRITES_MAX);
+    assert_eq!(ended.len(), 300 - counterfoil_judge::LIVE_WRITES_MAX);
+    assert!(ended.iter().all(|(_, outcome)| *outcome == Outcome::Shed));
+    let verdict = judge(&crowded, &read(2_000, 2_001, B), &TERMS).verdict;
+    assert_eq!(verdict, Verdict::Undetermined(Reason::Shed));
+}

@@ -1,0 +1,40 @@
+//! What is said: the messages of the Unix socket ([`wire::emit`]) and of the gRPC stream ([`wire`]), and the types the
+//! rest of the house uses in their place.
+//!
+//! No wire type is a domain type. What comes in is parsed once, here, with its bounds: [`Columns`] for a batch, [`Loss`]
+//! for a declared gap, [`counterfoil_clock::Domain`] for a clock. What goes out is built here too: [`BatchBuilder`].
+
+mod batch;
+mod loss;
+
+pub use batch::{BatchBuilder, BatchError, Columns, Header, Row, TraceRef};
+pub use loss::{BucketSet, Loss, LossError, LossReason};
+
+/// Version of both protocols.
+pub const PROTOCOL: u32 = 1;
+
+/// The generated messages and services; the .proto files document each field.
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated code")]
+pub mod wire {
+    tonic::include_proto!("counterfoil.v1");
+
+    /// What emitter and sidecar say over the Unix socket.
+    pub mod emit {
+        tonic::include_proto!("counterfoil.v1.emit");
+    }
+
+    /// Descriptors of all messages, for gRPC reflection.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+}
+
+impl From<&counterfoil_clock::Domain> for wire::emit::ClockDomain {
+    fn from(domain: &counterfoil_clock::Domain) -> Self {
+        Self { boot_id: domain.boot_id.clone(), offset_ns: domain.offset_ns }
+    }
+}
+
+impl From<wire::emit::ClockDomain> for counterfoil_clock::Domain {
+    fn from(domain: wire::emit::ClockDomain) -> Self {
+        Self { boot_id: domain.boot_id, offset_ns: domain.offset_ns }
+    }
+}

@@ -1,0 +1,224 @@
+//! Collects the events of one source into batches and seals them.
+//!
+//! A batch is sealed when it has enough events or bytes, when its oldest entry reaches the age limit, and before a loss
+//! that lies behind its events: a batch's losses lie before its events, and its events have no holes. A heartbeat with
+//! nothing new beside its watermark is a batch too, at most one per age. Pure but for the clock readings it is given.
+//!
+//! Sealing encodes the batch and authenticates the bytes; each batch names the code of the one before it, so that none
+//! can be taken out of the middle unseen. From then on a batch is only bytes: it is sent again as it is.
+
+use bytes::Bytes;
+use counterfoil_clock::Domain;
+use counterfoil_digest::MacKey;
+use counterfoil_judge::{Interval, Time};
+use counterfoil_proto::{BatchBuilder, BucketSet, Header, Loss, Row};
+use prost::Message;
+
+/// Loss records of one batch; each may have a bucket set of 128 bytes.
+const LOSSES_MAX: usize = 256;
+
+/// Cohorts of one batch's dictionary, which is searched for each event that has one.
+const COHORTS_MAX: usize = 256;
+
+/// The source that a batcher works for.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct SourceId {
+    pub(crate) service: String,
+    pub(crate) instance: String,
+    pub(crate) epoch: u64,
+}
+
+/// When a batch is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Fill {
+    pub(crate) events_max: usize,
+    pub(crate) bytes_max: usize,
+    pub(crate) age_ns_max: i64,
+}
+
+/// A batch as it travels.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Sealed {
+    /// The encoded batch.
+    pub(crate) batch: Bytes,
+    /// Its code.
+    pub(crate) mac: Bytes,
+    /// How many events it has.
+    pub(crate) events: u64,
+}
+
+/// An event, but for the places of its names in the dictionaries.
+pub(crate) struct Entry<'a> {
+    pub(crate) map: MapName<'a>,
+    pub(crate) cohort: Option<&'a str>,
+    pub(crate) row: Row<'a>,
+}
+
+/// A known map: its place in the configuration and its name.
+#[derive(Clone, Copy)]
+pub(crate) struct MapName<'a> {
+    pub(crate) place: usize,
+    pub(crate) name: &'a str,
+}
+
+/// One source's open batch.
+pub(crate) struct Batcher {
+    source: SourceId,
+    clock: Domain,
+    mac_key: MacKey,
+    builder: BatchBuilder,
+    /// Number of the first event in the builder, or of the next one.
+    first_seq: u64,
+    losses: Vec<Loss>,
+    watermark: Option<Time>,
+    bye: bool,
+    /// When the oldest entry that is not sealed came.
+    opened: Option<Time>,
+    previous_mac: Bytes,
+    /// For each map of the configuration its place in the builder's dictionary.
+    map_places: Vec<Option<usize>>,
+    sealed: Vec<Sealed>,
+}
+
+impl Batcher {
+    pub(crate) fn new(source: SourceId, clock: Domain, mac_key: MacKey, maps: usize) -> Self {
+        Self {
+            source,
+            clock,
+            mac_key,
+            builder: BatchBuilder::default(),
+            first_seq: 0,
+            losses: Vec::new(),
+            watermark: None,
+            bye: false,
+            opened: None,
+            previous_mac: Bytes::new(),
+            map_places: vec![None; maps],
+            sealed: Vec::new(),
+        }
+    }
+
+    /// Sets the clock of the source's times; times of another clock do not travel in one batch.
+    pub(crate) fn set_clock(&mut self, clock: &Domain) {
+        if self.clock != *clock {
+            self.flush();
+            self.clock = clock.clone();
+        }
+    }
+
+    /// Adds the event with number `seq`.
+    pub(crate) fn push(&mut self, seq: u64, mut entry: Entry<'_>, fill: &Fill, now: Time) {
+        if self.builder.is_empty() {
+            self.first_seq = seq;
+        }
+        let place = self.map_places.get(entry.map.place).copied().flatten();
+        entry.row.map = place.unwrap_or_else(|| self.enter(entry.map));
+        entry.row.cohort = entry.cohort.map(|cohort| self.builder.cohort(cohort));
+        self.builder.push(&entry.row);
+        self.opened.get_or_insert(now);
+        let cohorts_full = entry.row.cohort.is_some_and(|place| place + 1 >= COHORTS_MAX);
+        if self.builder.len() >= fill.events_max || self.builder.bytes() >= fill.bytes_max || cohorts_full {
+            self.seal();
+        }
+    }
+
+    fn enter(&mut self, map: MapName<'_>) -> usize {
+        let place = self.builder.map(map.name);
+        if let Some(known) = self.map_places.get_mut(map.place) {
+            *known = Some(place);
+        }
+        place
+    }
+
+    /// Adds lost numbers. Those that follow each other for the same reason become one record.
+    pub(crate) fn lose(&mut self, loss: Loss, now: Time) {
+        if !self.builder.is_empty() || self.losses.len() >= LOSSES_MAX {
+            self.seal();
+        }
+        self.opened.get_or_insert(now);
+        self.first_seq = loss.first_seq.saturating_add(loss.count);
+        match self.losses.last_mut() {
+            Some(last)
+                if last.reason == loss.reason
+                    && last.first_seq.saturating_add(last.count) == loss.first_seq =>
+            {
+                merge(last, loss);
+            }
+            _ => self.losses.push(loss),
+        }
+    }
+
+    /// Sets the watermark and the number that comes next, which matters to a batch without events.
+    pub(crate) fn promise(&mut self, watermark: Time, next_seq: u64, now: Time) {
+        if self.builder.is_empty() {
+            self.first_seq = next_seq;
+        }
+        if self.watermark < Some(watermark) {
+            self.watermark = Some(watermark);
+            self.opened.get_or_insert(now);
+        }
+    }
+
+    /// Notes that the source has ended, and seals what there is.
+    pub(crate) fn bye(&mut self, next_seq: u64) {
+        if self.builder.is_empty() {
+            self.first_seq = next_seq;
+        }
+        self.bye = true;
+        self.seal();
+    }
+
+    /// When the open batch must be sealed; `None` if there is nothing in it.
+    pub(crate) fn due(&self, fill: &Fill) -> Option<Time> {
+        self.opened.map(|opened| opened.plus(fill.age_ns_max))
+    }
+
+    /// Seals the open batch if there is anything in it.
+    pub(crate) fn flush(&mut self) {
+        if self.opened.is_some() {
+            self.seal();
+        }
+    }
+
+    /// The batches sealed since the last call, in order.
+    pub(crate) fn take_sealed(&mut self) -> Vec<Sealed> {
+        std::mem::take(&mut self.sealed)
+    }
+
+    fn seal(&mut self) {
+        let events = self.builder.len() as u64;
+        let header = Header {
+            service: self.source.service.clone(),
+            instance: self.source.instance.clone(),
+            epoch: self.source.epoch,
+            clock: self.clock.clone(),
+            first_seq: self.first_seq,
+            watermark: self.watermark.unwrap_or(Time(0)),
+            losses: std::mem::take(&mut self.losses),
+            bye: self.bye,
+            previous_mac: std::mem::take(&mut self.previous_mac),
+        };
+        let batch = Bytes::from(self.builder.finish(header).encode_to_vec());
+        let mac = Bytes::copy_from_slice(self.mac_key.mac(&batch).as_bytes());
+        self.previous_mac = mac.clone();
+        self.first_seq = self.first_seq.saturating_add(events);
+        self.opened = None;
+        self.map_places.fill(None);
+        self.sealed.push(Sealed { batch, mac, events });
+    }
+}
+
+fn merge(into: &mut Loss, loss: Loss) {
+    into.count = into.count.saturating_add(loss.count);
+    let (begin, end) = (into.during.begin.min(loss.during.begin), into.during.end.max(loss.during.end));
+    into.during = Interval::new(begin, end);
+    match (&mut into.buckets, loss.buckets) {
+        (BucketSet::Some(into), BucketSet::Some(others)) => {
+            into.iter_mut().zip(others.iter()).for_each(|(into, other)| *into |= other);
+        }
+        (into, _) => *into = BucketSet::All,
+    }
+}
+
+#[cfg(test)]
+mod tests;

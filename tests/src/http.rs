@@ -1,0 +1,38 @@
+//! The least HTTP client that can read what the processes tell.
+
+use serde_json::Value;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// How long one request may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Asks `http://127.0.0.1:port/path`: gives the status code and the body.
+///
+/// # Errors
+///
+/// What the system says, or `InvalidData` if the answer is not HTTP.
+pub fn get(port: u16, path: &str) -> io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nhost: 127.0.0.1:{port}\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let not_http = || io::Error::new(io::ErrorKind::InvalidData, answer.clone());
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(not_http)?;
+    let status = head.split_whitespace().nth(1).and_then(|code| code.parse().ok()).ok_or_else(not_http)?;
+    Ok((status, body.to_owned()))
+}
+
+/// Asks for a JSON document.
+///
+/// # Panics
+///
+/// If the answer is not a document with status 200.
+#[must_use]
+pub fn json(port: u16, path: &str) -> Value {
+    let (status, body) = get(port, path).unwrap_or_else(|error| panic!("GET {path}: {error}"));
+    assert_eq!(status, 200, "GET {path}: {body}");
+    serde_json::from_str(&body).unwrap_or_else(|error| panic!("GET {path}: {error} in {body}"))
+}

@@ -1,0 +1,68 @@
+//! The whole system under test: the real command, as real processes, with real sockets and real stores.
+//!
+//! A test describes a [`Setup`], starts it as a [`Harness`] and ends with [`Harness::finish`], which holds the run to
+//! the promise that every accepted event ends in exactly one outcome, and both processes to a clean end. Whatever goes
+//! wrong on the way panics, with the logs of the processes: these are tests.
+//!
+//! - Postgres, Redis and a Python come from the environment that `cargo xtask test` sets up ([`stores`], [`foreign`]).
+//! - Nothing is timed. A test waits for what it wants to see, and gives up after a bound ([`wait`]).
+
+mod binary;
+pub mod docs;
+pub mod emit;
+pub mod foreign;
+mod harness;
+pub mod http;
+pub mod intake;
+pub mod otlp;
+mod process;
+mod setup;
+pub mod stores;
+pub mod summary;
+pub mod wait;
+
+pub use binary::counterfoil;
+pub use harness::Harness;
+pub use process::{Ended, Process};
+pub use setup::{Map, Setup};
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Notes that a test left something out, for the end of `cargo xtask test`, and says so on stderr.
+///
+/// # Panics
+///
+/// If the note cannot be written.
+pub fn skipped(what: &str, why: &str) {
+    eprintln!("skipped: {what}: {why}");
+    let Some(file) = environment("COUNTERFOIL_TEST_SKIPS") else { return };
+    let mut file = OpenOptions::new().create(true).append(true).open(file).expect("the file of skips opens");
+    writeln!(file, "{what}: {why}").expect("the skip is noted");
+}
+
+/// What the test run says about its surroundings.
+#[allow(clippy::disallowed_methods, reason = "the test run is configured by its environment")]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A name that no other test of any process uses, made of letters, digits and underscores.
+#[must_use]
+pub fn unique(prefix: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("{prefix}_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A TCP port of the loopback that nobody listens on.
+///
+/// # Panics
+///
+/// If there is none.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("a bound listener has an address").port()
+}

@@ -1,0 +1,29 @@
+//! Running cargo, and where the work tree is.
+
+use crate::Done;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The root of the work tree.
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// A cargo command in the root of the work tree.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(option_env!("CARGO").unwrap_or("cargo"));
+    command.current_dir(root()).args(arguments);
+    command
+}
+
+/// Runs cargo and gives an error that repeats the command if it did not end well.
+pub(crate) fn run(arguments: &[&str]) -> Done {
+    eprintln!("$ cargo {}", arguments.join(" "));
+    let status = cargo(arguments).status().map_err(|error| format!("cargo: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("`cargo {}` ended with {status}", arguments.join(" ")))
+    }
+}

@@ -1,0 +1,61 @@
+//! The project's own recipes, run as `cargo xtask NAME`. What CI does, one recipe does locally.
+//!
+//! This crate links nothing of the product, so that it compiles in seconds; it runs cargo and the programs that the
+//! tests need.
+
+mod bench;
+mod cargo;
+mod ci;
+mod docs;
+mod python;
+mod server;
+mod test;
+mod tools;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// What a recipe ends with: nothing, or one message for a person.
+type Done = Result<(), String>;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own recipes")]
+struct Arguments {
+    #[command(subcommand)]
+    recipe: Recipe,
+}
+
+#[derive(Subcommand)]
+enum Recipe {
+    /// Run every test: starts a private Postgres and Redis, and stops them again
+    Test {
+        /// Handed to the test runner, such as a part of test names
+        #[arg(last = true)]
+        filter: Vec<String>,
+        /// Only the tests of this package
+        #[arg(short, long)]
+        package: Option<String>,
+    },
+    /// Format, lints and every test, as CI does
+    Ci,
+    /// Measure cost per event and write docs/benchmarks.md
+    Bench,
+    /// Write docs/config.md and docs/metrics.md from the types and the catalogues
+    Docs,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().recipe {
+        Recipe::Test { filter, package } => test::run(&filter, package.as_deref()),
+        Recipe::Ci => ci::run(),
+        Recipe::Bench => bench::run(),
+        Recipe::Docs => docs::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The programs that tests run, and the Debian packages they come from.
+
+use crate::{Done, python};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Where Debian keeps the server programs of each major version of Postgres.
+const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
+
+/// Everything the tests run.
+pub(crate) struct Tools {
+    /// The directory of `initdb`, `postgres` and `pg_isready`.
+    pub(crate) postgres: PathBuf,
+    /// `redis-server`.
+    pub(crate) redis: PathBuf,
+    /// A Python that can import `google.protobuf`.
+    pub(crate) python: PathBuf,
+}
+
+impl Tools {
+    /// Finds the programs; installs their packages where this user may.
+    ///
+    /// # Errors
+    ///
+    /// One line that says which Debian packages to install.
+    pub(crate) fn find_or_install() -> Result<Self, String> {
+        let missing = missing_packages();
+        if !missing.is_empty() {
+            apt_install(&missing)?;
+        }
+        let postgres = postgres().ok_or_else(|| please_install(&["postgresql"]))?;
+        let redis = on_path("redis-server").ok_or_else(|| please_install(&["redis-server"]))?;
+        on_path("socat").ok_or_else(|| please_install(&["socat"]))?;
+        Ok(Self { postgres, redis, python: python::with_protobuf()? })
+    }
+}
+
+fn missing_packages() -> Vec<&'static str> {
+    let mut missing = Vec::new();
+    if postgres().is_none() {
+        missing.push("postgresql");
+    }
+    for (program, package) in
+        [("redis-server", "redis-server"), ("socat", "socat"), ("python3", "python3-venv")]
+    {
+        if on_path(program).is_none() {
+            missing.push(package);
+        }
+    }
+    missing
+}
+
+/// Installs Debian packages, without starting the services they bring.
+///
+/// # Errors
+///
+/// One line that says which packages to install, where this user may not or it did not work.
+pub(crate) fn apt_install(packages: &[&str]) -> Done {
+    if !is_root() || on_path("apt-get").is_none() {
+        return Err(please_install(packages));
+    }
+    eprintln!("installing {}", packages.join(" "));
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+        succeeds(command.stdin(Stdio::null()).stdout(Stdio::null()))
+    };
+    // An old list may still be good enough, so only the installation has to succeed.
+    let updated = apt(&["update"]);
+    if apt(&[&["install", "--yes", "--no-install-recommends"], packages].concat()) {
+        return Ok(());
+    }
+    let hint = if updated { "" } else { " (apt-get update did not work either)" };
+    Err(format!("{}{hint}", please_install(packages)))
+}
+
+pub(crate) fn please_install(packages: &[&str]) -> String {
+    format!("tests need programs that are not here; run: apt-get install {}", packages.join(" "))
+}
+
+/// Whether a command can be run and ends well.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Whether this process runs as root: who owns /proc/self says so.
+pub(crate) fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+/// The first program of that name on the search path.
+#[allow(clippy::disallowed_methods, reason = "the search path of programs is what this is about")]
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
+}
+
+/// The newest version that Debian's packages brought, or what is on the path.
+fn postgres() -> Option<PathBuf> {
+    let has_all =
+        |directory: &Path| ["initdb", "postgres", "pg_isready"].iter().all(|it| directory.join(it).is_file());
+    let version =
+        |directory: &PathBuf| directory.parent().and_then(|it| it.file_name()?.to_str()?.parse::<u32>().ok());
+    let installed = std::fs::read_dir(POSTGRES_VERSIONS).into_iter().flatten().flatten();
+    let newest = installed.map(|it| it.path().join("bin")).filter(|it| has_all(it)).max_by_key(version);
+    newest.or_else(|| Some(on_path("initdb")?.parent()?.to_owned()).filter(|it| has_all(it)))
+}
