@@ -37,17 +37,10 @@ pub(crate) enum Kind {
 enum CheckError {
     /// It has problems.
     #[error("{path} has {count} {}\n{problems}", noun(.count))]
-    Problems {
-        path: String,
-        count: usize,
-        problems: Problems,
-    },
+    Problems { path: String, count: usize, problems: Problems },
     /// Nothing says which process it is for.
     #[error("{path}: kind: write `kind: sidecar` or `kind: comparator`{found}")]
-    Kind {
-        path: String,
-        found: String,
-    },
+    Kind { path: String, found: String },
 }
 
 fn noun(count: &usize) -> &'static str {
@@ -75,7 +68,8 @@ pub(crate) fn run(command: &ConfigCommand, out: &mut dyn Write) -> Result<Answer
 /// Which process a faultless configuration is for.
 fn check(file: &Path) -> Result<&'static str, CheckError> {
     let path = || file.display().to_string();
-    let problems = |problems: Problems| CheckError::Problems { path: path(), count: problems.0.len(), problems };
+    let problems =
+        |problems: Problems| CheckError::Problems { path: path(), count: problems.0.len(), problems };
     let sources = Sources::read(file, Vec::new()).map_err(problems)?;
     match sources.kind().map_err(problems)?.as_deref() {
         Some("sidecar") => {

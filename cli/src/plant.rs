@@ -30,14 +30,8 @@ pub(crate) struct UnknownPlant(String);
 
 impl Plant {
     /// Every bug, in the order of the tables.
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Dropped,
-        Self::Late,
-        Self::Reordered,
-        Self::RemoveLost,
-        Self::Corrupted,
-        Self::ForeignWriter,
-    ];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Dropped, Self::Late, Self::Reordered, Self::RemoveLost, Self::Corrupted, Self::ForeignWriter];
 
     /// Its name on the command line and in results.
     pub(crate) const fn name(self) -> &'static str {

@@ -113,6 +113,9 @@ impl Prober {
         if let Some(in_flight) = self.in_flight.get_mut(read.store) {
             *in_flight = in_flight.saturating_sub(1);
         }
+        // Writes that began after this read need not be kept for its judgement.
+        let effects = self.parts.table.apply(Change::Looked(&read.observed), now());
+        debug_assert!(effects.ended.is_empty() && effects.turned.is_empty(), "looking ends nothing");
         self.waiting.push(read);
     }
 

@@ -63,6 +63,8 @@ pub struct History {
     forgotten_until: Time,
     seen: Option<Seen>,
     floor: Option<Mark>,
+    /// The same over writes that were dropped after the observation under way was made; it does not count for that one.
+    floor_after: Option<Mark>,
     due: Option<Mark>,
     due_next: Option<(Mark, Time)>,
     blind: Blind,
@@ -79,6 +81,7 @@ impl History {
             forgotten_until: Time::MIN,
             seen: None,
             floor: None,
+            floor_after: None,
             due: None,
             due_next: None,
             blind: Blind { until: since, reason: Reason::Baseline },
@@ -122,32 +125,44 @@ impl History {
         }
     }
 
-    /// Drops the writes that no read begun at `oldest_read` or later can tell anything about. Their events end
-    /// superseded.
-    pub fn prune(&mut self, oldest_read: Time, ended: &mut Vec<(WriteId, Outcome)>) {
+    /// Drops the writes that can no longer matter at `now`. Their events end superseded. `reading` is the interval of an
+    /// observation that was made and not judged yet, open at its end while it is still being made: whatever it can
+    /// tell something about is kept.
+    pub fn prune(&mut self, now: Time, reading: Option<Interval>, ended: &mut Vec<(WriteId, Outcome)>) {
+        if reading.is_none() {
+            self.floor = latest(self.floor, self.floor_after.take());
+        }
         if self.live.len() < 2 {
             return;
         }
-        let newest = self.newest_settled(oldest_read).map_or(Time::MIN, |mark| mark.begin);
-        let Some(last) = self.last_settled_map_write(oldest_read).cloned() else { return };
-        let (mut floor, mut past) = (None, Vec::new());
-        self.live.retain(|write| {
-            let store_moved_on = write.store.is_none_or(|leg| leg.interval.end < newest);
-            let map_moved_on = write.map.is_none() || write.is_map_before(&last);
-            let keep = write.id == last.id || !store_moved_on || !map_moved_on;
-            if !keep {
-                if write.pending {
-                    ended.push((write.id, Outcome::Superseded));
-                }
-                floor = latest(floor, Mark::of(write));
-                past.extend(Past::of(write).zip(Some(Mark::of(write))));
+        let Some(moved_on) = self.moved_on(now) else { return };
+        let before_reading = reading.and_then(|reading| self.moved_on(reading.begin));
+        let (mut live, mut dropped) = (Vec::with_capacity(self.live.len()), Vec::new());
+        for write in self.live.drain(..) {
+            let before = before_reading.as_ref().is_some_and(|moved_on| moved_on.is_past(&write));
+            let after = reading.is_none_or(|reading| write.begun() > reading.end);
+            match moved_on.is_past(&write) && (before || after) {
+                true => dropped.push((write, before || reading.is_none())),
+                false => live.push(write),
             }
-            keep
-        });
-        self.floor = latest(self.floor, floor);
-        for (past, mark) in past {
-            self.remember(past, mark, oldest_read);
         }
+        self.live = live;
+        for (write, before) in dropped {
+            if write.pending {
+                ended.push((write.id, Outcome::Superseded));
+            }
+            let floor = if before { &mut self.floor } else { &mut self.floor_after };
+            *floor = latest(*floor, Mark::of(&write));
+            self.remember(&write, reading.map_or(now, |reading| reading.begin));
+        }
+    }
+
+    /// How far store and map had moved on by `by`: every read begun later comes after that.
+    fn moved_on(&self, by: Time) -> Option<MovedOn> {
+        let settled = || self.live.iter().filter(|write| write.ended() < by);
+        let newest = settled().filter_map(Mark::of).fold(self.floor, |best, mark| latest(best, Some(mark)));
+        let last = settled().filter(|write| write.map.is_some()).max_by_key(|write| write.map.map(|leg| leg.begin));
+        Some(MovedOn { newest: newest.map_or(Time::MIN, |mark| mark.begin), last: last?.clone() })
     }
 
     /// Notes what an observation saw, after it was judged: a store that stands still on a value is then recognised even
@@ -225,12 +240,8 @@ impl History {
         &mut self.live
     }
 
-    fn last_settled_map_write(&self, oldest_read: Time) -> Option<&Write> {
-        let settled = self.live.iter().filter(|write| write.map.is_some() && write.ended() < oldest_read);
-        settled.max_by_key(|write| write.map.map(|leg| leg.begin))
-    }
-
-    fn remember(&mut self, past: Past, mark: Option<Mark>, oldest_read: Time) {
+    fn remember(&mut self, write: &Write, oldest_read: Time) {
+        let Some(past) = Past::of(write) else { return };
         if self.dropped.len() == DROPPED_WRITES_MAX {
             let forgotten = self.dropped.remove(0);
             self.forgotten_until = self.forgotten_until.max(forgotten.store.end).max(forgotten.deadline);
@@ -243,7 +254,7 @@ impl History {
             self.due_next = None;
         }
         if self.due_next.is_none() {
-            self.due_next = mark.map(|mark| (mark, past.deadline));
+            self.due_next = Mark::of(write).map(|mark| (mark, past.deadline));
         }
     }
 
@@ -258,6 +269,23 @@ impl History {
         if write.ended() < Time::MAX {
             self.floor = latest(self.floor, Mark::of(&write));
         }
+    }
+}
+
+/// How far store and map had moved on by some instant.
+struct MovedOn {
+    /// Begin of the newest acknowledged write that had ended.
+    newest: Time,
+    /// A write that the map had taken.
+    last: Write,
+}
+
+impl MovedOn {
+    /// No read begun after that instant can tell anything about `write`.
+    fn is_past(&self, write: &Write) -> bool {
+        let store_moved_on = write.store.is_none_or(|leg| leg.interval.end < self.newest);
+        let map_moved_on = write.map.is_none() || write.is_map_before(&self.last);
+        write.id != self.last.id && store_moved_on && map_moved_on
     }
 }
 

@@ -96,11 +96,34 @@ proptest! {
     ) {
         let mut history = History::watched_since(Time::MIN);
         for (seq, leg) in legs.iter().enumerate() { history.insert(write(seq, leg), &mut Vec::new()); }
-        history.prune(Time(pruned_at.min(begin)), &mut Vec::new());
+        history.prune(Time(pruned_at.min(begin)), None, &mut Vec::new());
         let at = Interval::new(Time(begin), Time(begin + length));
         let judgement = judge(&history, &Observation { at, digest: digest(value) }, &TERMS);
         let legal = judgement.legality != Legality::Illegal;
         prop_assert_eq!(legal, explained(&legs, (begin, begin + length), value));
+    }
+
+    #[test]
+    fn pruning_after_the_read_and_before_its_judgement_changes_nothing_for_it(
+        legs in proptest::collection::vec(leg(), 0..7),
+        begin in 0i64..60, length in 0i64..8, value in 0u8..5, later in 0i64..60, returned in any::<bool>(),
+    ) {
+        let at = Interval::new(Time(begin), Time(begin + length));
+        let read = Observation { at, digest: digest(value) };
+        let mut history = History::watched_since(Time::MIN);
+        for (seq, leg) in legs.iter().enumerate() { history.insert(write(seq, leg), &mut Vec::new()); }
+        let before = judge(&history, &read, &TERMS);
+        let reading = Interval { begin: at.begin, end: if returned { at.end } else { Time::MAX } };
+        history.prune(Time(begin + length + later), Some(reading), &mut Vec::new());
+        let after = judge(&history, &read, &TERMS);
+        prop_assert_eq!(before.legality, after.legality);
+        prop_assert_eq!(before.verdict.label(), after.verdict.label());
+        // And the next read is judged as if nothing had been dropped.
+        history.prune(Time(begin + length + later), None, &mut Vec::new());
+        let next = (begin + length + later, begin + 2 * length + later);
+        let at = Interval::new(Time(next.0), Time(next.1));
+        let judgement = judge(&history, &Observation { at, digest: digest(value) }, &TERMS);
+        prop_assert_eq!(judgement.legality != Legality::Illegal, explained(&legs, next, value));
     }
 
     #[test]

@@ -218,7 +218,7 @@ fn dropped_writes_end_superseded_and_leave_what_a_verdict_needs() {
     let writes: Vec<_> = (0..50).map(|n| ok(n, Digest([n as u8 + 1; 16]), n as i64 * 20, n as i64 * 20 + 10)).collect();
     let mut pruned = history(&writes);
     let mut ended = Vec::new();
-    pruned.prune(Time(2_000), &mut ended);
+    pruned.prune(Time(2_000), None, &mut ended);
     assert_eq!(pruned.writes().len(), 1, "only the last write can still matter");
     assert_eq!(ended.len(), 49);
     assert!(ended.iter().all(|(_, outcome)| *outcome == Outcome::Superseded));

@@ -79,8 +79,7 @@ fn settings(args: Args) -> Result<Settings, Problems> {
 
 /// A token that SIGTERM and SIGINT cancel.
 fn stop_on_signals() -> Result<CancellationToken, std::io::Error> {
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = CancellationToken::new();
     let cancel = stop.clone();
     tokio::spawn(async move {

@@ -27,6 +27,9 @@ const READ_BYTES: usize = 65_536;
 /// Turns that a stopping sidecar still gives a connection that never falls silent.
 const LAST_TURNS_MAX: u32 = 256;
 
+/// The runtime learns of bytes on a socket well within this time.
+const NOTICE_MAX: Duration = Duration::from_millis(10);
+
 /// How long the last reply waits for its reader.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
@@ -43,10 +46,13 @@ pub(crate) async fn serve(shared: Arc<Shared>, stream: UnixStream, peer: Peer, s
         partial_since: None,
         shared,
     };
+    let open = connection.shared.meters.connections_open.clone();
+    open.increment(1.0);
     if let Err(refused) = connection.converse().await {
         connection.refuse(&refused);
     }
     connection.farewell().await;
+    open.decrement(1.0);
 }
 
 /// Tells a peer why it is not served, in the form in which it speaks.
@@ -74,9 +80,9 @@ pub(crate) async fn turn_away(stream: UnixStream, message: String) {
 }
 
 enum Input {
-    /// Bytes were read at this instant.
-    Bytes(Time),
-    /// There were none; at this instant all that had been sent was read.
+    /// Bytes were read.
+    Bytes,
+    /// There were none, as far as the runtime knew; `has_unread` knows for sure. The instant is from before.
     Quiet(Time),
     /// There will be no more.
     Ended,
@@ -116,7 +122,7 @@ impl Connection {
         let deadline = later(now(), ms);
         loop {
             let frame = match self.read() {
-                Input::Bytes(_) => self.framer.next(&mut self.buffer)?,
+                Input::Bytes => self.framer.next(&mut self.buffer)?,
                 Input::Ended => match self.framer.last(&mut self.buffer)? {
                     None => return Ok(None),
                     last => last,
@@ -174,7 +180,14 @@ impl Connection {
                 last_turns += 1;
             }
             match self.read() {
-                Input::Bytes(_) if last_turns <= LAST_TURNS_MAX => tokio::task::consume_budget().await,
+                Input::Bytes if last_turns <= LAST_TURNS_MAX => tokio::task::consume_budget().await,
+                Input::Quiet(_)
+                    if last_turns <= LAST_TURNS_MAX
+                        && (last_turns > 0 || session.keeps_watermark())
+                        && self.has_unread() =>
+                {
+                    self.notice().await;
+                }
                 Input::Quiet(before) if last_turns == 0 => {
                     if self.buffer.is_empty() {
                         session.quiet(before);
@@ -182,7 +195,7 @@ impl Connection {
                     self.wait(session, replaced).await?;
                 }
                 Input::Ended => return self.last_frame(session),
-                Input::Bytes(_) | Input::Quiet(_) => return Ok(()),
+                Input::Bytes | Input::Quiet(_) => return Ok(()),
             }
         }
     }
@@ -221,11 +234,24 @@ impl Connection {
             Ok(read) => {
                 self.shared.meters.read_bytes.increment(read as u64);
                 self.last_read = now();
-                Input::Bytes(self.last_read)
+                Input::Bytes
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Input::Quiet(before),
             // A peer that closed without reading its replies: what it sent was read before this comes.
             Err(_) => Input::Ended,
+        }
+    }
+
+    /// Whether the socket holds bytes that were not read. The runtime learns of them a moment after they came; where it
+    /// matters that there are none, the system is asked.
+    fn has_unread(&self) -> bool {
+        rustix::io::ioctl_fionread(&self.stream).is_ok_and(|bytes| bytes > 0)
+    }
+
+    /// Gives the runtime time to learn of bytes that have come.
+    async fn notice(&self) {
+        if tokio::time::timeout(NOTICE_MAX, self.stream.readable()).await.is_err() {
+            tracing::debug!("the runtime is late to notice bytes on a socket");
         }
     }
 

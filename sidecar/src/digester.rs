@@ -16,7 +16,8 @@ pub(crate) struct Digester {
 
 impl Digester {
     pub(crate) fn new(key: &DeploymentKey, maps: &[config::Map]) -> Self {
-        let digester = |map: &config::Map| (Arc::clone(&map.name), MapDigester::new(key, &map.name, map.codec));
+        let digester =
+            |map: &config::Map| (Arc::clone(&map.name), MapDigester::new(key, &map.name, map.codec));
         let places = maps.iter().enumerate().map(|(place, map)| (Arc::clone(&map.name), place)).collect();
         Self { maps: maps.iter().map(digester).collect(), places }
     }

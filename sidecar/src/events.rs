@@ -87,7 +87,9 @@ impl Rules<'_> {
             Op::Unspecified => Err(("op", "is not set; send PUT or REMOVE")),
             Op::Remove if !event.value.is_empty() => Err(("value", "a remove has none; leave it empty")),
             _ if event.version == Some(u64::MAX) => Err(("version", "2^64 - 1 stands for none; send less")),
-            _ if event.map_order == Some(u64::MAX) => Err(("map_order", "2^64 - 1 stands for none; send less")),
+            _ if event.map_order == Some(u64::MAX) => {
+                Err(("map_order", "2^64 - 1 stands for none; send less"))
+            }
             Op::Put | Op::Remove => Ok(()),
         }
     }
@@ -118,7 +120,10 @@ fn legs_as_reported(event: &Event) -> Result<Reported, Wrong> {
         MapOutcome::Skipped => None,
         MapOutcome::Done | MapOutcome::Unspecified => {
             if event.map_begin_ns == 0 || event.map_end_ns == 0 {
-                return Err(("map_begin_ns", "is needed, and so is map_end_ns, unless the map leg was skipped"));
+                return Err((
+                    "map_begin_ns",
+                    "is needed, and so is map_end_ns, unless the map leg was skipped",
+                ));
             }
             Some(Interval::new(time(event.map_begin_ns), time(event.map_end_ns)))
         }
@@ -130,7 +135,10 @@ fn legs_as_reported(event: &Event) -> Result<Reported, Wrong> {
         emit::StoreOutcome::Unknown => Some(StoreOutcome::Unknown),
     };
     if outcome.is_some() && (event.store_begin_ns == 0 || event.store_end_ns == 0) {
-        return Err(("store_begin_ns", "is needed, and so is store_end_ns, where a store outcome is reported"));
+        return Err((
+            "store_begin_ns",
+            "is needed, and so is store_end_ns, where a store outcome is reported",
+        ));
     }
     if outcome.is_none() && event.store_end_ns != 0 {
         return Err(("store_outcome", "is needed where the store leg has times"));
@@ -138,7 +146,10 @@ fn legs_as_reported(event: &Event) -> Result<Reported, Wrong> {
     let leg = Interval::new(time(event.store_begin_ns), time(event.store_end_ns));
     let store = outcome.map(|outcome| (leg, outcome));
     if map.is_none() && store.is_none() {
-        return Err(("map_outcome", "the map leg was skipped and there is no store leg; report one of the two"));
+        return Err((
+            "map_outcome",
+            "the map leg was skipped and there is no store leg; report one of the two",
+        ));
     }
     Ok(Reported { map, store })
 }
@@ -160,14 +171,20 @@ fn legs_on_arrival(event: &Event, arrival: Time) -> Result<Reported, Wrong> {
         }
     }
     if event.map_outcome() == MapOutcome::Skipped {
-        return Err(("map_outcome", "a skipped map leg needs the times of the store leg; stamp them in the emitter"));
+        return Err((
+            "map_outcome",
+            "a skipped map leg needs the times of the store leg; stamp them in the emitter",
+        ));
     }
     let at = Interval::new(arrival, arrival);
     let store = match event.store_outcome() {
         emit::StoreOutcome::Unspecified | emit::StoreOutcome::Ok => None,
         emit::StoreOutcome::Failed => Some((at, StoreOutcome::Failed)),
         emit::StoreOutcome::Unknown => {
-            return Err(("store_outcome", "an unknown outcome needs the times of the store leg; stamp them in the emitter"));
+            return Err((
+                "store_outcome",
+                "an unknown outcome needs the times of the store leg; stamp them in the emitter",
+            ));
         }
     };
     Ok(Reported { map: Some(at), store })

@@ -149,14 +149,19 @@ mod tests {
 
     #[test]
     fn frames_are_the_same_however_the_bytes_arrive() {
-        let hello = Frame { body: Some(Body::Hello(Hello { service: "x".repeat(117), ..Default::default() })) };
+        let hello =
+            Frame { body: Some(Body::Hello(Hello { service: "x".repeat(119), ..Default::default() })) };
         let bye = Frame { body: Some(Body::Bye(Bye {})) };
         let mut bytes = hello.encode_length_delimited_to_vec();
         assert_eq!(bytes.get(..2), Some(&[b'{', 0x0A][..]), "the frame that looks like JSON at first");
         bytes.extend(bye.encode_length_delimited_to_vec());
         for step in 1..bytes.len() {
             let mut framer = Framer::new(65_536);
-            assert_eq!(frames(&mut framer, &bytes, step).unwrap(), [hello.clone(), bye.clone()], "step {step}");
+            assert_eq!(
+                frames(&mut framer, &bytes, step).unwrap(),
+                [hello.clone(), bye.clone()],
+                "step {step}"
+            );
             assert_eq!(framer.form(), Some(Form::Protobuf));
         }
         let lines = b"{\"bye\":{}}\r\n\n{\"bye\":{}}";

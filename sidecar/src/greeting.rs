@@ -51,7 +51,9 @@ impl Greeting {
         let (stamps, exact) = (hello.stamps(), hello.map_order() == MapOrder::Exact);
         let clock = match (stamps, hello.clock) {
             (Stamps::Sidecar, _) => Domain::of_this_process(),
-            (_, Some(clock)) if !clock.boot_id.is_empty() && clock.boot_id.len() <= NAME_BYTES_MAX => clock.into(),
+            (_, Some(clock)) if !clock.boot_id.is_empty() && clock.boot_id.len() <= NAME_BYTES_MAX => {
+                clock.into()
+            }
             _ => return Err(Refused::NoClock),
         };
         let id = SourceId { service: hello.service, instance: hello.instance, epoch: hello.epoch };

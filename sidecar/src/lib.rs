@@ -50,10 +50,11 @@ use counterfoil_digest::{DeploymentKey, KeyError, MacKey};
 use counterfoil_telemetry::{Telemetry, serve_http};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// Why a sidecar could not be built.
@@ -120,8 +121,8 @@ impl Sidecar {
     pub async fn build(settings: Settings, telemetry: &Telemetry) -> Result<Self, BuildError> {
         let key = DeploymentKey::from_file(&settings.key.id, &settings.key.file)?;
         let meters = Arc::new(Meters::new());
-        let (uplink, outlet) = Uplink::new(&settings.uplink, key.id(), Arc::clone(&meters))
-            .map_err(BuildError::Endpoint)?;
+        let (uplink, outlet) =
+            Uplink::new(&settings.uplink, key.id(), Arc::clone(&meters)).map_err(BuildError::Endpoint)?;
         let admin = match settings.admin {
             Some(address) => {
                 let bound = TcpListener::bind(address).await;
@@ -164,26 +165,28 @@ impl Sidecar {
         let uplink = tokio::spawn(uplink.run(cut.clone()));
         let connections = listener::run(bound, shared, stop).await;
         ready.send_replace(false);
-        // The last connection drops the last outlet, and so the uplink learns that nothing more will come.
-        let drained = tokio::time::timeout(drain_max, connections.join_all()).await;
-        if drained.is_err() {
-            tracing::warn!("connections were cut off; drain_ms_max was over");
-        }
-        finish(uplink, &cut, drain_max).await;
+        drain(connections, uplink, &cut, drain_max).await;
         end.cancel();
-        tasks.join_all().await;
+        while tasks.join_next().await.is_some() {}
     }
 }
 
-/// Waits for the uplink, and cuts it off when the time to drain is over.
-async fn finish(
-    mut uplink: tokio::task::JoinHandle<u64>,
+/// Waits for the connections and then for the uplink; cuts them off when the time to drain is over.
+async fn drain(
+    mut connections: JoinSet<()>,
+    mut uplink: JoinHandle<u64>,
     cut: &CancellationToken,
-    drain_max: std::time::Duration,
+    drain_max: Duration,
 ) {
-    let delivered = match tokio::time::timeout(drain_max, &mut uplink).await {
+    let delivered = tokio::time::timeout(drain_max, async {
+        // The last connection drops the last outlet, and so the uplink learns that nothing more will come.
+        while connections.join_next().await.is_some() {}
+        (&mut uplink).await
+    });
+    let delivered = match delivered.await {
         Ok(delivered) => delivered,
         Err(_) => {
+            connections.shutdown().await;
             cut.cancel();
             uplink.await
         }

@@ -2,8 +2,8 @@
 
 mod socket;
 
-pub use socket::SocketError;
 pub(crate) use socket::Bound;
+pub use socket::SocketError;
 
 use crate::Shared;
 use crate::connection;
@@ -34,8 +34,8 @@ pub(crate) async fn run(bound: Bound, shared: Arc<Shared>, stop: CancellationTok
                 Ok((stream, _)) => listener.take(stream),
                 Err(error) => listener.wait_after(&error).await,
             },
-            Some(_) = listener.served.join_next() => listener.count(),
-            Some(_) = listener.turned_away.join_next() => {}
+            Some(_ended) = listener.served.join_next() => {}
+            Some(_told) = listener.turned_away.join_next() => {}
         }
     }
     listener.served
@@ -61,7 +61,6 @@ impl Listener {
         self.shared.meters.connections.increment(1);
         let shared = Arc::clone(&self.shared);
         self.served.spawn(connection::serve(shared, stream, peer, self.stop.clone()));
-        self.count();
     }
 
     /// Why a peer is not served.
@@ -94,10 +93,5 @@ impl Listener {
         self.shared.meters.accept_errors.increment(1);
         tracing::warn!(%error, "no connection could be taken");
         tokio::time::sleep(ACCEPT_ERROR_WAIT).await;
-    }
-
-    fn count(&self) {
-        let open = u32::try_from(self.served.len()).unwrap_or(u32::MAX);
-        self.shared.meters.connections_open.set(f64::from(open));
     }
 }

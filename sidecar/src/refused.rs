@@ -33,9 +33,13 @@ pub(crate) enum Refused {
     NoClock,
     #[error("hello.epoch {0} has said bye; start over with a larger one")]
     Ended(u64),
-    #[error("events.first_seq is {first_seq} but {next} comes next; declare what was lost in heartbeat.losses")]
+    #[error(
+        "events.first_seq is {first_seq} but {next} comes next; declare what was lost in heartbeat.losses"
+    )]
     Hole { first_seq: u64, next: u64 },
-    #[error("events.first_seq is {first_seq} but this source began at {floor} here; send the oldest events first")]
+    #[error(
+        "events.first_seq is {first_seq} but this source began at {floor} here; send the oldest events first"
+    )]
     BelowStart { first_seq: u64, floor: u64 },
     #[error("events.first_seq {0} leaves no room for its events below 2^64")]
     SequenceEnd(u64),
@@ -61,7 +65,16 @@ pub(crate) enum Refused {
 
 /// Every label that [`Refused::label`] gives.
 pub(crate) const REFUSED_LABELS: &[&str] = &[
-    "oversize", "garbage", "truncated", "protocol", "order", "hello", "sequence", "event", "heartbeat", "timeout",
+    "oversize",
+    "garbage",
+    "truncated",
+    "protocol",
+    "order",
+    "hello",
+    "sequence",
+    "event",
+    "heartbeat",
+    "timeout",
     "replaced",
 ];
 
@@ -86,7 +99,9 @@ impl Refused {
     /// The message for the log, which never shows what an application sent.
     pub(crate) fn for_log(&self) -> String {
         match self {
-            Self::NotJson { column, .. } => format!("line is not a message of the protocol (column {column})"),
+            Self::NotJson { column, .. } => {
+                format!("line is not a message of the protocol (column {column})")
+            }
             _ => self.to_string(),
         }
     }

@@ -183,7 +183,8 @@ mod tests {
     /// Takes events as the session does: losses whose turn has come go first.
     fn take(sequence: &mut Sequence, first_seq: u64, count: u64) -> Result<(Vec<(u64, u64)>, u64), Refused> {
         let repeated = sequence.events(first_seq, count)?.repeated;
-        let losses = std::iter::from_fn(|| sequence.next_loss()).map(|loss| (loss.first_seq, loss.count)).collect();
+        let losses =
+            std::iter::from_fn(|| sequence.next_loss()).map(|loss| (loss.first_seq, loss.count)).collect();
         (repeated..count).for_each(|_| sequence.handed_on());
         sequence.keep_promises();
         Ok((losses, repeated))
@@ -245,7 +246,11 @@ mod tests {
         assert_eq!(take(&mut sequence, 5, 3), Ok((vec![], 0)));
         assert_eq!(sequence.watermark(), Some(Time(20)), "the oldest promise is kept first");
         assert_eq!(take(&mut sequence, 8, 1), Ok((vec![], 0)));
-        assert_eq!(sequence.watermark(), Some(Time(20)), "of the promises behind it only the newest is remembered");
+        assert_eq!(
+            sequence.watermark(),
+            Some(Time(20)),
+            "of the promises behind it only the newest is remembered"
+        );
         assert_eq!(take(&mut sequence, 9, 3), Ok((vec![], 0)));
         assert_eq!(sequence.watermark(), Some(Time(40)));
         sequence.promise(12, Time(35));

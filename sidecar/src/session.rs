@@ -12,9 +12,7 @@ use crate::refused::Refused;
 use crate::sequence::Sequence;
 use crate::source::{Claim, Source};
 use counterfoil_judge::{Interval, Time};
-use counterfoil_proto::wire::emit::{
-    AckLevel, Frame, Heartbeat, Limits, Stamps, Welcome, frame::Body,
-};
+use counterfoil_proto::wire::emit::{AckLevel, Frame, Heartbeat, Limits, Stamps, Welcome, frame::Body};
 use counterfoil_proto::{Loss, PROTOCOL};
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
@@ -112,8 +110,7 @@ impl Session {
         if !own_clock && heartbeat.watermark_ns != 0 {
             return Err(Refused::Watermark);
         }
-        let mut losses =
-            heartbeat.losses.into_iter().map(Loss::try_from).collect::<Result<Vec<_>, _>>()?;
+        let mut losses = heartbeat.losses.into_iter().map(Loss::try_from).collect::<Result<Vec<_>, _>>()?;
         if !own_clock {
             let begin = self.source.sequence.watermark().unwrap_or(Time(0));
             losses.iter_mut().for_each(|loss| loss.during = Interval::new(begin, arrival));
@@ -158,7 +155,7 @@ impl Session {
     /// Everything that was sent before `before` has been read and applied: where the sidecar keeps the watermark, that
     /// is what it says.
     pub(crate) fn quiet(&mut self, before: Time) {
-        if self.greeting.stamps != Stamps::Sidecar || self.source.sequence.next().is_none() {
+        if !self.keeps_watermark() {
             return;
         }
         let due = before >= self.promised.plus(self.heartbeat_ns());
@@ -171,9 +168,15 @@ impl Session {
 
     /// When the session wants to be called again if nothing arrives before; `quiet` if all that came was applied.
     pub(crate) fn due(&self, quiet: bool) -> Option<Time> {
-        let keeps_watermark = self.greeting.stamps == Stamps::Sidecar && self.source.sequence.next().is_some();
+        let keeps_watermark =
+            self.greeting.stamps == Stamps::Sidecar && self.source.sequence.next().is_some();
         let tick = (quiet && keeps_watermark).then(|| self.promised.plus(self.heartbeat_ns()));
         [self.source.batcher.due(&self.shared.fill()), tick].into_iter().flatten().min()
+    }
+
+    /// Whether the sidecar keeps the source's watermark, and has begun to.
+    pub(crate) fn keeps_watermark(&self) -> bool {
+        self.greeting.stamps == Stamps::Sidecar && self.source.sequence.next().is_some()
     }
 
     fn heartbeat_ns(&self) -> i64 {

@@ -79,7 +79,8 @@ pub(crate) struct Outlet {
 impl Outlet {
     /// Hands a batch in; waits until there is room for it.
     pub(crate) async fn send(&self, sealed: Sealed) {
-        let bytes = u32::try_from(sealed.batch.len() + OVERHEAD_BYTES).unwrap_or(u32::MAX).min(self.room_bytes);
+        let bytes =
+            u32::try_from(sealed.batch.len() + OVERHEAD_BYTES).unwrap_or(u32::MAX).min(self.room_bytes);
         let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
         let room = room.expect("the room is never closed");
         // The uplink ends before its outlets only when the time to drain is over.
@@ -123,7 +124,8 @@ impl Uplink {
         let room_bytes = settings.unacked_bytes_max;
         let room = Arc::new(Semaphore::new(usize::try_from(room_bytes).unwrap_or(usize::MAX)));
         let limits = Arc::new(IntakeLimits::new());
-        let outlet = Outlet { room: Arc::clone(&room), room_bytes, queue: sender, limits: Arc::clone(&limits) };
+        let outlet =
+            Outlet { room: Arc::clone(&room), room_bytes, queue: sender, limits: Arc::clone(&limits) };
         let uplink = Self {
             endpoint,
             backoff: settings.backoff,

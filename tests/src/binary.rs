@@ -31,7 +31,11 @@ pub fn counterfoil() -> &'static Path {
 fn profile_folder() -> PathBuf {
     let own = std::env::current_exe().expect("a program knows its file");
     let folder = own.parent().expect("a file is in a folder");
-    if folder.ends_with("deps") { folder.parent().expect("deps is in a folder").to_owned() } else { folder.to_owned() }
+    if folder.ends_with("deps") {
+        folder.parent().expect("deps is in a folder").to_owned()
+    } else {
+        folder.to_owned()
+    }
 }
 
 fn root() -> &'static Path {

@@ -41,12 +41,14 @@ fn rows(root: &Value, object: &Value, path: &str, page: &mut String) {
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         let resolved = resolve(root, written);
         let needed = required.is_some_and(|keys| keys.iter().any(|it| it == key));
-        let meaning = text(written, "description").or_else(|| text(resolved, "description")).unwrap_or_default();
+        let meaning =
+            text(written, "description").or_else(|| text(resolved, "description")).unwrap_or_default();
         let needed = if needed { " **Needed.**" } else { "" };
         let default = written.get("default").filter(|it| !it.is_object() && !it.is_null());
         let default = default.map(|it| format!(" Default: `{it}`.")).unwrap_or_default();
         let meaning = meaning.replace('\n', " ").replace('|', "\\|");
-        writeln!(page, "| `{path}` | {} | {meaning}{default}{needed} |", kind(root, resolved)).expect("a string grows");
+        writeln!(page, "| `{path}` | {} | {meaning}{default}{needed} |", kind(root, resolved))
+            .expect("a string grows");
         rows(root, resolved, &path, page);
         if let Some(entry) = resolved.get("items") {
             rows(root, resolve(root, entry), &format!("{path}[]"), page);
@@ -64,7 +66,8 @@ fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
         return target.map_or(schema, |target| resolve(root, target));
     }
     let choices = schema.get("anyOf").and_then(Value::as_array);
-    let choice = choices.and_then(|it| it.iter().find(|choice| text(choice, "type").as_deref() != Some("null")));
+    let choice =
+        choices.and_then(|it| it.iter().find(|choice| text(choice, "type").as_deref() != Some("null")));
     choice.map_or(schema, |choice| resolve(root, choice))
 }
 
@@ -75,7 +78,9 @@ fn kind(root: &Value, schema: &Value) -> String {
     }
     let name = match schema.get("type") {
         Some(Value::String(name)) => name.clone(),
-        Some(Value::Array(names)) => names.iter().find_map(|it| it.as_str().filter(|it| *it != "null")).unwrap_or("any").into(),
+        Some(Value::Array(names)) => {
+            names.iter().find_map(|it| it.as_str().filter(|it| *it != "null")).unwrap_or("any").into()
+        }
         _ => "any".to_owned(),
     };
     let bound = |key: &str| schema.get(key).map(ToString::to_string);
@@ -98,7 +103,8 @@ fn choices(schema: &Value) -> Option<Vec<String>> {
     if let Some(words) = schema.get("enum").and_then(Value::as_array) {
         return Some(words.iter().filter_map(Value::as_str).map(str::to_owned).collect());
     }
-    let words: Vec<_> = schema.get("oneOf")?.as_array()?.iter().filter_map(|choice| text(choice, "const")).collect();
+    let words: Vec<_> =
+        schema.get("oneOf")?.as_array()?.iter().filter_map(|choice| text(choice, "const")).collect();
     (!words.is_empty()).then_some(words)
 }
 

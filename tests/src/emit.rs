@@ -4,7 +4,8 @@ use bytes::Bytes;
 use counterfoil_clock::{Domain, now};
 use counterfoil_proto::PROTOCOL;
 use counterfoil_proto::wire::emit::{
-    AckLevel, Bye, Event, Events, Frame, Heartbeat, Hello, MapOutcome, Op, Stamps, StoreOutcome, Welcome, frame::Body,
+    AckLevel, Bye, Event, Events, Frame, Heartbeat, Hello, MapOutcome, Op, Stamps, StoreOutcome, Welcome,
+    frame::Body,
 };
 use prost::Message;
 use std::io::{self, Read, Write};
@@ -64,7 +65,12 @@ impl Client {
     /// Sends events with numbers from `first_seq` and a heartbeat that says that is all.
     pub fn report(&mut self, map: &str, first_seq: u64, events: Vec<Event>) {
         let next_seq = first_seq + events.len() as u64;
-        self.send(Body::Events(Events { first_seq, maps: vec![map.to_owned()], cohorts: Vec::new(), events }));
+        self.send(Body::Events(Events {
+            first_seq,
+            maps: vec![map.to_owned()],
+            cohorts: Vec::new(),
+            events,
+        }));
         self.send(Body::Heartbeat(Heartbeat { next_seq, watermark_ns: now_ns(), ..Default::default() }));
     }
 

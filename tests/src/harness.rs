@@ -12,9 +12,10 @@ const PAGE_ROWS: usize = 500;
 
 /// A sidecar and a comparator as processes of their own.
 pub struct Harness {
-    setup: Setup,
     sidecar: Option<Process>,
     comparator: Option<Process>,
+    // The last to go: it holds the folder with the logs.
+    setup: Setup,
 }
 
 impl Harness {
@@ -30,7 +31,8 @@ impl Harness {
     ///
     /// If it does not become ready.
     pub fn start_comparator(&mut self) {
-        let process = Process::start("comparator", &mut self.setup.command("comparator"), self.setup.folder());
+        let process =
+            Process::start("comparator", &mut self.setup.command("comparator"), self.setup.folder());
         wait_until_ready(self.comparator.insert(process), self.setup.http);
     }
 
@@ -199,10 +201,14 @@ mod tests {
 
     #[test]
     fn a_metric_is_the_sum_of_the_series_that_match() {
-        let text = "# TYPE a counter\na{map=\"x\",why=\"p\"} 2\na{map=\"x\",why=\"q\"} 3\na{map=\"y\"} 5\nab 7\n";
-        for (name, labels, sum) in
-            [("a", &[][..], 10.0), ("a", &["map=\"x\""], 5.0), ("a", &["map=\"x\"", "why=\"q\""], 3.0), ("b", &[], 0.0)]
-        {
+        let text =
+            "# TYPE a counter\na{map=\"x\",why=\"p\"} 2\na{map=\"x\",why=\"q\"} 3\na{map=\"y\"} 5\nab 7\n";
+        for (name, labels, sum) in [
+            ("a", &[][..], 10.0),
+            ("a", &["map=\"x\""], 5.0),
+            ("a", &["map=\"x\"", "why=\"q\""], 3.0),
+            ("b", &[], 0.0),
+        ] {
             assert!((metric(text, name, labels) - sum).abs() < 1e-9, "{name} {labels:?}");
         }
     }

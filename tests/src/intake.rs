@@ -64,14 +64,21 @@ struct Counting {
 impl Intake for Counting {
     type StreamStream = ReceiverStream<Result<Reply, Status>>;
 
-    async fn stream(&self, request: Request<Streaming<Upload>>) -> Result<Response<Self::StreamStream>, Status> {
+    async fn stream(
+        &self,
+        request: Request<Streaming<Upload>>,
+    ) -> Result<Response<Self::StreamStream>, Status> {
         let (replies, receiver) = mpsc::channel(REPLIES_MAX);
         tokio::spawn(take_in(request.into_inner(), replies, Arc::clone(&self.events)));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 }
 
-async fn take_in(mut uploads: Streaming<Upload>, replies: mpsc::Sender<Result<Reply, Status>>, events: Arc<AtomicU64>) {
+async fn take_in(
+    mut uploads: Streaming<Upload>,
+    replies: mpsc::Sender<Result<Reply, Status>>,
+    events: Arc<AtomicU64>,
+) {
     let welcome = IntakeWelcome {
         protocol: PROTOCOL,
         batch_bytes_max: BATCH_BYTES_MAX,

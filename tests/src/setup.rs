@@ -55,7 +55,8 @@ impl Setup {
     /// If the folder cannot be made.
     #[must_use]
     pub fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("counterfoil-test-").tempdir().expect("a temporary folder");
+        let folder =
+            tempfile::Builder::new().prefix("counterfoil-test-").tempdir().expect("a temporary folder");
         let at = |name: &str| folder.path().join(name);
         fs::write(at("key"), "07".repeat(32)).expect("the key is written");
         let (grpc, http, admin) = (crate::free_port(), crate::free_port(), crate::free_port());

@@ -26,7 +26,8 @@ pub fn postgres_url() -> String {
 }
 
 fn needed(name: &str) -> String {
-    environment(name).unwrap_or_else(|| panic!("{name} is not set; run `cargo xtask test`, which starts the stores"))
+    environment(name)
+        .unwrap_or_else(|| panic!("{name} is not set; run `cargo xtask test`, which starts the stores"))
 }
 
 /// A namespace of string values in Redis: each key has the same prefix.
@@ -82,7 +83,9 @@ impl Postgres {
     pub fn connect(url: &str) -> Self {
         let mut client = postgres::Client::connect(url, postgres::NoTls).expect("Postgres answers");
         let name = unique("cart");
-        client.batch_execute(&format!("CREATE TABLE {name} (k text PRIMARY KEY, v bytea)")).expect("a new table");
+        client
+            .batch_execute(&format!("CREATE TABLE {name} (k text PRIMARY KEY, v bytea)"))
+            .expect("a new table");
         Self { client, name }
     }
 
@@ -98,7 +101,8 @@ impl Postgres {
     ///
     /// If Postgres refuses.
     pub fn put(&mut self, key: &str, value: &[u8]) {
-        let sql = format!("INSERT INTO {} VALUES ($1, $2) ON CONFLICT (k) DO UPDATE SET v = excluded.v", self.name);
+        let sql =
+            format!("INSERT INTO {} VALUES ($1, $2) ON CONFLICT (k) DO UPDATE SET v = excluded.v", self.name);
         self.client.execute(&sql, &[&key, &value]).expect("INSERT");
     }
 }
@@ -135,7 +139,16 @@ impl LateRedis {
     #[must_use]
     pub fn start(&self, folder: &Path) -> Process {
         let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &self.port.to_string()]);
+        command.args([
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--port",
+            &self.port.to_string(),
+        ]);
         command.arg("--dir").arg(folder).stdout(Stdio::null());
         let process = Process::start("redis", &mut command, folder);
         wait::until("the late Redis", || redis::Client::open(self.url()).ok()?.get_connection().ok());

@@ -1,11 +1,12 @@
 //! Bad input, seen from outside: each kind is refused with a message that names the limit or the key to set, is counted,
 //! and leaves everybody else alone.
 
-use counterfoil_proto::wire::emit::{Events, frame::Body};
-use counterfoil_tests::emit::{Client, dual_put, hello, put};
+use bytes::Bytes;
+use counterfoil_digest::{BUCKETS, bucket, key_hash};
+use counterfoil_proto::wire::emit::{Events, Heartbeat, Hello, Loss, frame::Body};
+use counterfoil_tests::emit::{Client, dual_put, hello, now_ns, put};
 use counterfoil_tests::stores::{LateRedis, Redis, redis_url};
 use counterfoil_tests::{Ended, Harness, Map, Process, Setup, unique, wait};
-use serde_json::json;
 use std::process::Command;
 
 /// A running system, and a well-behaved client that was there before the bad one came.
@@ -22,8 +23,7 @@ impl Bystander {
         let store = Redis::connect(&redis_url());
         let map = Map::new(&unique("cart"), store.place());
         let text = Map { codec: "text", ..Map::new("notes", ("prefix", "notes:".to_owned())) };
-        let setup = Setup::new().store("main", &redis_url()).map(&map).map(&text);
-        let harness = setup.comparator("/sources/timeout_ms", json!(1_000)).start();
+        let harness = Setup::new().store("main", &redis_url()).map(&map).map(&text).start();
         let (client, welcome) = Client::welcomed(&harness.socket(), "bystander");
         assert_eq!(welcome.maps, [map.name.as_str(), "notes"]);
         let mut bystander = Self { harness, store, client, map: map.name, reported: 0 };
@@ -39,7 +39,14 @@ impl Bystander {
     }
 
     fn bad_client(&self) -> Client {
-        Client::welcomed(&self.harness.socket(), "bad").0
+        Client::connect(&self.harness.socket())
+    }
+
+    /// A set with one bucket of keys, in which the bystander has none: a loss there does not concern it.
+    fn another_bucket(&self) -> Bytes {
+        let own = [0, 1].map(|number| bucket(key_hash(&self.map, format!("bystander-{number}").as_bytes())));
+        let other = (0..BUCKETS).find(|it| !own.contains(it)).expect("there are more than two buckets");
+        (0..BUCKETS / 8).map(|byte| if byte == other / 8 { 1 << (other % 8) } else { 0 }).collect()
     }
 
     /// The bystander's connection is as good as before, and everything it wrote is confirmed.
@@ -61,7 +68,8 @@ impl Bystander {
 
     /// The connection is refused with a message that has all of `parts`, and counted.
     fn assert_refused(&self, client: &mut Client, parts: &[&str], reason: &str) {
-        let message = client.refusal().unwrap_or_else(|| panic!("closed without a reason; expected {parts:?}"));
+        let message =
+            client.refusal().unwrap_or_else(|| panic!("closed without a reason; expected {parts:?}"));
         assert!(parts.iter().all(|part| message.contains(part)), "{message}");
         self.assert_counted("counterfoil_framer_refused_frames_total", reason);
     }
@@ -80,8 +88,8 @@ fn a_frame_over_the_limit_is_refused_before_it_is_read() {
 #[test]
 fn an_unknown_protocol_version_is_refused_with_the_version_that_is_spoken() {
     let bystander = Bystander::present();
-    let mut bad = Client::connect(&bystander.harness.socket());
-    bad.send(Body::Hello(counterfoil_proto::wire::emit::Hello { protocol: 9, ..hello("bad") }));
+    let mut bad = bystander.bad_client();
+    bad.send(Body::Hello(Hello { protocol: 9, ..hello("bad") }));
     bystander.assert_refused(&mut bad, &["hello.protocol is 9", "speaks 1"], "protocol");
     bystander.goes_on();
 }
@@ -89,8 +97,10 @@ fn an_unknown_protocol_version_is_refused_with_the_version_that_is_spoken() {
 #[test]
 fn garbage_is_refused() {
     let bystander = Bystander::present();
-    for garbage in [&[0xff; 64][..], b"\x04\xff\xff\xff\xff", b"{\"hello\": nonsense}\n", b"GET / HTTP/1.1\r\n\r\n"] {
-        let mut bad = Client::connect(&bystander.harness.socket());
+    for garbage in
+        [&[0xff; 64][..], b"\x04\xff\xff\xff\xff", b"{\"hello\": nonsense}\n", b"GET / HTTP/1.1\r\n\r\n"]
+    {
+        let mut bad = bystander.bad_client();
         bad.send_bytes(garbage);
         bad.hang_up();
         assert!(bad.raw_answer().contains("frame") || garbage.starts_with(b"{"), "{garbage:?}");
@@ -112,7 +122,7 @@ fn a_frame_cut_short_is_refused() {
 #[test]
 fn events_that_break_a_limit_or_name_no_map_are_declared_lost_and_the_connection_stays() {
     let bystander = Bystander::present();
-    let mut bad = bystander.bad_client();
+    let (mut bad, _welcome) = Client::welcomed(&bystander.harness.socket(), "bad");
     let long_key = "k".repeat(1_025);
     let long_value = vec![b'v'; 32_769];
     let rows: [(&str, &str, &[u8]); 4] = [
@@ -134,14 +144,35 @@ fn events_that_break_a_limit_or_name_no_map_are_declared_lost_and_the_connection
 }
 
 #[test]
-fn a_frame_with_a_hole_before_it_is_refused_with_what_comes_next() {
+fn a_hole_in_the_numbers_is_refused_until_it_is_declared_lost() {
     let bystander = Bystander::present();
+    let maps = vec!["notes".to_owned()];
+    let events = |first_seq, key| {
+        Body::Events(Events {
+            first_seq,
+            maps: maps.clone(),
+            events: vec![put(key, b"1")],
+            ..Events::default()
+        })
+    };
+    let hello = hello("bad");
     let mut bad = bystander.bad_client();
-    let maps = vec![bystander.map.clone()];
-    bad.send(Body::Events(Events { first_seq: 0, maps: maps.clone(), events: vec![put("a", b"1")], ..Events::default() }));
-    bad.send(Body::Events(Events { first_seq: 5, maps, events: vec![put("b", b"2")], ..Events::default() }));
+    bad.send(Body::Hello(hello.clone()));
+    bad.send(events(0, "a"));
+    bad.send(events(5, "b"));
     bystander.assert_refused(&mut bad, &["first_seq is 5 but 1 comes next", "heartbeat.losses"], "sequence");
-    drop(bad);
+
+    let mut good = bystander.bad_client();
+    good.send(Body::Hello(hello));
+    let (begin_ns, end_ns, buckets) = (now_ns(), now_ns(), bystander.another_bucket());
+    let loss = Loss { first_seq: 1, count: 4, begin_ns, end_ns, buckets, ..Loss::default() };
+    good.send(Body::Heartbeat(Heartbeat { next_seq: 5, losses: vec![loss], ..Heartbeat::default() }));
+    good.send(events(5, "b"));
+    good.bye();
+    wait::until("both events and the loss", || {
+        let summary = bystander.harness.summary();
+        (summary.maps["notes"].events == 2 && summary.lost == 4).then_some(())
+    });
     bystander.goes_on();
 }
 
@@ -150,7 +181,8 @@ fn a_second_sidecar_on_the_same_socket_gives_up_and_says_which_key_to_set() {
     let bystander = Bystander::present();
     let mut command = bystander.harness.setup().command("sidecar");
     command.args(["--set", "admin.listen=127.0.0.1:0"]);
-    let Ended { status, log } = Process::start("second", &mut command, bystander.harness.setup().folder()).ended();
+    let Ended { status, log } =
+        Process::start("second", &mut command, bystander.harness.setup().folder()).ended();
     assert!(status.code().is_some_and(|code| code != 0), "{status}: {log}");
     assert!(log.contains("socket.path") && log.contains("emit.sock"), "{log}");
     bystander.goes_on();

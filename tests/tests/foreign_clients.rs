@@ -18,7 +18,8 @@ fn assert_one_of_each(harness: Harness, map: &str) {
     let outcomes = summary.outcomes(map);
     assert_eq!((outcomes.confirmed, outcomes.divergent), (1, 1), "{summary:#?}");
     let divergences = harness.divergences();
-    let told: Vec<_> = divergences.iter().map(|it| (text(it, "map"), text(it, "key"), text(it, "kind"))).collect();
+    let told: Vec<_> =
+        divergences.iter().map(|it| (text(it, "map"), text(it, "key"), text(it, "kind"))).collect();
     assert_eq!(told, [(map, "user-8", "missing")], "{divergences:#?}");
     harness.finish();
 }

@@ -21,7 +21,10 @@ fn workload() -> Vec<String> {
     match environment("COUNTERFOIL_TRACE") {
         Some(file) => ["--trace", &file, "--format", "cloudphysics"].map(str::to_owned).to_vec(),
         None => {
-            skipped("the recorded block trace", "COUNTERFOIL_TRACE is not set; a generated YCSB workload ran in its place");
+            skipped(
+                "the recorded block trace",
+                "COUNTERFOIL_TRACE is not set; a generated YCSB workload ran in its place",
+            );
             vec!["--generate".to_owned(), format!("ycsb:{GENERATED_WRITES}")]
         }
     }

@@ -60,7 +60,9 @@ impl SqliteClient {
     pub(super) fn new(shared: Arc<Shared>, table: &str) -> Self {
         Self {
             shared,
-            put: format!("insert into \"{table}\"(k, v) values (?1, ?2) on conflict(k) do update set v = excluded.v"),
+            put: format!(
+                "insert into \"{table}\"(k, v) values (?1, ?2) on conflict(k) do update set v = excluded.v"
+            ),
             remove: format!("delete from \"{table}\" where k = ?1"),
             #[cfg(test)]
             get: format!("select v from \"{table}\" where k = ?1"),
@@ -94,6 +96,11 @@ impl Client for SqliteClient {
     #[cfg(test)]
     fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         use rusqlite::OptionalExtension as _;
-        Ok(self.shared.lock().prepare_cached(&self.get)?.query_row(params![key], |row| row.get(0)).optional()?)
+        Ok(self
+            .shared
+            .lock()
+            .prepare_cached(&self.get)?
+            .query_row(params![key], |row| row.get(0))
+            .optional()?)
     }
 }

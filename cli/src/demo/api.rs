@@ -1,8 +1,8 @@
 //! The comparator's HTTP interface, used as anybody would use it.
 
 use super::report::Percentiles;
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;

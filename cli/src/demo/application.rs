@@ -7,12 +7,13 @@ use super::schedule::{Planned, schedule};
 use super::stage::{DEADLINE_MS, MAP, Stage};
 use super::tally::Planted;
 use crate::app_store::StoreError;
-use crate::pace::{after, since};
+use crate::pace::after;
 use crate::random::Zipf;
 use counterfoil_clock::now;
 use counterfoil_emitter::{ConnectError, Emitter, Identity};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use counterfoil_judge::Time;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 use thiserror::Error;
 
@@ -25,9 +26,9 @@ const PRELOADED: usize = 2;
 /// Keys that are preloaded in one go.
 const PRELOAD_BATCH: usize = 1_000;
 /// Threads that make slow calls.
-const SLOW_THREADS: u64 = 2;
-/// How long after it is due a late write comes.
-const LATE_MARGIN: Duration = Duration::from_secs(2);
+const SLOW_THREADS: u32 = 2;
+/// How long after its acknowledgement a late write comes: well past the deadline.
+const LATE_BY: Duration = Duration::from_millis(DEADLINE_MS + 2_000);
 /// How long the emitter may take to deliver the rest.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often it is looked whether the threads are done.
@@ -39,7 +40,7 @@ pub(super) struct Plan {
     pub(super) run: Duration,
     /// Writes per second of the fast threads together; 0 for as many as can be.
     pub(super) rate: f64,
-    pub(super) threads: u64,
+    pub(super) threads: u32,
     /// Bugs per second.
     pub(super) plant_rate: f64,
     pub(super) seed: u64,
@@ -50,6 +51,7 @@ pub(super) struct Deeds {
     pub(super) planted: Vec<Planted>,
     /// Writes reported.
     pub(super) events: u64,
+    /// For how long the fast threads wrote.
     pub(super) seconds: f64,
     /// Whether the sidecar has taken everything.
     pub(super) delivered: bool,
@@ -79,19 +81,19 @@ pub(super) fn run(
     interrupted: &AtomicBool,
     mut watch: impl FnMut(u64),
 ) -> Result<Deeds, ApplicationError> {
-    let late_by = Duration::from_millis(DEADLINE_MS) + LATE_MARGIN;
-    let bugs = schedule(plan.run, late_by, plan.plant_rate, plan.seed);
+    let bugs = schedule(plan.run, LATE_BY, plan.plant_rate, plan.seed);
     let map = furnish(stage, bugs.len())?;
     let emitter = Emitter::connect(stage.socket(), Identity::new("demo"))?;
-    let start = now();
-    let planted = work(plan, stage, &map, &bugs, late_by, &emitter, || {
+    let (planted, wrote_for) = Application { plan, stage, map, bugs, emitter: &emitter }.work(|| {
         watch(emitter.stats().issued);
         interrupted.load(Ordering::Relaxed)
     })?;
-    let seconds = since(start).as_secs_f64();
+    if interrupted.load(Ordering::Relaxed) {
+        return Err(ApplicationError::Interrupted);
+    }
     let events = emitter.stats().issued;
     let delivered = emitter.close(CLOSE_TIMEOUT);
-    Ok(Deeds { planted, events, seconds, delivered })
+    Ok(Deeds { planted, events, seconds: wrote_for.as_secs_f64(), delivered })
 }
 
 /// A map over the shared keys and one for each bug, and a store that holds what the map holds.
@@ -112,41 +114,72 @@ fn furnish(stage: &Stage, bugs: usize) -> Result<DemoMap, StoreError> {
     Ok(map)
 }
 
-/// Lets all threads work until the plan's time is over and every bug is planted. `look` is called now and then; it says
-/// whether to stop at once.
-fn work(
-    plan: &Plan,
-    stage: &Stage,
-    map: &DemoMap,
-    bugs: &[Planned],
-    late_by: Duration,
-    emitter: &Emitter,
-    mut look: impl FnMut() -> bool,
-) -> Result<Vec<Planted>, ApplicationError> {
-    let (keys, stop, start) = (Zipf::new(KEYS, SKEW), AtomicBool::new(false), now());
-    let (store, seed, until) = (&stage.store, plan.seed, after(start, plan.run));
-    let crew = &Crew { map, keys: &keys, emitter: emitter.map(MAP), store, seed, until, stop: &stop };
-    let planter = Planter::new(map, KEYS, bugs, emitter.map(MAP), store, late_by)?;
-    let mut interrupted = false;
-    let planted = thread::scope(|scope| {
-        let rate = plan.rate / f64::from(u32::try_from(plan.threads).unwrap_or(u32::MAX));
-        let fast = (0..plan.threads).map(|number| scope.spawn(move || crew.write_fast(number, rate)));
-        let mut writers = fast.collect::<Vec<_>>();
-        let slow = (plan.threads..plan.threads + SLOW_THREADS).map(|number| scope.spawn(move || crew.write_slowly(number)));
-        writers.extend(slow);
-        let stop = &stop;
-        let planter = scope.spawn(move || planter.run(start, stop));
-        while !(writers.iter().all(thread::ScopedJoinHandle::is_finished) && planter.is_finished()) {
-            thread::sleep(LOOK);
-            interrupted |= look();
-            // A thread that ends early has an error to tell: the others need not go on.
-            let early = now() < until && writers.iter().any(thread::ScopedJoinHandle::is_finished);
-            stop.fetch_or(interrupted || early, Ordering::Relaxed);
+/// Everything that works together.
+struct Application<'a> {
+    plan: &'a Plan,
+    stage: &'a Stage,
+    map: DemoMap,
+    bugs: Vec<Planned>,
+    emitter: &'a Emitter,
+}
+
+impl Application<'_> {
+    /// Lets all threads work until the plan's time is over and every bug is planted; gives the bugs, and for how long the
+    /// fast threads wrote. `look` is called now and then, and says whether to stop at once.
+    fn work(&self, mut look: impl FnMut() -> bool) -> Result<(Vec<Planted>, Duration), ApplicationError> {
+        let (keys, stop, ended, start) =
+            (Zipf::new(KEYS, SKEW), AtomicBool::new(false), AtomicI64::new(0), now());
+        let crew = self.crew(&keys, start, &stop, &ended);
+        let planter =
+            Planter::new(&self.map, KEYS, &self.bugs, self.emitter.map(MAP), &self.stage.store, LATE_BY)?;
+        let planted = thread::scope(|scope| {
+            let writers = self.hire(scope, &crew);
+            let planter = scope.spawn(|| planter.run(start, &stop));
+            while !(writers.iter().all(ScopedJoinHandle::is_finished) && planter.is_finished()) {
+                thread::sleep(LOOK);
+                // A thread that ends early has an error to tell: the others need not go on.
+                let early = now() < crew.until && writers.iter().any(ScopedJoinHandle::is_finished);
+                stop.fetch_or(look() || early, Ordering::Relaxed);
+            }
+            writers.into_iter().try_for_each(join)?;
+            join(planter)
+        })?;
+        let wrote_for = u64::try_from(ended.into_inner().saturating_sub(start.0)).unwrap_or(0);
+        Ok((planted, Duration::from_nanos(wrote_for)))
+    }
+
+    fn crew<'a>(
+        &'a self,
+        keys: &'a Zipf,
+        start: Time,
+        stop: &'a AtomicBool,
+        ended: &'a AtomicI64,
+    ) -> Crew<'a> {
+        Crew {
+            map: &self.map,
+            keys,
+            emitter: self.emitter.map(MAP),
+            store: &self.stage.store,
+            seed: self.plan.seed,
+            until: after(start, self.plan.run),
+            stop,
+            ended,
         }
-        for writer in writers {
-            writer.join().map_err(|_| ApplicationError::Panic)??;
-        }
-        Ok::<_, ApplicationError>(planter.join().map_err(|_| ApplicationError::Panic)??)
-    })?;
-    if interrupted { Err(ApplicationError::Interrupted) } else { Ok(planted) }
+    }
+
+    /// Starts the threads that write.
+    fn hire<'scope>(&self, scope: &'scope Scope<'scope, '_>, crew: &'scope Crew<'_>) -> Vec<Writer<'scope>> {
+        let fast_threads = self.plan.threads;
+        let rate = self.plan.rate / f64::from(fast_threads);
+        let fast = (0..fast_threads).map(|number| scope.spawn(move || crew.write_fast(number.into(), rate)));
+        let slow = (fast_threads..fast_threads + SLOW_THREADS)
+            .map(|number| scope.spawn(move || crew.write_slowly(number.into())));
+        fast.chain(slow).collect()
+    }
+}
+
+type Writer<'scope> = ScopedJoinHandle<'scope, Result<(), StoreError>>;
+
+fn join<T>(thread: ScopedJoinHandle<'_, Result<T, StoreError>>) -> Result<T, ApplicationError> {
+    Ok(thread.join().map_err(|_| ApplicationError::Panic)??)
 }

@@ -13,7 +13,7 @@ use counterfoil_emitter::{DualWrite, MapEmitter};
 use counterfoil_judge::Time;
 use rand::Rng;
 use rand::rngs::SmallRng;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 use thiserror::Error;
@@ -44,6 +44,8 @@ pub(super) struct Crew<'a> {
     pub(super) until: Time,
     /// Set to stop at once.
     pub(super) stop: &'a AtomicBool,
+    /// When the last of the fast threads stopped, in nanoseconds of `CLOCK_BOOTTIME`.
+    pub(super) ended: &'a AtomicI64,
 }
 
 /// Why an attempt did not return well.
@@ -67,6 +69,12 @@ struct Hand<'a> {
 impl Crew<'_> {
     /// Writes at `rate` per second until it is time to stop.
     pub(super) fn write_fast(&self, number: u64, rate: f64) -> Result<(), StoreError> {
+        let result = self.write_at(number, rate);
+        self.ended.fetch_max(now().0, Ordering::Relaxed);
+        result
+    }
+
+    fn write_at(&self, number: u64, rate: f64) -> Result<(), StoreError> {
         let mut hand = self.hand(number)?;
         let mut pace = Pace::new(rate);
         while self.goes_on() {
@@ -132,7 +140,12 @@ impl<'a> Hand<'a> {
     }
 
     /// A store call that takes its time before and after it is carried out.
-    fn call_slowly(&mut self, write: &mut DualWrite, key: &str, value: Option<&[u8]>) -> Result<(), StoreError> {
+    fn call_slowly(
+        &mut self,
+        write: &mut DualWrite,
+        key: &str,
+        value: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
         let [before, after] = self.waits();
         write.store(|| {
             sleep(before);
@@ -143,7 +156,12 @@ impl<'a> Hand<'a> {
     }
 
     /// A store call of which the application hears nothing: it may or may not have been carried out.
-    fn time_out(&mut self, write: &mut DualWrite, key: &str, value: Option<&[u8]>) -> Result<(), AttemptError> {
+    fn time_out(
+        &mut self,
+        write: &mut DualWrite,
+        key: &str,
+        value: Option<&[u8]>,
+    ) -> Result<(), AttemptError> {
         let [before, after] = self.waits();
         let applied = self.rng.random_bool(APPLIED_SHARE);
         write.store(|| {

@@ -65,8 +65,8 @@ pub(crate) struct DemoArgs {
     #[arg(long, default_value_t = 12_000)]
     rate: u32,
     /// Threads that write
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=64))]
-    threads: u64,
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    threads: u32,
     /// Keep the comparator up afterwards, until Ctrl-C
     #[arg(long)]
     serve: bool,

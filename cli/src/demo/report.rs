@@ -84,7 +84,8 @@ impl Report {
 
         let mut delays = plain_table(["milliseconds", "p50", "p95", "p99", "max"]);
         for (name, percentiles) in [("lag", &self.lag_ms), ("detection", &self.detection_ms)] {
-            let figures = percentiles.figures().map(|ms| figure(ms.map_or("-".to_owned(), |ms| format!("{ms:.1}"))));
+            let figures =
+                percentiles.figures().map(|ms| figure(ms.map_or("-".to_owned(), |ms| format!("{ms:.1}"))));
             delays.add_row([Cell::new(name)].into_iter().chain(figures));
         }
         writeln!(out, "{}\n", delays.trim_fmt())?;

@@ -88,7 +88,9 @@ impl Tally {
         let row = match bug {
             None => ELSEWHERE,
             Some(bug) if divergence.opened_at_unix_ns < bug.begin => bug.plant.name(),
-            Some(bug) if divergence.confirmed_at_unix_ns.is_some() && !is_proof(bug, divergence) => bug.plant.name(),
+            Some(bug) if divergence.confirmed_at_unix_ns.is_some() && !is_proof(bug, divergence) => {
+                bug.plant.name()
+            }
             Some(_) => return,
         };
         count(&mut self.false_alarms, row);

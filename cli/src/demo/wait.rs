@@ -52,10 +52,14 @@ impl Findings {
             problems.push("the emitter could not deliver everything in time".to_owned());
         }
         if accepted + lost != deeds.events {
-            problems.push(format!("{} events were issued, but {accepted} accepted and {lost} lost", deeds.events));
+            problems.push(format!(
+                "{} events were issued, but {accepted} accepted and {lost} lost",
+                deeds.events
+            ));
         }
         if outcomes.total() != accepted {
-            problems.push(format!("{accepted} events were accepted, but {} have an outcome", outcomes.total()));
+            problems
+                .push(format!("{accepted} events were accepted, but {} have an outcome", outcomes.total()));
         }
         if outcomes.open > 0 {
             problems.push(format!("{} events are open", outcomes.open));

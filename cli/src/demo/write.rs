@@ -16,7 +16,11 @@ pub(super) fn change_map(emitter: &MapEmitter, held: &mut Held<'_>, value: Optio
 }
 
 /// What the map was told, told to the store.
-pub(super) fn change_store(client: &mut dyn Client, key: &str, value: Option<&[u8]>) -> Result<(), StoreError> {
+pub(super) fn change_store(
+    client: &mut dyn Client,
+    key: &str,
+    value: Option<&[u8]>,
+) -> Result<(), StoreError> {
     match value {
         Some(value) => client.put(key, value),
         None => client.remove(key),

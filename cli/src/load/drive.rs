@@ -95,7 +95,8 @@ impl Drive<'_> {
             let write = write?;
             pace.wait();
             watch(number);
-            let at = usize::try_from(key_hash(self.emitter.name(), write.key.as_bytes()) % count).unwrap_or(0);
+            let at =
+                usize::try_from(key_hash(self.emitter.name(), write.key.as_bytes()) % count).unwrap_or(0);
             let taken = workers.get(at).is_some_and(|worker| worker.send((number, write)).is_ok());
             if !taken {
                 // The worker ended with an error, which its thread tells.
@@ -159,7 +160,9 @@ impl Worker<'_> {
                 value.truncate(limit);
                 (value, bytes)
             }
-            Change::PutSized(bytes) => (value(self.drive.emitter.name(), key, number, bytes.min(limit)), bytes),
+            Change::PutSized(bytes) => {
+                (value(self.drive.emitter.name(), key, number, bytes.min(limit)), bytes)
+            }
         };
         self.driven.puts += 1;
         self.driven.truncated += u64::from(bytes > limit);
@@ -179,7 +182,13 @@ impl Worker<'_> {
     }
 
     /// Tells the store something else, or nothing, and reports that all is well.
-    fn plant(&mut self, plant: Plant, mut write: DualWrite, key: &str, value: Option<&[u8]>) -> Result<(), StoreError> {
+    fn plant(
+        &mut self,
+        plant: Plant,
+        mut write: DualWrite,
+        key: &str,
+        value: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
         let wrong = format!("wrong value of {key}").into_bytes();
         write.store(|| match (plant, value) {
             (Plant::Corrupted, _) => self.client.put(key, &wrong),

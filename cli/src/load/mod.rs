@@ -22,11 +22,18 @@ use report::Report;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
 use std::time::Duration;
 use survey::{Survey, Wanted, survey};
 use thiserror::Error;
 use trace::{BadLine, Format, TraceWrite};
+
+/// How long the sidecar may take to answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How long the emitter may take to deliver the rest.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -93,7 +100,9 @@ enum ArgError {
     Count,
     #[error(transparent)]
     Unknown(#[from] crate::plant::UnknownPlant),
-    #[error("`{0}` cannot be planted on a recorded workload; there are dropped, remove_lost, corrupted, foreign_writer")]
+    #[error(
+        "`{0}` cannot be planted on a recorded workload; there are dropped, remove_lost, corrupted, foreign_writer"
+    )]
     NotHere(Plant),
     #[error("write ycsb:N, such as ycsb:100000")]
     Generate,
@@ -105,6 +114,18 @@ enum ArgError {
 struct InWorkload {
     workload: String,
     source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// Nobody takes reports.
+#[derive(Debug, Error)]
+#[error(
+    "no sidecar answers at {}{}; start one with `counterfoil sidecar`, and give its socket.path as --socket",
+    socket.display(),
+    refusal.as_ref().map_or_else(String::new, |refusal| format!(" ({refusal})"))
+)]
+struct NoSidecar {
+    socket: PathBuf,
+    refusal: Option<String>,
 }
 
 fn generated(text: &str) -> Result<u64, ArgError> {
@@ -154,9 +175,11 @@ impl LoadArgs {
 
 /// Drives the workload; the answer is yes if everything was delivered to the sidecar.
 pub(crate) fn run(args: &LoadArgs, out: &mut dyn Write) -> Result<Answer, Failure> {
-    let survey = survey(args.writes()?, &args.wanted(), args.seed).map_err(|error| args.in_workload(error))?;
+    let survey =
+        survey(args.writes()?, &args.wanted(), args.seed).map_err(|error| args.in_workload(error))?;
     let store = AppStore::create(&args.store, &args.map).map_err(Failure::of)?;
     let emitter = Emitter::connect(&args.socket, Identity::new("counterfoil-load")).map_err(Failure::of)?;
+    await_sidecar(&emitter, &args.socket)?;
     let drive = Drive {
         store: &store,
         emitter: emitter.map(&args.map),
@@ -177,6 +200,19 @@ pub(crate) fn run(args: &LoadArgs, out: &mut dyn Write) -> Result<Answer, Failur
     report.warn(args.value_bytes_max);
     report.write(args.output, out)?;
     Ok(Answer::yes_if(delivered && report.is_complete()))
+}
+
+/// A workload that nobody hears of would prove nothing.
+fn await_sidecar(emitter: &Emitter, socket: &Path) -> Result<(), Failure> {
+    let start = now();
+    while !emitter.stats().connected {
+        if since(start) > CONNECT_TIMEOUT {
+            let refusal = emitter.stats().last_refusal;
+            return Err(Failure::of(NoSidecar { socket: socket.to_owned(), refusal }));
+        }
+        sleep(LOOK);
+    }
+    Ok(())
 }
 
 fn progress(survey: &Survey) -> impl FnMut(u64) + use<> {

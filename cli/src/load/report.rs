@@ -34,7 +34,13 @@ struct Planted {
 }
 
 impl Report {
-    pub(super) fn new(survey: &Survey, driven: Driven, seconds: f64, emitter: &Stats, delivered: bool) -> Self {
+    pub(super) fn new(
+        survey: &Survey,
+        driven: Driven,
+        seconds: f64,
+        emitter: &Stats,
+        delivered: bool,
+    ) -> Self {
         // A count of writes has far fewer than 53 bits.
         #[allow(clippy::cast_precision_loss, reason = "a workload has far fewer than 2^53 writes")]
         let writes = survey.writes as f64;
@@ -61,7 +67,9 @@ impl Report {
     pub(super) fn warn(&self, value_bytes_max: usize) {
         let Self { truncated, lost, .. } = self;
         if *truncated > 0 {
-            eprintln!("{truncated} values were cut to {value_bytes_max} bytes; --value-bytes-max sets the limit");
+            eprintln!(
+                "{truncated} values were cut to {value_bytes_max} bytes; --value-bytes-max sets the limit"
+            );
         }
         if *lost > 0 {
             eprintln!("{lost} writes were not reported; the sidecar was away or too slow, or refused them");
@@ -83,7 +91,10 @@ impl Report {
 
     fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
         let Self { writes, puts, removes, seconds, writes_per_second, issued, lost, .. } = self;
-        writeln!(out, "{writes} writes ({puts} puts, {removes} removes) in {seconds:.1} s, {writes_per_second:.0} per second")?;
+        writeln!(
+            out,
+            "{writes} writes ({puts} puts, {removes} removes) in {seconds:.1} s, {writes_per_second:.0} per second"
+        )?;
         writeln!(out, "{issued} reported, {lost} lost, {} bugs planted", self.planted.len())?;
         self.planted.iter().try_for_each(|bug| writeln!(out, "{} {}", bug.kind, bug.key))
     }

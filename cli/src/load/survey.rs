@@ -33,7 +33,9 @@ pub(super) enum SurveyError {
     #[error(transparent)]
     Line(#[from] BadLine),
     /// There are not so many keys on which the bug would show.
-    #[error("{wanted} bugs of kind {plant} are wanted, but only {possible} keys are left on which one would show")]
+    #[error(
+        "{wanted} bugs of kind {plant} are wanted, but only {possible} keys are left on which one would show"
+    )]
     TooMany {
         /// The kind.
         plant: Plant,
@@ -184,8 +186,12 @@ mod tests {
         let survey = surveyed(&text, &wanted).unwrap();
         let of = |plant| survey.plants.values().filter(|&&other| other == plant).count();
         assert_eq!((of(Plant::Dropped), of(Plant::Corrupted)), (30, 70));
-        let refused = surveyed(&text, &[wanted[0], (Plant::Corrupted, Wanted::Count(71))]).unwrap_err().to_string();
-        assert!(refused.contains("71 bugs of kind corrupted") && refused.contains("only 70 keys"), "{refused}");
+        let refused =
+            surveyed(&text, &[wanted[0], (Plant::Corrupted, Wanted::Count(71))]).unwrap_err().to_string();
+        assert!(
+            refused.contains("71 bugs of kind corrupted") && refused.contains("only 70 keys"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -60,25 +60,13 @@ pub(super) enum Reason {
     NotText,
     /// Too few fields or too many.
     #[error("{found} fields where {format} has {expected}")]
-    Fields {
-        format: &'static str,
-        expected: &'static str,
-        found: usize,
-    },
+    Fields { format: &'static str, expected: &'static str, found: usize },
     /// A field that should be a number.
     #[error("field `{field}` is `{text}`: {source}")]
-    Number {
-        field: &'static str,
-        text: String,
-        source: ParseIntError,
-    },
+    Number { field: &'static str, text: String, source: ParseIntError },
     /// A field that holds something unknown.
     #[error("field `{field}` is `{text}`; it should be {expected}")]
-    Unknown {
-        field: &'static str,
-        text: String,
-        expected: &'static str,
-    },
+    Unknown { field: &'static str, text: String, expected: &'static str },
     /// The key is empty.
     #[error("the key is empty")]
     NoKey,
@@ -137,7 +125,8 @@ impl<R: BufRead> Writes<R> {
         loop {
             self.line += 1;
             self.text.clear();
-            let length = (&mut self.input).take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut self.text)?;
+            let length =
+                (&mut self.input).take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut self.text)?;
             if length > LINE_BYTES_MAX {
                 return Err(Reason::TooLong);
             }

@@ -10,6 +10,7 @@
 
 use counterfoil_judge::{Interval, Time};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use thiserror::Error;
 
 /// What is wrong with a line.
@@ -32,6 +33,16 @@ pub(super) enum Reason {
     /// A name that must not be empty is.
     #[error("field `{0}` is empty")]
     Empty(&'static str),
+    /// Not an interval.
+    #[error(
+        "field `{field}` is {found}; write [begin, end] in whole nanoseconds, and null for an end that is not known"
+    )]
+    NotAnInterval {
+        /// The field.
+        field: &'static str,
+        /// What it holds.
+        found: Value,
+    },
     /// An interval whose end is before its begin.
     #[error("field `{field}` ends at {end}, before it begins at {begin}")]
     Backwards {
@@ -71,9 +82,7 @@ pub(super) enum Reason {
     Unreadable(#[from] std::io::Error),
 }
 
-/// A line as written.
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
+/// A line, checked.
 pub(super) enum Line {
     /// What the application did.
     Write(Write),
@@ -81,40 +90,63 @@ pub(super) enum Line {
     Read(Read),
 }
 
-/// A write as written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A write. At least one leg is there.
 pub(super) struct Write {
     pub(super) id: String,
     pub(super) key: String,
     pub(super) source: String,
     pub(super) seq: u64,
-    #[serde(deserialize_with = "given")]
     pub(super) value: Option<String>,
-    #[serde(default)]
-    pub(super) map: Option<Ends>,
-    #[serde(default)]
-    pub(super) store: Option<Ends>,
-    #[serde(default)]
+    pub(super) map: Option<Interval>,
+    pub(super) store: Option<Interval>,
     pub(super) outcome: Outcome,
-    #[serde(default)]
     pub(super) version: Option<u64>,
 }
 
-/// A read as written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A read.
 pub(super) struct Read {
     pub(super) id: String,
     pub(super) key: String,
-    pub(super) at: Ends,
-    #[serde(deserialize_with = "given")]
+    pub(super) at: Interval,
     pub(super) value: Option<String>,
 }
 
-/// Begin and end of an interval; `null` for an end that is not known.
-#[derive(Clone, Copy, Deserialize)]
-pub(super) struct Ends(i64, Option<i64>);
+/// A line as written.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Written {
+    Write(WrittenWrite),
+    Read(WrittenRead),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenWrite {
+    id: String,
+    key: String,
+    source: String,
+    seq: u64,
+    #[serde(deserialize_with = "given")]
+    value: Option<String>,
+    #[serde(default)]
+    map: Option<Value>,
+    #[serde(default)]
+    store: Option<Value>,
+    #[serde(default)]
+    outcome: Outcome,
+    #[serde(default)]
+    version: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRead {
+    id: String,
+    key: String,
+    at: Value,
+    #[serde(deserialize_with = "given")]
+    value: Option<String>,
+}
 
 /// What the application was told about its store call.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Deserialize)]
@@ -134,15 +166,14 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D
 impl Line {
     /// Parses one line and checks all that can be checked without the others.
     pub(super) fn parse(text: &[u8]) -> Result<Self, Reason> {
-        let line: Self = serde_json::from_slice(text).map_err(|error| match error.classify() {
+        let written = serde_json::from_slice(text).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Reason::NotALine(without_position(&error)),
             _ => Reason::NotJson { problem: without_position(&error), column: error.column() },
         })?;
-        match &line {
-            Self::Write(write) => write.check()?,
-            Self::Read(read) => read.check()?,
-        }
-        Ok(line)
+        Ok(match written {
+            Written::Write(write) => Self::Write(write.try_into()?),
+            Written::Read(read) => Self::Read(read.try_into()?),
+        })
     }
 }
 
@@ -152,22 +183,28 @@ fn without_position(error: &serde_json::Error) -> String {
     text.rfind(" at line ").map_or(text.as_str(), |at| text.get(..at).unwrap_or(&text)).to_owned()
 }
 
-impl Write {
-    fn check(&self) -> Result<(), Reason> {
-        not_empty([("id", &self.id), ("key", &self.key), ("source", &self.source)])?;
-        if self.map.is_none() && self.store.is_none() {
+impl TryFrom<WrittenWrite> for Write {
+    type Error = Reason;
+
+    fn try_from(written: WrittenWrite) -> Result<Self, Reason> {
+        let WrittenWrite { id, key, source, seq, value, map, store, outcome, version } = written;
+        not_empty([("id", &id), ("key", &key), ("source", &source)])?;
+        let map = map.map(|map| interval("map", map)).transpose()?;
+        let store = store.map(|store| interval("store", store)).transpose()?;
+        if map.is_none() && store.is_none() {
             return Err(Reason::NoLeg);
         }
-        [("map", self.map), ("store", self.store)]
-            .into_iter()
-            .try_for_each(|(field, ends)| ends.map_or(Ok(()), |ends| ends.check(field)))
+        Ok(Self { id, key, source, seq, value, map, store, outcome, version })
     }
 }
 
-impl Read {
-    fn check(&self) -> Result<(), Reason> {
-        not_empty([("id", &self.id), ("key", &self.key)])?;
-        self.at.check("at")
+impl TryFrom<WrittenRead> for Read {
+    type Error = Reason;
+
+    fn try_from(written: WrittenRead) -> Result<Self, Reason> {
+        let WrittenRead { id, key, at, value } = written;
+        not_empty([("id", &id), ("key", &key)])?;
+        Ok(Self { id, key, at: interval("at", at)?, value })
     }
 }
 
@@ -178,21 +215,20 @@ fn not_empty<const N: usize>(names: [(&'static str, &String); N]) -> Result<(), 
     }
 }
 
-impl Ends {
-    fn check(self, field: &'static str) -> Result<(), Reason> {
-        let Self(begin, end) = self;
-        let at_the_edge = |at: i64| at == Time::MIN.0 || at == Time::MAX.0;
-        if at_the_edge(begin) || end.is_some_and(at_the_edge) {
-            return Err(Reason::OutOfRange(field));
-        }
-        match end {
-            Some(end) if end < begin => Err(Reason::Backwards { field, begin, end }),
-            _ => Ok(()),
-        }
+/// `[begin, end]`; without an end it lasts for ever.
+fn interval(field: &'static str, found: Value) -> Result<Interval, Reason> {
+    let (begin, end) = match found.as_array().map(Vec::as_slice) {
+        Some([begin, Value::Null]) => (begin.as_i64(), Some(None)),
+        Some([begin, end]) => (begin.as_i64(), end.as_i64().map(Some)),
+        _ => (None, None),
+    };
+    let (Some(begin), Some(end)) = (begin, end) else { return Err(Reason::NotAnInterval { field, found }) };
+    let stands_for_more = |at: i64| at == Time::MIN.0 || at == Time::MAX.0;
+    if stands_for_more(begin) || end.is_some_and(stands_for_more) {
+        return Err(Reason::OutOfRange(field));
     }
-
-    /// The interval; without an end it lasts for ever.
-    pub(super) fn interval(self) -> Interval {
-        Interval::new(Time(self.0), self.1.map_or(Time::MAX, Time))
+    match end {
+        Some(end) if end < begin => Err(Reason::Backwards { field, begin, end }),
+        end => Ok(Interval::new(Time(begin), end.map_or(Time::MAX, Time))),
     }
 }

@@ -122,7 +122,7 @@ fn history(recording: &Recording, read: &RecordedRead) -> History {
     for write in recording.writes_before(read) {
         if history.writes().len() == LIVE_WRITES_MAX {
             history.note_seen(&read.observation);
-            history.prune(read.observation.at.begin, &mut ended);
+            history.prune(read.observation.at.begin, None, &mut ended);
         }
         history.insert(write.clone(), &mut ended);
     }

@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
 
     fn add_read(&mut self, at: usize, read: Read) -> Result<(), Reason> {
         unused(&mut self.read_ids, read.id.clone(), at).map_err(|(id, line)| Reason::SameId { id, line })?;
-        let observation = Observation { at: read.at.interval(), digest: self.digest(read.value) };
+        let observation = Observation { at: read.at, digest: self.digest(read.value) };
         let key = self.key(read.key);
         self.recording.reads.push(RecordedRead { id: read.id, key, observation });
         Ok(())
@@ -150,9 +150,7 @@ impl<'a> Reader<'a> {
 
     /// Values are numbered, not hashed: equal values have equal digests and others do not, with certainty.
     fn digest(&mut self, value: Option<String>) -> Digest {
-        value.map_or(Digest::ABSENT, |value| {
-            Digest((self.values.number(value) as u128 + 1).to_be_bytes())
-        })
+        value.map_or(Digest::ABSENT, |value| Digest((self.values.number(value) as u128 + 1).to_be_bytes()))
     }
 
     fn finish(mut self) -> Recording {
@@ -177,7 +175,7 @@ fn unused<T: Hash + Eq + Clone>(used: &mut HashMap<T, usize>, name: T, at: usize
 /// The legs of a write as the judge takes them. Where only an outcome is known of the store call, its interval is that
 /// of the contract.
 fn legs(write: &Write, terms: &Terms) -> Reported {
-    let map = write.map.or(write.store).map(|ends| ends.interval());
+    let map = write.map.or(write.store);
     let outcome = match write.outcome {
         Outcome::Ok => StoreOutcome::Ok,
         Outcome::Failed => StoreOutcome::Failed,
@@ -185,6 +183,6 @@ fn legs(write: &Write, terms: &Terms) -> Reported {
     };
     let supplied = map.filter(|_| outcome != StoreOutcome::Ok);
     let supplied = supplied.map(|map| judge::Interval { begin: map.begin.minus(terms.lead), end: map.end });
-    let store = write.store.map(|ends| ends.interval()).or(supplied);
+    let store = write.store.or(supplied);
     Reported { map, store: store.map(|leg| (leg, outcome)) }
 }

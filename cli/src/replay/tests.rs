@@ -5,8 +5,7 @@ mod brute_force;
 
 use super::*;
 
-const OPTIONS: Options =
-    Options { deadline: 100, lead: 0, clock_error: 0, map_order_is_exact: false };
+const OPTIONS: Options = Options { deadline: 100, lead: 0, clock_error: 0, map_order_is_exact: false };
 
 fn results(text: &str, options: &Options) -> Vec<(bool, &'static str)> {
     let judged = judge_all(text.as_bytes(), options).unwrap();
@@ -74,7 +73,8 @@ fn a_missing_leg_is_supplied_by_the_contract_or_by_the_other_leg() {
     let lead = Options { lead: 50, ..OPTIONS };
     let early = format!("{map_only}\n{}", read("a", 60, 61));
     assert!(results(&early, &lead).first().unwrap().0);
-    let store_only = r#"{"type":"write","id":"w1","key":"k","source":"s","seq":1,"value":"a","store":[100,110]}"#;
+    let store_only =
+        r#"{"type":"write","id":"w1","key":"k","source":"s","seq":1,"value":"a","store":[100,110]}"#;
     assert_eq!(result(&format!("{store_only}\n{}", read("a", 300, 301))), (true, "consistent"));
 }
 
@@ -101,7 +101,8 @@ fn a_clock_error_widens_and_so_loses_a_detection() {
 
 #[test]
 fn a_key_with_more_writes_than_a_history_keeps_is_judged_the_same() {
-    let writes = (0..1_000u32).map(|n| put(n.into(), &format!("v{n}"), i64::from(n) * 10, i64::from(n) * 10 + 5));
+    let writes =
+        (0..1_000u32).map(|n| put(n.into(), &format!("v{n}"), i64::from(n) * 10, i64::from(n) * 10 + 5));
     let writes = writes.collect::<Vec<_>>().join("\n");
     let judged = |value: &str| result(&format!("{writes}\n{}", read(value, 10_000, 10_001)));
     assert_eq!(judged("v999"), (true, "consistent"));
@@ -111,7 +112,8 @@ fn a_key_with_more_writes_than_a_history_keeps_is_judged_the_same() {
 
 #[test]
 fn a_bad_line_is_refused_with_its_number_and_the_reason() {
-    let write = |fields: &str| format!(r#"{{"type":"write","id":"w","key":"k","source":"s","seq":1,{fields}}}"#);
+    let write =
+        |fields: &str| format!(r#"{{"type":"write","id":"w","key":"k","source":"s","seq":1,{fields}}}"#);
     for (line, reason) in [
         ("{".to_owned(), "not JSON: EOF while parsing an object (column 1)"),
         ("\u{ff}".to_owned(), "not JSON: expected value (column 1)"),
@@ -124,11 +126,11 @@ fn a_bad_line_is_refused_with_its_number_and_the_reason() {
         (write(r#""value":"x""#), "a write needs `map`, `store` or both"),
         (write(r#""value":"x","map":[2,1]"#), "field `map` ends at 1, before it begins at 2"),
         (write(r#""value":"x","map":[0,1],"store":[9,3]"#), "field `store` ends at 3, before it begins at 9"),
-        (write(r#""value":"x","map":[0.5,1]"#), "expected i64"),
-        (write(r#""value":"x","map":[null,1]"#), "expected i64"),
+        (write(r#""value":"x","map":[0.5,1]"#), "field `map` is [0.5,1]; write [begin, end]"),
+        (write(r#""value":"x","map":[null,1]"#), "field `map` is [null,1]"),
         (write(r#""value":"x","map":[0,9223372036854775807]"#), "field `map` holds a time outside"),
-        (write(r#""value":"x","map":[0]"#), "invalid length 1"),
-        (write(r#""value":"x","map":[0,1,2]"#), "array"),
+        (write(r#""value":"x","map":[0]"#), "field `map` is [0]"),
+        (write(r#""value":"x","store":[0,1,2]"#), "field `store` is [0,1,2]"),
         (write(r#""value":"x","map":[0,1],"outcome":"lost""#), "unknown variant `lost`"),
         (write(r#""value":"x","map":[0,1],"version":-1"#), "expected u64"),
         (read("x", 3, 2), "field `at` ends at 2, before it begins at 3"),

@@ -5,7 +5,7 @@ use crate::contract::MapId;
 use bytes::Bytes;
 use counterfoil_digest::bucket;
 use counterfoil_judge::{
-    Digest, Divergence, History, Observation, Outcome, Reason, Terms, Time, Verdict, Write, WriteId, give_up, judge,
+    Digest, Divergence, History, Interval, Observation, Outcome, Reason, Terms, Time, Verdict, Write, WriteId, give_up, judge,
     settle,
 };
 use counterfoil_proto::TraceRef;
@@ -31,8 +31,8 @@ pub(super) struct Entry {
     history: History,
     /// When it is to be probed; `MAX` for never, or while a probe is under way.
     pub(super) due: Time,
-    /// When the probe under way was taken.
-    probing_since: Option<Time>,
+    /// The probe under way: from when it was taken, open at its end until the store was read.
+    reading: Option<Interval>,
     /// Verdicts in a row that were not final.
     attempts: u32,
     /// The store could not be read; whether the two sides agree is still to be seen.
@@ -51,7 +51,7 @@ impl Entry {
             key: Bytes::copy_from_slice(key),
             history: History::watched_since(watched_since),
             due: Time::MAX,
-            probing_since: None,
+            reading: None,
             attempts: 0,
             unanswered: false,
             open: None,
@@ -62,7 +62,7 @@ impl Entry {
 
     /// Nothing is open: it may be forgotten. A write of unknown outcome could still land, and is not forgotten.
     pub(super) fn is_settled(&self) -> bool {
-        self.probing_since.is_none()
+        self.reading.is_none()
             && self.due == Time::MAX
             && self.open.is_none()
             && self.history.writes().iter().all(|write| !write.pending && write.ended() < Time::MAX)
@@ -105,10 +105,10 @@ impl Entry {
         let mut ended = Vec::new();
         self.history.insert(write, &mut ended);
         if self.history.writes().len() >= WORTH_PRUNING {
-            self.history.prune(self.probing_since.unwrap_or(now), &mut ended);
+            self.history.prune(now, self.reading, &mut ended);
         }
         self.tell_ended(ended, effects);
-        if self.probing_since.is_none() {
+        if self.reading.is_none() {
             self.attempts = 0;
             let known_at = if ends == Time::MAX { now } else { ends.max(now) };
             self.due = self.due.min(known_at.plus(rules.probing.first_delay));
@@ -118,7 +118,12 @@ impl Entry {
     /// Takes the key for a probe.
     pub(super) fn probe(&mut self, now: Time) {
         self.due = Time::MAX;
-        self.probing_since = Some(now);
+        self.reading = Some(Interval { begin: now, end: Time::MAX });
+    }
+
+    /// The store was read; what it held is judged later.
+    pub(super) fn looked(&mut self, at: Interval) {
+        self.reading = self.reading.map(|reading| Interval { end: at.end, ..reading });
     }
 
     pub(super) fn observe(
@@ -129,7 +134,7 @@ impl Entry {
         rules: &Rules,
         effects: &mut Effects,
     ) {
-        self.probing_since = None;
+        self.reading = None;
         let (until, reason) = rules.taints.of(bucket(self.hash));
         self.history.blind_until(until, reason);
         let mut ended = Vec::new();
@@ -145,7 +150,7 @@ impl Entry {
             }
         }
         self.attempts = if ended.is_empty() { self.attempts.saturating_add(1) } else { 0 };
-        self.history.prune(now, &mut ended);
+        self.history.prune(now, None, &mut ended);
         self.tell_ended(ended, effects);
         self.schedule(now, rules);
     }

@@ -66,11 +66,19 @@ pub struct Observed {
     pub seen: Result<Digest, Reason>,
 }
 
+impl Observed {
+    fn shard(&self) -> usize {
+        usize::try_from(self.probe.shard).unwrap_or(0)
+    }
+}
+
 /// What changes a table.
 pub enum Change<'a> {
     /// Events came in.
     Writes(Vec<Arrival<'a>>),
-    /// The store was looked at, and every live source's watermark has passed it.
+    /// The store was looked at; what it held is judged once every live source's watermark has passed that.
+    Looked(&'a [Observed]),
+    /// Every live source's watermark has passed these observations: they are judged.
     Observed(Vec<Observed>),
 }
 
@@ -174,9 +182,13 @@ impl Table {
                     }
                 }
             }
+            Change::Looked(observed) => {
+                for (mut shard, observed) in self.by_shard(observed.iter().collect(), |&observed| observed.shard()) {
+                    observed.into_iter().for_each(|observed| shard.looked(observed));
+                }
+            }
             Change::Observed(observed) => {
-                let shard_of = |observed: &Observed| usize::try_from(observed.probe.shard).unwrap_or(0);
-                for (mut shard, observed) in self.by_shard(observed, shard_of) {
+                for (mut shard, observed) in self.by_shard(observed, Observed::shard) {
                     for observed in observed {
                         shard.observe(&observed, now, &self.rules, &mut effects);
                     }

@@ -57,9 +57,16 @@ impl Shard {
         }
     }
 
+    /// The store was read for this probe.
+    pub(super) fn looked(&mut self, observed: &Observed) {
+        if let Some(entry) = self.probed(observed) {
+            entry.looked(observed.at);
+        }
+    }
+
     pub(super) fn observe(&mut self, observed: &Observed, now: Time, rules: &Rules, effects: &mut Effects) {
         let slot = observed.probe.slot;
-        let Some(entry) = self.entry(slot).filter(|entry| entry.key == observed.probe.key) else { return };
+        let Some(entry) = self.probed(observed) else { return };
         let map = entry.map;
         let Some(contract) = rules.contracts.get(map) else { return };
         entry.observe(observed, now, &contract.terms, rules, effects);
@@ -144,6 +151,11 @@ impl Shard {
             return true;
         }
         false
+    }
+
+    /// The key that a probe was taken for.
+    fn probed(&mut self, observed: &Observed) -> Option<&mut Entry> {
+        self.entry(observed.probe.slot).filter(|entry| entry.key == observed.probe.key)
     }
 
     fn entry(&mut self, slot: Slot) -> Option<&mut Entry> {

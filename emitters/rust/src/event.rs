@@ -114,9 +114,12 @@ pub(crate) fn happened(legs: &Reported) -> bool {
     legs.map.is_some() || matches!(legs.store, Some((_, StoreOutcome::Ok | StoreOutcome::Unknown)))
 }
 
-/// From the first begin to the last end.
+/// From the first begin to the last end. A store leg of unknown outcome has not ended: the write may still land.
 pub(crate) fn span(legs: &Reported) -> Interval {
-    let store = legs.store.map(|(leg, _)| leg);
+    let store = legs.store.map(|(leg, outcome)| match outcome {
+        StoreOutcome::Unknown => Interval::new(leg.begin, Time::MAX),
+        StoreOutcome::Ok | StoreOutcome::Failed => leg,
+    });
     match (legs.map, store) {
         (Some(map), Some(store)) => hull(map, store),
         (Some(leg), None) | (None, Some(leg)) => leg,
@@ -134,8 +137,9 @@ pub(crate) fn nanoseconds(time: Time) -> u64 {
     u64::try_from(time.0).unwrap_or_default()
 }
 
+/// The ends of a leg that there is: on the wire 0 stands for none.
 fn ends(leg: Interval) -> (u64, u64) {
-    (nanoseconds(leg.begin), nanoseconds(leg.end))
+    (nanoseconds(leg.begin).max(1), nanoseconds(leg.end).max(1))
 }
 
 fn wire_outcome(outcome: StoreOutcome) -> emit::StoreOutcome {

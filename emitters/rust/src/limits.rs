@@ -25,9 +25,9 @@ pub(crate) const RETRY_MIN: Duration = Duration::from_millis(50);
 pub(crate) const NAME_BYTES_MAX: usize = 128;
 /// Bytes of a map's name. No contract has a longer one.
 pub(crate) const MAP_NAME_BYTES_MAX: usize = 256;
-/// Bytes of a cohort (`key=value`); longer baggage is no cohort.
-pub(crate) const COHORT_BYTES_MAX: usize = 256;
-/// Bytes that go into one call that writes to the socket.
+/// Bytes of a cohort (`key=value`); longer baggage is no cohort, here as in the sidecar.
+pub(crate) const COHORT_BYTES_MAX: usize = 128;
+/// Bytes that go into one call that writes to the socket, and into a frame of several events.
 pub(crate) const WRITE_BYTES: usize = 64 << 10;
 /// Pieces that go into one call that writes to the socket; the kernel takes 1,024.
 pub(crate) const WRITE_SLICES: usize = 64;
@@ -41,7 +41,7 @@ pub(crate) const STALL: Duration = Duration::from_secs(10);
 /// Largest frame taken from the sidecar; a `Welcome` names each map.
 pub(crate) const INCOMING_BYTES_MAX: usize = 1 << 20;
 /// Largest frame sent, whatever the sidecar allows: the outbox overshoots its bound by at most one frame.
-pub(crate) const FRAME_BYTES_CAP: usize = 1 << 20;
+pub(crate) const FRAME_BYTES_CAP: usize = 4 << 20;
 /// Bytes kept of a refusal's message.
 pub(crate) const REFUSAL_BYTES_MAX: usize = 512;
 /// After so many refusals in a row without progress, the first frame that the sidecar has not taken is given up.

@@ -6,11 +6,11 @@
 //! instructions, and adds to the first that it gets *without waiting*. Count, time and bucket change under the one lock,
 //! and the writer thread takes the whole tally under the same lock: each loss is in exactly one taking, with its bucket.
 //!
-//! If every stripe is held at that moment, the thread adds one to `hurried`: an atomic that the writer thread takes by
-//! a swap, so again in exactly one taking. What is not known then is which key it was about and when, so such losses
-//! are declared as "any key", from the watermark of the last heartbeat until now. That is true: a write is counted
-//! before it gives its slot back, so one that began before that watermark was counted before that heartbeat was made,
-//! and was taken with it.
+//! If every stripe is held at that moment, the thread adds one to a hurried count: an atomic that the writer thread
+//! takes by a swap, so again in exactly one taking. What is not known then is which key it was about and when, so such
+//! losses are declared as "any key", from the watermark of the last heartbeat until now. That is true: a write is
+//! counted before it gives its slot back, so one that began before that watermark was counted before that heartbeat
+//! was made, and was taken with it. Those whose store leg has not ended have a count of their own.
 
 use crate::event::hull;
 use counterfoil_judge::{Interval, Time};
@@ -121,7 +121,32 @@ type Tallies = PerReason<Option<Tally>>;
 #[derive(Default)]
 pub(crate) struct Losses {
     stripes: [Mutex<Tallies>; STRIPES],
-    hurried: PerReason<AtomicU64>,
+    hurried: PerReason<Hurried>,
+}
+
+/// Losses of which only this much was noted.
+#[derive(Default)]
+struct Hurried {
+    ended: AtomicU64,
+    /// Their store leg may still land.
+    unended: AtomicU64,
+}
+
+impl Hurried {
+    fn count(&self, lost: &Lost) {
+        let counter = if lost.during.end == Time::MAX { &self.unended } else { &self.ended };
+        counter.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn take(&self, since: Time, until: Time) -> impl Iterator<Item = Tally> {
+        let tally = |counter: &AtomicU64, until| Tally {
+            count: counter.swap(0, Ordering::AcqRel),
+            during: Interval::new(since, until),
+            buckets: BucketSet::All,
+        };
+        let tallies = [tally(&self.ended, until), tally(&self.unended, Time::MAX)];
+        tallies.into_iter().filter(|tally| tally.count > 0)
+    }
 }
 
 impl Losses {
@@ -132,9 +157,7 @@ impl Losses {
                 Some(tally) => tally.add(lost),
                 none => *none = Some(Tally::of(lost)),
             },
-            None => {
-                self.hurried.of(lost.reason).fetch_add(1, Ordering::AcqRel);
-            }
+            None => self.hurried.of(lost.reason).count(lost),
         }
     }
 
@@ -143,12 +166,7 @@ impl Losses {
         let mut taken: Vec<Tallies> =
             self.stripes.iter().map(|stripe| std::mem::take(&mut *lock(stripe))).collect();
         let of_reason = |reason| {
-            let hurried = self.hurried.of(reason).swap(0, Ordering::AcqRel);
-            let hurried = (hurried > 0).then(|| Tally {
-                count: hurried,
-                during: Interval::new(since, until),
-                buckets: BucketSet::All,
-            });
+            let hurried = self.hurried.of(reason).take(since, until);
             let tallies = taken.iter_mut().filter_map(|tallies| tallies.of_mut(reason).take()).chain(hurried);
             let sum = tallies.reduce(|mut sum, tally| {
                 sum.merge(tally);
@@ -205,11 +223,16 @@ mod tests {
         {
             let held: Vec<_> = losses.stripes.iter().map(lock).collect();
             losses.count(&lost(Reason::RingFull, 4, 60));
+            let during = Interval::new(Time(61), Time::MAX);
+            losses.count(&Lost { reason: Reason::Limit, bucket: 5, during });
             drop(held);
         }
         let during = Interval::new(Time(40), Time(70));
         let expected = Tally { count: 2, during, buckets: BucketSet::All };
-        assert_eq!(losses.take(Time(40), Time(70)), [(Reason::RingFull, expected)]);
+        let during = Interval::new(Time(40), Time::MAX);
+        let unended = Tally { count: 1, during, buckets: BucketSet::All };
+        let expected = [(Reason::RingFull, expected), (Reason::Limit, unended)];
+        assert_eq!(losses.take(Time(40), Time(70)), expected);
     }
 
     #[test]

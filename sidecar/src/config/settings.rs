@@ -169,9 +169,8 @@ fn millis(milliseconds: u32) -> Duration {
 
 fn check_relations(written: &Written, problems: &mut Problems) {
     let Written { limits, batch, uplink, .. } = written;
-    let largest_event = u64::from(limits.key_bytes_max)
-        + u64::from(limits.value_bytes_max)
-        + u64::from(EVENT_OVERHEAD_BYTES);
+    let largest_event =
+        u64::from(limits.key_bytes_max) + u64::from(limits.value_bytes_max) + u64::from(EVENT_OVERHEAD_BYTES);
     if largest_event > u64::from(limits.frame_bytes_max) {
         problems.add(
             "limits.frame_bytes_max",
@@ -217,7 +216,8 @@ fn check_names(written: &Written, problems: &mut Problems) {
 
 fn check_uplink(uplink: &WrittenUplink, problems: &mut Problems) {
     if !uplink.insecure {
-        problems.add("uplink.insecure", "TLS is not built in yet; write `insecure: true` to send in the clear");
+        problems
+            .add("uplink.insecure", "TLS is not built in yet; write `insecure: true` to send in the clear");
     }
     let authority = uplink.endpoint.strip_prefix("http://");
     if authority.is_none_or(|authority| authority.is_empty() || authority.contains(char::is_whitespace)) {
@@ -228,13 +228,17 @@ fn check_uplink(uplink: &WrittenUplink, problems: &mut Problems) {
 fn socket(written: WrittenSocket, problems: &mut Problems) -> Socket {
     let length = written.path.as_os_str().len();
     if length == 0 || length > SOCKET_PATH_BYTES_MAX || written.path.file_name().is_none() {
-        let message = format!("{length} bytes; write the path of a file, 1 to {SOCKET_PATH_BYTES_MAX} bytes long");
+        let message =
+            format!("{length} bytes; write the path of a file, 1 to {SOCKET_PATH_BYTES_MAX} bytes long");
         problems.add("socket.path", message);
     }
     let mut mode = |key: &str, text: &str| {
         let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
         if mode.is_none() {
-            problems.add(key, format!("`{text}` is no file mode; write octal digits in quotes, such as \"0660\""));
+            problems.add(
+                key,
+                format!("`{text}` is no file mode; write octal digits in quotes, such as \"0660\""),
+            );
         }
         mode.unwrap_or_default()
     };

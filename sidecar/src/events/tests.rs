@@ -87,7 +87,11 @@ fn what_breaks_a_limit_loses_one_event_and_names_the_limit() {
         (Event { map: 1, ..event() }, "unknown_map", "`maps`"),
         (Event { key: Bytes::new(), ..event() }, "key_empty", "limits.key_bytes_max"),
         (Event { key: Bytes::from_static(b"12345"), ..event() }, "key_too_long", "limits.key_bytes_max is 4"),
-        (Event { value: Bytes::from_static(&[0; 9]), ..event() }, "value_too_long", "limits.value_bytes_max is 8"),
+        (
+            Event { value: Bytes::from_static(&[0; 9]), ..event() },
+            "value_too_long",
+            "limits.value_bytes_max is 8",
+        ),
     ];
     for (event, label, expected) in rows {
         let unfit = check(Stamps::Emitter, &event).unwrap().place.unwrap_err();

@@ -80,6 +80,7 @@ impl Session {
         for ((seq, event), checked) in (events.first_seq + repeated..).zip(fresh).zip(checked) {
             let fit = checked.place.clone().and_then(|place| match digests.next() {
                 Some(digest) => Ok((place, digest?)),
+                // Cannot be: the digester gives one digest for each event that has a place.
                 None => Err(Unfit::UnknownMap),
             });
             match fit {

@@ -61,7 +61,8 @@ impl Backlog {
 
     /// Drops the uploads up to number `through`, of those that were sent; tells how many.
     pub(crate) fn acknowledge(&mut self, through: u64) -> u64 {
-        let up_to = usize::try_from(through.saturating_add(1).saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let up_to =
+            usize::try_from(through.saturating_add(1).saturating_sub(self.first)).unwrap_or(usize::MAX);
         let dropped = up_to.min(self.sent);
         self.waiting.drain(..dropped);
         self.sent -= dropped;
@@ -93,7 +94,9 @@ mod tests {
     }
 
     fn numbers(backlog: &mut Backlog) -> Vec<(u64, u8)> {
-        std::iter::from_fn(|| backlog.next_unsent()).map(|upload| (upload.number, upload.sealed.batch[0])).collect()
+        std::iter::from_fn(|| backlog.next_unsent())
+            .map(|upload| (upload.number, upload.sealed.batch[0]))
+            .collect()
     }
 
     #[test]

@@ -21,7 +21,8 @@ fn remove(key: &str) -> TraceWrite {
 
 #[test]
 fn block_writes_are_puts_of_their_size_and_reads_are_passed_over() {
-    let text = "version,time,op,size,lbn\n1,5633898,2a,512,42932745\r\n1,5633899,28,4096,7\n1,5633900,2A,8192,7\n";
+    let text =
+        "version,time,op,size,lbn\n1,5633898,2a,512,42932745\r\n1,5633899,28,4096,7\n1,5633900,2A,8192,7\n";
     assert_eq!(writes(Format::Cloudphysics, text), [put_sized("42932745", 512), put_sized("7", 8192)]);
 }
 
@@ -30,7 +31,8 @@ fn cache_operations_put_or_remove_and_gets_are_passed_over() {
     let line = |operation: &str| format!("0,key-{operation},8,120,3,{operation},60\n");
     let all = ["get", "gets", "set", "add", "replace", "cas", "append", "prepend", "delete", "incr", "decr"];
     let text = all.map(line).concat();
-    let expected = ["set", "add", "replace", "cas", "append", "prepend"].map(|op| put_sized(&format!("key-{op}"), 120));
+    let expected =
+        ["set", "add", "replace", "cas", "append", "prepend"].map(|op| put_sized(&format!("key-{op}"), 120));
     let rest = [remove("key-delete"), put_sized("key-incr", 120), put_sized("key-decr", 120)];
     assert_eq!(writes(Format::Twitter, &text), [&expected[..], &rest[..]].concat());
 }
@@ -71,7 +73,10 @@ fn a_bad_line_is_refused_with_its_number_and_the_reason_and_ends_the_stream() {
         let results = format.writes(text.as_bytes()).collect::<Vec<_>>();
         assert_eq!(results.len(), 2, "{bad}: {results:?}");
         let error = results.into_iter().nth(1).unwrap().unwrap_err().to_string();
-        assert!(error.starts_with("line 2: ") && error.contains(reason), "{bad}\ngave {error}\nnot  {reason}");
+        assert!(
+            error.starts_with("line 2: ") && error.contains(reason),
+            "{bad}\ngave {error}\nnot  {reason}"
+        );
     }
 }
 

@@ -12,7 +12,9 @@ pub(super) fn parse(text: &str) -> Result<Option<TraceWrite>, Reason> {
     number("TTL", ttl)?;
     let change = match operation {
         "get" | "gets" => return Ok(None),
-        "set" | "add" | "replace" | "cas" | "append" | "prepend" | "incr" | "decr" => Change::PutSized(value_bytes),
+        "set" | "add" | "replace" | "cas" | "append" | "prepend" | "incr" | "decr" => {
+            Change::PutSized(value_bytes)
+        }
         "delete" => Change::Remove,
         _ => {
             return Err(Reason::Unknown {

@@ -29,7 +29,8 @@ pub(super) fn parse(text: &str) -> Result<Option<TraceWrite>, Reason> {
         }
     };
     let found = text.split(' ').count();
-    let key = key.ok_or(Reason::Fields { format: "ycsb", expected: "at least 3: operation table key", found })?;
+    let key =
+        key.ok_or(Reason::Fields { format: "ycsb", expected: "at least 3: operation table key", found })?;
     Ok(Some(TraceWrite { key: key.to_owned(), change }))
 }
 

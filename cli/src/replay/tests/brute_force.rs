@@ -116,7 +116,8 @@ fn interval() -> impl Strategy<Value = (i64, i64)> {
 
 fn writes() -> impl Strategy<Value = Vec<Write>> {
     let key = prop_oneof![4 => Just("k"), 1 => Just("other")];
-    let outcome = prop_oneof![4 => Just(Outcome::Ok), 1 => Just(Outcome::Failed), 1 => Just(Outcome::Unknown)];
+    let outcome =
+        prop_oneof![4 => Just(Outcome::Ok), 1 => Just(Outcome::Failed), 1 => Just(Outcome::Unknown)];
     let legs = prop_oneof![
         4 => (interval(), interval()).prop_map(|(map, (begin, end))| (Some(map), Some((begin, Some(end))))),
         1 => interval().prop_map(|map| (Some(map), None)),
@@ -129,16 +130,21 @@ fn writes() -> impl Strategy<Value = Vec<Write>> {
 }
 
 fn reads() -> impl Strategy<Value = Vec<Read>> {
-    let read = (prop::sample::select(&VALUES[..]), interval())
-        .prop_map(|(value, at)| Read { key: "k", value, at });
+    let read =
+        (prop::sample::select(&VALUES[..]), interval()).prop_map(|(value, at)| Read { key: "k", value, at });
     prop::collection::vec(read, 1..5)
 }
 
 fn options() -> impl Strategy<Value = Options> {
     let map_order_is_exact = any::<bool>();
-    (0..20i64, 0..5i64, 0..4i64, map_order_is_exact).prop_map(|(deadline, lead, clock_error, map_order_is_exact)| {
-        Options { deadline, lead, clock_error, map_order_is_exact }
-    })
+    (0..20i64, 0..5i64, 0..4i64, map_order_is_exact).prop_map(
+        |(deadline, lead, clock_error, map_order_is_exact)| Options {
+            deadline,
+            lead,
+            clock_error,
+            map_order_is_exact,
+        },
+    )
 }
 
 proptest! {

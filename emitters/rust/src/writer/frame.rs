@@ -1,7 +1,7 @@
 //! Packs events into frames: each has its own dictionaries of maps and cohorts and keeps the sidecar's limits.
 
 use crate::event::{Event, hull, span};
-use crate::limits::Limits;
+use crate::limits::{Limits, WRITE_BYTES};
 use counterfoil_judge::Interval;
 use counterfoil_proto::wire::emit::{self, frame::Body};
 use prost::Message;
@@ -35,7 +35,9 @@ impl FrameBuilder {
     /// Adds an event, or gives it back if the frame has no room for it.
     pub(crate) fn push(&mut self, event: Box<Event>, limits: &Limits) -> Result<(), Box<Event>> {
         let bytes = self.bytes.max(HEAD_BYTES) + self.cost(&event);
-        if bytes > limits.frame_bytes || self.message.events.len() >= limits.events_per_frame {
+        // Only an event that is alone in its frame may need all that the sidecar takes.
+        let room = if self.message.events.is_empty() { usize::MAX } else { WRITE_BYTES };
+        if bytes > limits.frame_bytes.min(room) || self.message.events.len() >= limits.events_per_frame {
             return Err(event);
         }
         self.bytes = bytes;
@@ -156,6 +158,10 @@ mod tests {
             assert!(body <= limits.frame_bytes, "{body} bytes");
             assert_eq!((packed.count, packed.during.begin), (count, Time(5)));
         }
+        let limits = Limits { frame_bytes: 1 << 20, ..Limits::default() };
+        let mut frame = FrameBuilder::default();
+        assert!(frame.push(event("a", 500_000, None), &limits).is_ok());
+        assert!(frame.push(event("a", 1, None), &limits).is_err(), "frames of several events stay small");
         let limits = Limits { events_per_frame: 1, ..Limits::default() };
         let mut frame = FrameBuilder::default();
         assert!(frame.push(event("a", 1, None), &limits).is_ok());

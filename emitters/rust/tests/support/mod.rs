@@ -6,7 +6,7 @@
 use counterfoil_emitter::{Emitter, Identity, Options};
 use counterfoil_proto::wire::emit::{self, frame::Body};
 use prost::Message;
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,8 +42,9 @@ impl FakeSidecar {
     pub(crate) fn accept(&self) -> Peer {
         let (stream, _) = self.listener.accept().unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let reader = BufReader::new(stream.try_clone().unwrap());
         let mut peer =
-            Peer { stream, hello: emit::Hello::default(), seen: Seen::default(), frames: Vec::new() };
+            Peer { stream, reader, hello: emit::Hello::default(), seen: Seen::default(), frames: Vec::new() };
         let Body::Hello(hello) = peer.read() else { panic!("a connection begins with a Hello") };
         peer.hello = hello;
         peer
@@ -63,6 +64,7 @@ pub(crate) fn welcome() -> emit::Welcome {
 
 pub(crate) struct Peer {
     stream: UnixStream,
+    reader: BufReader<UnixStream>,
     pub(crate) hello: emit::Hello,
     pub(crate) seen: Seen,
     /// Every frame as it came.
@@ -101,7 +103,7 @@ impl Peer {
         let mut length = 0_usize;
         for shift in (0..).step_by(7) {
             let mut byte = [0];
-            match self.stream.read(&mut byte) {
+            match self.reader.read(&mut byte) {
                 Ok(0) => return None,
                 read => read.unwrap(),
             };
@@ -111,7 +113,7 @@ impl Peer {
             }
         }
         let mut frame = vec![0; length];
-        self.stream.read_exact(&mut frame).unwrap();
+        self.reader.read_exact(&mut frame).unwrap();
         let body = emit::Frame::decode(&frame[..]).unwrap().body.unwrap();
         self.frames.push(body.clone());
         Some(body)

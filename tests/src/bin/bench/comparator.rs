@@ -35,7 +35,8 @@ pub(crate) fn cpu_ns_per_event() -> f64 {
     let hour = json!(3_600_000);
     let map = Map { deadline_ms: 86_400_000, ..Map::new(MAP, ("prefix", String::new())) };
     let setup = Setup::new().store("main", "redis://127.0.0.1:1").map(&map);
-    let setup = setup.comparator("/probe", json!({ "first_delay_ms": hour, "gap_ms_min": hour, "gap_ms_max": hour }));
+    let setup =
+        setup.comparator("/probe", json!({ "first_delay_ms": hour, "gap_ms_min": hour, "gap_ms_max": hour }));
     let mut harness = Harness::prepared(setup);
     harness.start_comparator();
     let pid = harness.comparator_id().expect("the comparator runs");
@@ -92,7 +93,15 @@ impl Feed {
         self.previous_mac = mac.clone();
         self.number += 1;
         let clock = Some((&Domain::of_this_process()).into());
-        Upload { number: self.number, batch, mac, key_id: "k1".to_owned(), sent_ns: now_ns(), clock, ..Default::default() }
+        Upload {
+            number: self.number,
+            batch,
+            mac,
+            key_id: "k1".to_owned(),
+            sent_ns: now_ns(),
+            clock,
+            ..Default::default()
+        }
     }
 }
 

@@ -21,12 +21,24 @@ enum Bound {
 
 impl Figure {
     /// A figure that should not be larger than `target`.
-    pub(crate) fn most(what: &'static str, value: f64, target: f64, unit: &'static str, decimals: usize) -> Self {
+    pub(crate) fn most(
+        what: &'static str,
+        value: f64,
+        target: f64,
+        unit: &'static str,
+        decimals: usize,
+    ) -> Self {
         Self { what, value, target: Some((target, Bound::Most)), unit, decimals }
     }
 
     /// A figure that should not be smaller than `target`.
-    pub(crate) fn least(what: &'static str, value: f64, target: f64, unit: &'static str, decimals: usize) -> Self {
+    pub(crate) fn least(
+        what: &'static str,
+        value: f64,
+        target: f64,
+        unit: &'static str,
+        decimals: usize,
+    ) -> Self {
         Self { what, value, target: Some((target, Bound::Least)), unit, decimals }
     }
 
@@ -72,7 +84,8 @@ comparator in one process for 20 seconds.
 impl Report {
     /// Writes the page, and shows it.
     pub(crate) fn write(&self) {
-        let mut page = format!("{HEAD}\nMachine: {}.\n\n| what | measured | target | |\n|---|---|---|---|\n", machine());
+        let mut page =
+            format!("{HEAD}\nMachine: {}.\n\n| what | measured | target | |\n|---|---|---|---|\n", machine());
         for figure in &self.figures {
             writeln!(page, "{}", figure.row()).expect("a string grows");
         }

@@ -50,7 +50,11 @@ impl<'a> Bench<'a> {
             self.frames += 1;
             if self.frames.is_multiple_of(HEARTBEAT_EVERY) {
                 let next_seq = (self.frames * EVENTS_PER_FRAME) as u64;
-                self.client.send(Body::Heartbeat(Heartbeat { next_seq, watermark_ns: now_ns(), ..Default::default() }));
+                self.client.send(Body::Heartbeat(Heartbeat {
+                    next_seq,
+                    watermark_ns: now_ns(),
+                    ..Default::default()
+                }));
             }
             if let Some(pace) = pace {
                 sleep(pace);

@@ -17,7 +17,8 @@ pub(crate) fn thread_cpu_ns() -> f64 {
 
 /// The first figure of `schedstat`: time on a processor.
 fn cpu_ns(task: &Path) -> f64 {
-    let stat = fs::read_to_string(task.join("schedstat")).expect("the kernel counts CPU time (CONFIG_SCHED_INFO)");
+    let stat =
+        fs::read_to_string(task.join("schedstat")).expect("the kernel counts CPU time (CONFIG_SCHED_INFO)");
     stat.split(' ').next().and_then(|figure| figure.parse().ok()).expect("a figure")
 }
 

@@ -56,5 +56,5 @@ fn value(at: usize) -> Vec<u8> {
 }
 
 fn event(at: usize, value: &[u8]) -> Event {
-    dual_put(&format!("user-{at:014}"), value, || {})
+    dual_put(&format!("user-{at:015}"), value, || {})
 }

@@ -1,0 +1,318 @@
+//! What an emitter says arrives at the comparator: once, in order, whole, whatever goes away in between.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod house;
+
+use counterfoil_proto::wire::Upload;
+use counterfoil_proto::wire::emit::{self, AckLevel, Bye, Stamps, frame::Body};
+use counterfoil_proto::{Columns, LossReason};
+use house::{Comparator, House, batches, event, events, heartbeat, hello, plain, seqs};
+use tokio::io::AsyncWriteExt;
+
+#[tokio::test]
+async fn events_arrive_with_their_digests_and_watermarks() {
+    let house = House::start(&["cohort_keys=[canary]"]).await;
+    let (mut emitter, welcome) = house.greeted("a").await;
+    assert_eq!((welcome.next_seq, welcome.heartbeat_ms, welcome.ack()), (0, 50, AckLevel::Received));
+    assert_eq!(welcome.maps, ["cart", "notes"]);
+    assert_eq!(welcome.limits.unwrap().key_bytes_max, 1_024);
+    let mut said = vec![event(0, "k", b"v"), event(1, "n", b"text")];
+    said[0].trace_id = vec![1; 16].into();
+    said[0].span_id = vec![2; 8].into();
+    said[0].cohort = 1;
+    said[1].cohort = 2;
+    let mut frame = emit::Events { first_seq: 0, events: said, ..Default::default() };
+    frame.maps = vec!["cart".to_owned(), "notes".to_owned()];
+    frame.cohorts = vec!["canary=1".to_owned(), "secret=1".to_owned()];
+    emitter.say(Body::Events(frame)).await;
+    emitter.say(heartbeat(2, 5_000)).await;
+    let got = house
+        .comparator
+        .batches("a", |batches| batches.last().is_some_and(|last| last.header().watermark.0 == 5_000))
+        .await;
+    assert_eq!(seqs(&got), [0, 1]);
+    let (_, row) = got[0].rows().next().unwrap();
+    let key = counterfoil_digest::DeploymentKey::new("k1", [0x0f; 32]);
+    let digester = counterfoil_digest::MapDigester::new(&key, "cart", counterfoil_digest::Codec::Bytes);
+    assert_eq!(row.digest, digester.digest(Some(b"v")).unwrap());
+    assert_eq!(row.trace.unwrap().trace_id, [1; 16]);
+    let cohorts: Vec<_> = got
+        .iter()
+        .flat_map(|columns| {
+            columns
+                .rows()
+                .map(|(_, row)| row.cohort.map(|at| columns.cohorts()[at].clone()))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(cohorts, [Some("canary=1".to_owned()), None], "only listed cohorts travel");
+}
+
+#[tokio::test]
+async fn a_batch_leaves_when_it_has_enough_events_and_else_at_its_age() {
+    let house = House::start(&["batch.events_max=4", "batch.age_ms_max=5"]).await;
+    let (mut emitter, _) = house.greeted("a").await;
+    emitter.say(plain(0, 10)).await;
+    let got = house.comparator.batches("a", |batches| seqs(batches).len() == 10).await;
+    let sizes: Vec<_> = got.iter().map(Columns::len).collect();
+    assert_eq!(sizes, [4, 4, 2]);
+}
+
+#[tokio::test]
+async fn a_batch_leaves_when_it_has_enough_bytes() {
+    let house = House::start(&["batch.bytes_max=1024", "batch.age_ms_max=5"]).await;
+    let (mut emitter, _) = house.greeted("a").await;
+    emitter.say(plain(0, 40)).await;
+    let got = house.comparator.batches("a", |batches| seqs(batches).len() == 40).await;
+    assert!(got.len() >= 3 && got.iter().all(|columns| columns.len() <= 17));
+}
+
+#[tokio::test]
+async fn events_that_come_again_after_a_reconnect_are_dropped() {
+    let house = House::start(&[]).await;
+    let repeated = house.metric("counterfoil_session_repeated_events_total");
+    let (mut emitter, _) = house.greeted("a").await;
+    emitter.say(plain(0, 5)).await;
+    emitter.acked(5).await;
+    drop(emitter);
+    let (mut emitter, welcome) = house.greeted("a").await;
+    assert_eq!(welcome.next_seq, 5);
+    emitter.say(plain(2, 6)).await;
+    emitter.acked(8).await;
+    let got = house.comparator.batches("a", |batches| seqs(batches).len() >= 8).await;
+    assert_eq!(seqs(&got), (0..8).collect::<Vec<_>>());
+    assert!(house.metric("counterfoil_session_repeated_events_total") >= repeated + 3.0);
+}
+
+#[tokio::test]
+async fn the_newer_of_two_connections_of_a_source_wins() {
+    let house = House::start(&[]).await;
+    let (mut older, _) = house.greeted("a").await;
+    older.say(plain(0, 3)).await;
+    older.acked(3).await;
+    let (mut newer, welcome) = house.greeted("a").await;
+    assert_eq!(welcome.next_seq, 3);
+    assert!(older.refused().await.contains("took over"));
+    newer.say(plain(3, 1)).await;
+    newer.acked(4).await;
+}
+
+#[tokio::test]
+async fn losses_declared_by_the_emitter_arrive_in_their_place() {
+    let house = House::start(&[]).await;
+    let (mut emitter, _) = house.greeted("a").await;
+    emitter.say(plain(0, 2)).await;
+    let loss =
+        emit::Loss { first_seq: 2, count: 3, reason: 1, begin_ns: 10, end_ns: 20, ..Default::default() };
+    let beat = emit::Heartbeat { next_seq: 5, watermark_ns: 100, losses: vec![loss], open: 0 };
+    emitter.say(Body::Heartbeat(beat.clone())).await;
+    emitter.acked(5).await;
+    emitter.say(Body::Heartbeat(beat)).await;
+    emitter.acked(5).await;
+    emitter.say(plain(5, 1)).await;
+    let got = house.comparator.batches("a", |batches| seqs(batches).len() == 3).await;
+    assert_eq!(seqs(&got), [0, 1, 5]);
+    let losses: Vec<_> = got.iter().flat_map(|columns| columns.header().losses.clone()).collect();
+    assert_eq!(losses.len(), 1, "the same loss again is no new loss");
+    assert_eq!((losses[0].first_seq, losses[0].count, losses[0].reason), (2, 3, LossReason::RingFull));
+}
+
+#[tokio::test]
+async fn a_watermark_waits_for_the_events_it_speaks_of() {
+    let house = House::start(&["batch.age_ms_max=0"]).await;
+    let (mut emitter, _) = house.greeted("a").await;
+    emitter.say(plain(0, 1)).await;
+    emitter.say(heartbeat(3, 7_000)).await;
+    emitter.say(plain(1, 1)).await;
+    emitter.acked(2).await;
+    let early = house.comparator.batches("a", |batches| seqs(batches).len() == 2).await;
+    assert!(early.iter().all(|columns| columns.header().watermark.0 == 0));
+    emitter.say(plain(2, 1)).await;
+    house
+        .comparator
+        .batches("a", |batches| batches.last().is_some_and(|last| last.header().watermark.0 == 7_000))
+        .await;
+}
+
+#[tokio::test]
+async fn a_bye_travels_with_the_last_batch() {
+    let house = House::start(&["batch.age_ms_max=60000"]).await;
+    let (mut emitter, _) = house.greeted("a").await;
+    emitter.say(plain(0, 2)).await;
+    emitter.say(Body::Bye(Bye {})).await;
+    let got = house.comparator.batches("a", |batches| !batches.is_empty()).await;
+    assert!(got[0].header().bye && seqs(&got) == [0, 1]);
+    let mut again = house.emitter().await;
+    again.say(Body::Hello(hello("a"))).await;
+    assert!(again.refused().await.contains("hello.epoch 1 has said bye"));
+}
+
+#[tokio::test]
+async fn a_source_with_its_own_clock_that_hangs_up_has_not_ended() {
+    let house = House::start(&["batch.age_ms_max=60000"]).await;
+    let (mut emitter, _) = house.greeted("a").await;
+    emitter.say(plain(0, 2)).await;
+    emitter.acked(2).await;
+    drop(emitter);
+    let got = house.comparator.batches("a", |batches| !batches.is_empty()).await;
+    assert!(!got[0].header().bye && seqs(&got) == [0, 1], "what it had said is delivered at once");
+}
+
+#[tokio::test]
+async fn uploads_are_sent_again_with_the_same_bytes_when_the_comparator_comes_back() {
+    let mut house = House::start(&["batch.events_max=2"]).await;
+    house.comparator.got.acknowledges.send_replace(false);
+    let (mut emitter, _) = house.greeted("a").await;
+    emitter.say(plain(0, 6)).await;
+    emitter.acked(6).await;
+    house.comparator.uploads(|uploads| !uploads.is_empty()).await;
+    house.comparator.dies().await;
+    emitter.say(plain(6, 6)).await;
+    emitter.acked(12).await;
+    house.comparator.got.acknowledges.send_replace(true);
+    house.comparator.comes_back().await;
+    let uploads =
+        house.comparator.uploads(|uploads| seqs(&batches(uploads, "a")).len() == 12 && twice(uploads)).await;
+    assert_eq!(seqs(&batches(&uploads, "a")), (0..12).collect::<Vec<_>>());
+    for upload in &uploads {
+        let same = uploads.iter().filter(|other| other.number == upload.number);
+        assert!(same.clone().all(|other| (&other.batch, &other.mac) == (&upload.batch, &upload.mac)));
+    }
+    assert!(house.metric("counterfoil_uplink_connects_total") >= 2.0);
+}
+
+/// Whether the first upload came twice.
+fn twice(uploads: &[Upload]) -> bool {
+    uploads.iter().filter(|upload| upload.number == 1).count() > 1
+}
+
+#[tokio::test]
+async fn uploads_carry_clock_readings() {
+    let house = House::start(&[]).await;
+    let (mut emitter, _) = house.greeted("a").await;
+    emitter.say(plain(0, 1)).await;
+    house.comparator.uploads(|uploads| uploads.len() == 1).await;
+    emitter.say(plain(1, 1)).await;
+    let uploads = house.comparator.uploads(|uploads| uploads.len() == 2).await;
+    assert_eq!(uploads[1].echo_ns, 7, "what the comparator said in its last reply");
+    assert!(uploads[0].sent_ns < uploads[1].echo_received_ns);
+    assert!(uploads[1].echo_received_ns <= uploads[1].sent_ns);
+    assert!(uploads[1].clock.is_some());
+}
+
+#[tokio::test]
+async fn a_full_uplink_stops_reading_and_nothing_is_lost() {
+    let house =
+        House::start(&["uplink.unacked_bytes_max=65536", "batch.bytes_max=8192", "limits.key_bytes_max=64"])
+            .await;
+    house.comparator.got.acknowledges.send_replace(false);
+    let (mut emitter, _) = house.greeted("a").await;
+    // Far more than the uplink and the socket's own buffer hold together.
+    let frames = 400;
+    let writing = tokio::spawn(async move {
+        for frame in 0..frames {
+            emitter.say(plain(frame * 100, 100)).await;
+        }
+        emitter.acked(frames * 100).await;
+    });
+    house.comparator.uploads(|uploads| !uploads.is_empty()).await;
+    let held = loop {
+        let held = house.metric("counterfoil_uplink_unacknowledged_bytes");
+        if held > 50_000.0 {
+            break held;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(held <= 65_536.0);
+    assert!(!writing.is_finished(), "the emitter is held up");
+    house.comparator.got.acknowledges.send_replace(true);
+    writing.await.unwrap();
+    let got = house.comparator.batches("a", |batches| seqs(batches).len() == 40_000).await;
+    assert_eq!(seqs(&got), (0..40_000).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_stop_delivers_everything_that_was_said() {
+    let house = House::start(&["batch.age_ms_max=60000"]).await;
+    let (mut emitter, _) = house.greeted("a").await;
+    emitter.say(plain(0, 50)).await;
+    let comparator = house.stopped().await;
+    let got = comparator.batches("a", |_| true).await;
+    assert_eq!(seqs(&got), (0..50).collect::<Vec<_>>());
+    assert!(!got.last().unwrap().header().bye, "the emitter may find another sidecar");
+}
+
+#[tokio::test]
+async fn a_stop_without_a_comparator_ends_when_the_time_to_drain_is_over() {
+    let mut comparator = Comparator::start().await;
+    comparator.dies().await;
+    let house = House::with(comparator, &["drain_ms_max=50"]).await;
+    let telemetry = house.telemetry.clone();
+    let (mut emitter, _) = house.greeted("a").await;
+    emitter.say(plain(0, 5)).await;
+    emitter.acked(5).await;
+    house.stopped().await;
+    assert!(telemetry.render_metrics().contains("counterfoil_uplink_abandoned_events_total 5"));
+}
+
+#[tokio::test]
+async fn a_shell_needs_no_hello_and_its_end_is_a_bye() {
+    let house = House::start(&[]).await;
+    let mut shell = house.emitter().await;
+    let lines = "{\"put\":{\"map\":\"cart\",\"key\":\"k\",\"value\":\"v\"}}\n\
+        {\"put\":{\"map\":\"nowhere\",\"key\":\"k\",\"value\":\"v\"}}\n\
+        {\"remove\":{\"map\":\"cart\",\"key\":\"k\"}}";
+    shell.say_bytes(lines.as_bytes()).await;
+    shell.stream.shutdown().await.unwrap();
+    let mut heard = Vec::new();
+    while let Some(line) = shell.hear_line().await {
+        heard.push(line);
+    }
+    assert!(heard[0].starts_with("{\"welcome\":"), "{heard:?}");
+    assert!(heard.iter().any(|line| line.contains("\"warning\":\"event 1 is lost: map is not configured")));
+    assert!(heard.last().unwrap().contains("\"through_seq\":3"), "{heard:?}");
+
+    let instance = format!("uid-{}-1", rustix::process::geteuid().as_raw());
+    let got = house
+        .comparator
+        .batches(&instance, |batches| batches.last().is_some_and(|last| last.header().bye))
+        .await;
+    assert_eq!(seqs(&got), [0, 2]);
+    assert_eq!(got[0].header().service, "shell");
+    let rows: Vec<_> = got
+        .iter()
+        .flat_map(|columns| columns.rows().map(|(_, row)| (row.legs, row.digest)).collect::<Vec<_>>())
+        .collect();
+    let leg = rows[0].0.map.unwrap();
+    assert!(leg.begin == leg.end && leg.begin.0 > 0 && rows[0].0.store.is_none());
+    assert!(rows[1].1.is_absent());
+}
+
+#[tokio::test]
+async fn the_sidecar_keeps_the_watermark_of_a_source_without_a_clock() {
+    let house = House::start(&["heartbeat_ms=5", "batch.age_ms_max=1"]).await;
+    let mut emitter = house.emitter().await;
+    let hello = emit::Hello { stamps: Stamps::Sidecar.into(), clock: None, ..hello("a") };
+    emitter.say(Body::Hello(hello)).await;
+    let mut unstamped = event(0, "k", b"v");
+    (unstamped.map_begin_ns, unstamped.map_end_ns) = (0, 0);
+    emitter.say(events(0, vec![unstamped])).await;
+    let watermark = |batches: &[Columns]| batches.last().map_or(0, |last| last.header().watermark.0);
+    let first = watermark(&house.comparator.batches("a", |batches| watermark(batches) > 0).await);
+    let later = house.comparator.batches("a", |batches| watermark(batches) > first).await;
+    assert_eq!(seqs(&later), [0], "nothing but the watermark moved");
+    let arrived = later[0].rows().next().unwrap().1.legs.map.unwrap().end.0;
+    assert!(watermark(&later) > arrived);
+    drop(emitter);
+    house.comparator.batches("a", |batches| batches.last().is_some_and(|last| last.header().bye)).await;
+}
+
+#[tokio::test]
+async fn the_admin_endpoints_are_there_while_it_runs() {
+    let house = House::start(&["admin={listen: '127.0.0.1:0'}"]).await;
+    let mut stream = tokio::net::TcpStream::connect(house.admin.unwrap()).await.unwrap();
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut response = String::new();
+    tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut response).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+}
