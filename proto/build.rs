@@ -2,14 +2,21 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "cargo tells a build script its settings through the environment"
+)]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     let files = ["proto/counterfoil/v1/emit.proto", "proto/counterfoil/v1/intake.proto"];
     let descriptors = protox::compile(files, ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), prost::Message::encode_to_vec(&descriptors))?;
+    let grpc = env::var_os("CARGO_FEATURE_GRPC").is_some();
     tonic_prost_build::configure()
         .bytes(".")
+        .build_client(grpc)
+        .build_server(grpc)
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -6,7 +6,9 @@
 //! - `GET /v1/sources`: what each source reported and lost.
 
 use crate::Parts;
-use crate::ledger::{Count, Cursor, DivergenceId, Filter, Ledger, LedgerError, PAGE_ROWS_MAX, Row, State as DivergenceState};
+use crate::ledger::{
+    Count, Cursor, DivergenceId, Filter, Ledger, LedgerError, PAGE_ROWS_MAX, Row, State as DivergenceState,
+};
 use crate::sources::{Report, Source};
 use crate::table::Census;
 use crate::tally::{Lag, Tally};
@@ -95,7 +97,8 @@ async fn summary(State(api): State<Api>) -> Result<Json<Summary>, ApiError> {
     let census = parts.table.census();
     let tallies = parts.tallies.iter();
     let maps = tallies.zip(census.into_iter().chain([Census::default()]));
-    let maps: BTreeMap<_, _> = maps.map(|(tally, census)| (tally.name.clone(), map_summary(tally, census))).collect();
+    let maps: BTreeMap<_, _> =
+        maps.map(|(tally, census)| (tally.name.clone(), map_summary(tally, census))).collect();
     let mut divergences = BTreeMap::new();
     for (turn, count) in parts.tallies.iter().flat_map(Tally::turns) {
         *divergences.entry(turn).or_insert(0) += count;
@@ -132,7 +135,8 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 }
 
 fn source_summaries(parts: &Parts) -> Vec<SourceSummary> {
-    let mut sources: Vec<_> = parts.sources.all().iter().map(|source| source_summary(parts, source)).collect();
+    let mut sources: Vec<_> =
+        parts.sources.all().iter().map(|source| source_summary(parts, source)).collect();
     sources.sort_by(|left, right| left.source.cmp(&right.source));
     sources
 }
@@ -179,7 +183,10 @@ struct Divergences {
     next: Option<Cursor>,
 }
 
-async fn divergences(State(api): State<Api>, Query(asked): Query<Asked>) -> Result<Json<Divergences>, ApiError> {
+async fn divergences(
+    State(api): State<Api>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Divergences>, ApiError> {
     let limit = asked.limit.unwrap_or(PAGE_ROWS);
     if !(1..=PAGE_ROWS_MAX).contains(&limit) {
         return Err(ApiError::Limit(limit));
@@ -212,10 +219,13 @@ impl From<LedgerError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, message) = match self {
-            Self::Limit(limit) => {
-                (StatusCode::BAD_REQUEST, format!("limit is {limit}; ask for 1 to {PAGE_ROWS_MAX} divergences"))
+            Self::Limit(limit) => (
+                StatusCode::BAD_REQUEST,
+                format!("limit is {limit}; ask for 1 to {PAGE_ROWS_MAX} divergences"),
+            ),
+            Self::Unknown => {
+                (StatusCode::NOT_FOUND, "no such divergence; an id has 32 hex digits".to_owned())
             }
-            Self::Unknown => (StatusCode::NOT_FOUND, "no such divergence; an id has 32 hex digits".to_owned()),
             Self::Ledger(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
         };
         (status, Json(BTreeMap::from([("error", message)]))).into_response()

@@ -50,7 +50,11 @@ struct Bounds {
 impl Bounds {
     fn aged(self, now: Time) -> Self {
         let growth = now.since(self.at).max(0) / 1_000_000 * DRIFT_PPM;
-        Self { low: self.low.saturating_sub(growth), high: self.high.saturating_add(growth), at: now.max(self.at) }
+        Self {
+            low: self.low.saturating_sub(growth),
+            high: self.high.saturating_add(growth),
+            at: now.max(self.at),
+        }
     }
 }
 

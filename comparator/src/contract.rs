@@ -34,7 +34,10 @@ pub struct Contract {
 
 impl std::fmt::Debug for Contract {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Contract").field("name", &self.name).field("terms", &self.terms).finish_non_exhaustive()
+        f.debug_struct("Contract")
+            .field("name", &self.name)
+            .field("terms", &self.terms)
+            .finish_non_exhaustive()
     }
 }
 
@@ -52,11 +55,18 @@ impl Contracts {
     /// The contracts in their order; `readers` are what their `store` points into.
     #[must_use]
     pub fn new(contracts: Vec<Contract>, readers: Vec<Reader>) -> Self {
-        let by_name = contracts.iter().zip(0..).map(|(contract, id)| (contract.name.clone(), MapId(id))).collect();
+        let by_name =
+            contracts.iter().zip(0..).map(|(contract, id)| (contract.name.clone(), MapId(id))).collect();
         let longest = |of: fn(&Terms) -> i64| contracts.iter().map(|contract| of(&contract.terms)).max();
         let deadline_max = longest(|terms| terms.deadline).unwrap_or(0);
         let lead_max = longest(|terms| terms.lead).unwrap_or(0);
-        Self { by_name, readers: readers.into_iter().map(Arc::new).collect(), deadline_max, lead_max, contracts }
+        Self {
+            by_name,
+            readers: readers.into_iter().map(Arc::new).collect(),
+            deadline_max,
+            lead_max,
+            contracts,
+        }
     }
 
     /// The contract of a map.

@@ -79,14 +79,25 @@ struct Parts {
 }
 
 impl Parts {
+    /// Brings the gauges up to date, and checks that no event ended twice: what ended by a first look and what is open at
+    /// a second one cannot be more than what was accepted by a third one.
     fn set_gauges(&self) {
-        for (tally, census) in self.tallies.iter().zip(self.table.census()) {
+        let ended: Vec<u64> =
+            self.tallies.iter().map(|tally| tally.outcomes().iter().map(|(_, n)| n).sum()).collect();
+        let census = self.table.census();
+        for ((tally, ended), census) in self.tallies.iter().zip(ended).zip(census) {
             let map = [("map", tally.name.as_str())];
+            if ended + census.open > tally.events() {
+                tracing::error!(map = tally.name, "more events ended than were accepted");
+                metrics::INVARIANTS.counter(&[("id", "P3")]).increment(1);
+            }
             metrics::KEYS.gauge(&map).set(census.keys as f64);
             metrics::OPEN_EVENTS.gauge(&map).set(census.open as f64);
             metrics::OPEN_DIVERGENCES.gauge(&map).set(census.divergences as f64);
         }
-        metrics::LEDGER_RETRIES.gauge(&[]).set(self.telling.ledger_retries() as f64);
+        let ledger = self.telling.ledger_stats();
+        metrics::LEDGER_RETRIES.gauge(&[]).set(ledger.retries as f64);
+        metrics::INVARIANTS.counter(&[("id", "divergence_order")]).absolute(ledger.orphans);
         let sources = self.sources.all();
         for phase in [Phase::Live, Phase::Ended, Phase::Lost] {
             let count = sources.iter().filter(|source| source.report().phase == phase).count();
@@ -153,6 +164,7 @@ impl Comparator {
         let table = Table::new(contracts.clone(), settings.probe, settings.keys_max);
         let clocks = Clocks::new(Domain::of_this_process());
         let parts = Arc::new(Parts { contracts, sources, clocks, table, tallies, telling });
+        metrics::INVARIANTS.counter(&[("id", "P3")]).increment(0);
         parts.set_gauges();
         let limits =
             Limits { batch_bytes_max: settings.batch_bytes_max, batch_events_max: settings.batch_events_max };
@@ -201,7 +213,9 @@ impl Comparator {
         match tokio::time::timeout(self.drain_max, drained).await {
             Ok(Ok(())) => tracing::info!("the comparator stopped"),
             Ok(Err(error)) => tracing::error!(%error, "the comparator stopped"),
-            Err(_) => tracing::warn!("the comparator stopped before everything was written; see drain_ms_max"),
+            Err(_) => {
+                tracing::warn!("the comparator stopped before everything was written; see drain_ms_max")
+            }
         }
     }
 }
@@ -237,7 +251,8 @@ async fn serve_grpc(
         .add_service(health_service)
         .add_optional_service(reflection.ok())
         .add_service(intake);
-    let served = server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled_owned());
+    let served =
+        server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(%error, "the gRPC server ended");
     }

@@ -53,5 +53,6 @@ catalogue! {
     SOURCES_LOST: Counter "counterfoil_source_lost_total" [] "sources" "Sources that fell silent.";
     LEDGER_RETRIES: Gauge "counterfoil_ledger_retries" [] "writes" "Writes of the ledger that had to be tried again.";
     INVARIANTS: Counter "counterfoil_invariant_violations_total" ["id"] "violations"
-        "Breaches of the comparator's own invariants. Anything but 0 is a bug.";
+        "Breaches of the comparator's own invariants: P3 (an event ended twice), divergence_order (a divergence was
+        confirmed or resolved that was not opened). Anything but 0 is a bug.";
 }

@@ -131,8 +131,10 @@ impl Prober {
 
     /// Judges the observations that every live source's watermark has passed.
     async fn judge(&mut self, at: Time) {
-        let passed = self.parts.sources.horizon(&self.parts.clocks, at).minus(self.parts.contracts.lead_max());
-        let (ready, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(|read| read.at.end < passed);
+        let passed =
+            self.parts.sources.horizon(&self.parts.clocks, at).minus(self.parts.contracts.lead_max());
+        let (ready, waiting) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|read| read.at.end < passed);
         self.waiting = waiting;
         let ready: Vec<Read> = ready;
         for read in ready {
@@ -192,7 +194,8 @@ impl Prober {
                 }
             };
             let seen = seen.into_iter().chain(std::iter::repeat(Err(Reason::Store)));
-            let observed = probes.into_iter().zip(seen).map(|(probe, seen)| Observed { probe, at, seen }).collect();
+            let observed =
+                probes.into_iter().zip(seen).map(|(probe, seen)| Observed { probe, at, seen }).collect();
             // The loop is gone only when the comparator stops.
             _ = done.send(Read { store, at, observed }).await;
         });

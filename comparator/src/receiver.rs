@@ -6,8 +6,8 @@
 //! - A batch's events are in the table before its watermark counts.
 //! - What is wrong with one stream ends that stream, with a status that says what was wrong; others go on.
 
-use crate::clocks::{Exchange, Translation};
 use crate::Parts;
+use crate::clocks::{Exchange, Translation};
 use crate::contract::MapId;
 use crate::metrics;
 use crate::sources::Source;
@@ -83,7 +83,9 @@ impl From<Refused> for Status {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Key(message) => Self::unauthenticated(message),
-            Refused::Code => Self::unauthenticated("mac does not fit the batch; both sides need the same key.file"),
+            Refused::Code => {
+                Self::unauthenticated("mac does not fit the batch; both sides need the same key.file")
+            }
             Refused::Malformed(message) => Self::invalid_argument(message),
             Refused::TooLarge(message) => Self::resource_exhausted(message),
             Refused::Sources => Self::resource_exhausted("too many sources; raise sources.sources_max"),
@@ -154,7 +156,8 @@ impl Receiver {
         if Mac::from_wire(&upload.mac) != Some(self.mac_key.mac(&upload.batch)) {
             return Err(Refused::Code);
         }
-        let batch = wire::Batch::decode(upload.batch.clone()).map_err(|bad| Refused::Malformed(bad.to_string()))?;
+        let batch =
+            wire::Batch::decode(upload.batch.clone()).map_err(|bad| Refused::Malformed(bad.to_string()))?;
         let (limit, events) = (self.limits.batch_events_max, batch.flags.len());
         if events > limit {
             let message = format!("batch has {events} events; limits.batch_events_max is {limit}");
@@ -195,7 +198,8 @@ impl Receiver {
             if let Some(accepted) = accepted.get_mut(row.map) {
                 *accepted += 1;
             }
-            let (map, name) = (maps.get(row.map).copied().flatten(), names.get(row.map).map_or("", String::as_str));
+            let (map, name) =
+                (maps.get(row.map).copied().flatten(), names.get(row.map).map_or("", String::as_str));
             let id = WriteId { source: source.id, seq };
             let hash = key_hash(name, row.key);
             match (map, translation) {
@@ -262,7 +266,11 @@ impl Receiver {
     }
 
     /// Serves one stream until either side ends it.
-    async fn serve(&self, mut uploads: Streaming<wire::Upload>, replies: mpsc::Sender<Result<wire::Reply, Status>>) {
+    async fn serve(
+        &self,
+        mut uploads: Streaming<wire::Upload>,
+        replies: mpsc::Sender<Result<wire::Reply, Status>>,
+    ) {
         let mut reply = Ok(Body::Welcome(self.welcome()));
         loop {
             let last = reply.is_err();

@@ -317,7 +317,11 @@ mod tests {
         let declaring = Header { losses: vec![loss(10, 5)], ..header(15, 0) };
         let taken = source.take(&declaring, 5, Time(0));
         assert_eq!((taken.undeclared, taken.losses), (0, vec![loss(10, 5)]));
-        assert_eq!(source.take(&declaring, 5, Time(0)), Taken { first_new: 20, ..Taken::default() }, "sent again");
+        assert_eq!(
+            source.take(&declaring, 5, Time(0)),
+            Taken { first_new: 20, ..Taken::default() },
+            "sent again"
+        );
         let taken = source.take(&header(23, 0), 0, Time(0));
         assert_eq!(taken.undeclared, 3, "a heartbeat tells the next number");
         balanced(&source);

@@ -2,8 +2,8 @@
 
 use crate::contract::{Contracts, MapId};
 use crate::metrics;
-use counterfoil_judge::{Kind, Outcome, Reason, Verdict};
 use ::metrics::{Counter, Histogram};
+use counterfoil_judge::{Kind, Outcome, Reason, Verdict};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -68,9 +68,10 @@ pub(crate) struct Lag {
 impl Tally {
     fn new(name: &str) -> Self {
         let map = ("map", name);
-        let counts = |labels: &[&str], metric: &'static counterfoil_telemetry::Metric, label: &'static str| {
-            labels.iter().map(|value| Count::new(metric.counter(&[map, (label, value)]))).collect()
-        };
+        let counts =
+            |labels: &[&str], metric: &'static counterfoil_telemetry::Metric, label: &'static str| {
+                labels.iter().map(|value| Count::new(metric.counter(&[map, (label, value)]))).collect()
+            };
         let reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.label()).collect();
         let kind_turns = |kind: &&str| {
             let series = |turn: &&str| metrics::TURNS.counter(&[map, ("kind", kind), ("turn", turn)]);
@@ -141,7 +142,8 @@ impl Tally {
     /// Events that ended undetermined, by reason; reasons that did not occur are left out.
     #[must_use]
     pub(crate) fn undetermined(&self) -> Vec<(&'static str, u64)> {
-        let counts = Reason::ALL.iter().map(|reason| reason.label()).zip(self.undetermined.iter().map(Count::get));
+        let counts =
+            Reason::ALL.iter().map(|reason| reason.label()).zip(self.undetermined.iter().map(Count::get));
         counts.filter(|(_, count)| *count > 0).collect()
     }
 
@@ -162,7 +164,9 @@ impl Tally {
     #[must_use]
     pub(crate) fn lag(&self) -> Option<Lag> {
         let lag = self.lag.lock().unwrap_or_else(PoisonError::into_inner);
-        let ms = |quantile: f64| std::time::Duration::from_micros(lag.value_at_quantile(quantile)).as_secs_f64() * 1e3;
+        let ms = |quantile: f64| {
+            std::time::Duration::from_micros(lag.value_at_quantile(quantile)).as_secs_f64() * 1e3
+        };
         (!lag.is_empty()).then(|| Lag { p50: ms(0.5), p95: ms(0.95), p99: ms(0.99), max: ms(1.0) })
     }
 }

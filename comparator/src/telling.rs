@@ -2,13 +2,15 @@
 //! divergences, and leaves a span for the check of a write that was traced.
 
 use crate::contract::{Contracts, MapId};
-use crate::ledger::{DivergenceId, Ledger, Opened, Transition};
+use crate::ledger::{DivergenceId, Ledger, Opened, Stats, Transition};
 use crate::sources::Sources;
 use crate::table::{Effects, Ended, Turn, Turned};
 use crate::tally::{OTHER, Tallies};
 use counterfoil_judge::{Kind, Outcome, Time, WriteId};
 use counterfoil_proto::TraceRef;
-use opentelemetry::trace::{Link, Span, SpanBuilder, SpanContext, SpanId, TraceFlags, TraceId, TraceState, Tracer};
+use opentelemetry::trace::{
+    Link, Span, SpanBuilder, SpanContext, SpanId, TraceFlags, TraceId, TraceState, Tracer,
+};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 use std::sync::Arc;
@@ -72,9 +74,9 @@ impl Telling {
         }
     }
 
-    /// Writes of the ledger that had to be tried again.
-    pub(crate) fn ledger_retries(&self) -> u64 {
-        self.ledger.stats().retries
+    /// Figures of the ledger's writer.
+    pub(crate) fn ledger_stats(&self) -> Stats {
+        self.ledger.stats()
     }
 
     fn transition(&self, turned: &Turned) -> Transition {
@@ -141,7 +143,9 @@ impl Telling {
         ];
         match ended.outcome {
             Outcome::Confirmed { lag } => attributes.push(KeyValue::new("counterfoil.lag_ns", lag)),
-            Outcome::Undetermined(reason) => attributes.push(KeyValue::new("counterfoil.reason", reason.label())),
+            Outcome::Undetermined(reason) => {
+                attributes.push(KeyValue::new("counterfoil.reason", reason.label()))
+            }
             Outcome::Superseded | Outcome::Divergent | Outcome::Shed => {}
         }
         let builder = SpanBuilder::from_name("counterfoil check").with_attributes(attributes);
@@ -154,7 +158,9 @@ impl Telling {
     }
 
     fn source(&self, write: WriteId) -> String {
-        self.sources.get(write.source).map_or_else(|| "forgotten".to_owned(), |source| source.name.to_string())
+        self.sources
+            .get(write.source)
+            .map_or_else(|| "forgotten".to_owned(), |source| source.name.to_string())
     }
 }
 

@@ -22,6 +22,13 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, Streaming};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 /// Longest wait for something that must come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -201,7 +208,9 @@ async fn an_event_is_confirmed_or_divergent_and_the_sums_balance() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, resolved).await.expect("a divergence whose row was mended resolves by itself");
+    tokio::time::timeout(PATIENCE, resolved)
+        .await
+        .expect("a divergence whose row was mended resolves by itself");
     running.stop().await;
 }
 
@@ -255,7 +264,11 @@ async fn what_is_wrong_with_a_batch_ends_its_stream_with_a_reason_and_no_other()
     }
     healthy.send(good()).await.unwrap();
     acknowledged(&mut replies, 1).await;
-    assert_eq!(running.get("/v1/summary").await.1["accepted"], 1, "nothing of the refused batches was applied");
+    assert_eq!(
+        running.get("/v1/summary").await.1["accepted"],
+        1,
+        "nothing of the refused batches was applied"
+    );
     running.stop().await;
 }
 
@@ -287,6 +300,32 @@ async fn events_of_a_map_without_a_contract_end_undetermined() {
     acknowledged(&mut replies, 1).await;
     let other = running.get("/v1/summary").await.1["maps"]["other"].clone();
     assert_eq!((&other["events"], &other["undetermined"]["no_contract"]), (&1.into(), &1.into()), "{other}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grpc_health_and_reflection_answer() {
+    let running = start().await;
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", running.grpc)).unwrap();
+    let channel = channel.connect().await.unwrap();
+    let mut health = HealthClient::new(channel.clone());
+    for service in ["", "counterfoil.v1.Intake"] {
+        let asked = HealthCheckRequest { service: service.into() };
+        let answer = health.check(asked).await.unwrap().into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving, "{service:?}");
+    }
+    let asked = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut reflection = ServerReflectionClient::new(channel);
+    let mut answers =
+        reflection.server_reflection_info(tokio_stream::iter([asked])).await.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap();
+    let Some(MessageResponse::ListServicesResponse(services)) = answer.message_response else {
+        panic!("{answer:?}")
+    };
+    assert!(services.service.iter().any(|service| service.name == "counterfoil.v1.Intake"), "{services:?}");
     running.stop().await;
 }
 

@@ -29,7 +29,9 @@ pub enum CodecError {
         at: usize,
     },
     /// Not JSON.
-    #[error("value is not JSON (line {line}, column {column}); write JSON, or set the map's codec to `text` or `bytes`")]
+    #[error(
+        "value is not JSON (line {line}, column {column}); write JSON, or set the map's codec to `text` or `bytes`"
+    )]
     NotJson {
         /// Line of the error, from 1.
         line: usize,

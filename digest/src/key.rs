@@ -27,7 +27,9 @@ pub struct DeploymentKey {
 #[derive(Debug, Error)]
 pub enum KeyError {
     /// The file could not be read.
-    #[error("key file {path}: {source}; set `key.file` to a file of 64 hexadecimal digits (openssl rand -hex 32)")]
+    #[error(
+        "key file {path}: {source}; set `key.file` to a file of 64 hexadecimal digits (openssl rand -hex 32)"
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -139,7 +141,10 @@ mod tests {
     #[test]
     fn debug_does_not_show_the_key() {
         let shown = format!("{:?}", DeploymentKey::new("k1", [0xab; 32]));
-        assert!(shown.contains("k1") && !shown.to_lowercase().contains("ab") && !shown.contains("171"), "{shown}");
+        assert!(
+            shown.contains("k1") && !shown.to_lowercase().contains("ab") && !shown.contains("171"),
+            "{shown}"
+        );
     }
 
     #[test]
@@ -155,7 +160,8 @@ mod tests {
 
     #[test]
     fn the_mac_depends_on_key_and_message() {
-        let (one, two) = (DeploymentKey::new("a", [1; 32]).mac_key(), DeploymentKey::new("a", [2; 32]).mac_key());
+        let (one, two) =
+            (DeploymentKey::new("a", [1; 32]).mac_key(), DeploymentKey::new("a", [2; 32]).mac_key());
         assert_eq!(one.mac(b"x"), one.mac(b"x"));
         assert_ne!(one.mac(b"x"), one.mac(b"y"));
         assert_ne!(one.mac(b"x"), two.mac(b"x"));

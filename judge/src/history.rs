@@ -161,7 +161,8 @@ impl History {
     fn moved_on(&self, by: Time) -> Option<MovedOn> {
         let settled = || self.live.iter().filter(|write| write.ended() < by);
         let newest = settled().filter_map(Mark::of).fold(self.floor, |best, mark| latest(best, Some(mark)));
-        let last = settled().filter(|write| write.map.is_some()).max_by_key(|write| write.map.map(|leg| leg.begin));
+        let last =
+            settled().filter(|write| write.map.is_some()).max_by_key(|write| write.map.map(|leg| leg.begin));
         Some(MovedOn { newest: newest.map_or(Time::MIN, |mark| mark.begin), last: last?.clone() })
     }
 
@@ -186,7 +187,9 @@ impl History {
         }
         let explains = |write: &Write| {
             write.digest == read.digest
-                && write.store.is_some_and(|leg| leg.interval.begin <= read.at.end && leg.interval.end >= newest)
+                && write
+                    .store
+                    .is_some_and(|leg| leg.interval.begin <= read.at.end && leg.interval.end >= newest)
         };
         let mut explaining = self.live.iter_mut().filter(|write| explains(write));
         if let (Some(write), None) = (explaining.next(), explaining.next())

@@ -62,7 +62,9 @@ impl<'a> Case<'a> {
         let quiet = self.is_quiet();
         if quiet && let Some(agreed) = self.agreed() {
             return match self.map_is_known() {
-                true => Verdict::Consistent { lag: self.read.at.end.since(agreed.map.map_or(Time::MIN, |leg| leg.end)) },
+                true => Verdict::Consistent {
+                    lag: self.read.at.end.since(agreed.map.map_or(Time::MIN, |leg| leg.end)),
+                },
                 false => Verdict::Undetermined(self.history.blind().reason),
             };
         }
@@ -71,11 +73,15 @@ impl<'a> Case<'a> {
         }
         let lasting = quiet && self.is_overdue() && self.map_is_known();
         match legality {
-            Legality::Illegal => self.divergent(self.illegal_kind(), lasting || self.is_illegal_past_deadlines()),
+            Legality::Illegal => {
+                self.divergent(self.illegal_kind(), lasting || self.is_illegal_past_deadlines())
+            }
             Legality::Legal if lasting => self.divergent(self.legal_kind(), true),
             Legality::Unknowable if lasting => self.divergent(self.unknowable_kind(), true),
             Legality::Legal => Verdict::InFlight,
-            Legality::Unknowable if self.read.digest.is_absent() && !(quiet && self.is_overdue()) => Verdict::InFlight,
+            Legality::Unknowable if self.read.digest.is_absent() && !(quiet && self.is_overdue()) => {
+                Verdict::InFlight
+            }
             Legality::Unknowable => Verdict::Undetermined(self.history.blind().reason),
         }
     }
@@ -155,9 +161,9 @@ impl<'a> Case<'a> {
     /// A possible read of a quiet, overdue key that does not agree.
     fn legal_kind(&self) -> Kind {
         let store_leg_failed = self.maximal.iter().all(|write| write.store.is_none());
-        let read_skipped_map = self.begun().any(|write| {
-            write.map.is_none() && write.store.is_some() && write.digest == self.read.digest
-        });
+        let read_skipped_map = self
+            .begun()
+            .any(|write| write.map.is_none() && write.store.is_some() && write.digest == self.read.digest);
         if store_leg_failed || read_skipped_map { Kind::Partial } else { Kind::Inverted }
     }
 
@@ -179,10 +185,15 @@ impl<'a> Case<'a> {
         let ended = self.maximal.iter().filter(|write| write.ended() < self.read.at.begin);
         let last = ended.max_by_key(|write| (write.map.map(|leg| leg.begin), write.id));
         let last = last.map(|write| (write.id, write.digest, end_of_all(write)));
-        let newest = || self.history.newest_settled(self.read.at.begin).map(|mark| (mark.id, mark.digest, mark.end));
+        let newest =
+            || self.history.newest_settled(self.read.at.begin).map(|mark| (mark.id, mark.digest, mark.end));
         let any = || self.maximal.first().map(|write| (write.id, write.digest, end_of_all(write)));
         // An illegal read has a settled write and a lasting one a maximal one, so there is always one to name.
-        last.or_else(newest).or_else(any).unwrap_or((WriteId { source: 0, seq: 0 }, Digest::ABSENT, Time::MIN))
+        last.or_else(newest).or_else(any).unwrap_or((
+            WriteId { source: 0, seq: 0 },
+            Digest::ABSENT,
+            Time::MIN,
+        ))
     }
 }
 
@@ -192,6 +203,7 @@ fn end_of_all(write: &Write) -> Time {
 
 /// The writes begun by the end of the read that no other such write's map leg is certainly after.
 fn maximal<'a>(history: &'a History, read: &Observation) -> Vec<&'a Write> {
-    let begun = || history.writes().iter().filter(|write| write.map.is_some() && write.begun() <= read.at.end);
+    let begun =
+        || history.writes().iter().filter(|write| write.map.is_some() && write.begun() <= read.at.end);
     begun().filter(|write| !begun().any(|other| write.is_map_before(other))).collect()
 }

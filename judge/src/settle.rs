@@ -77,5 +77,9 @@ fn out_of_patience(write: &Write, now: Time, verdict: &Verdict, terms: &Terms) -
 /// For each write whether the map certainly took another write, begun by the end of the read, after it.
 fn followed(history: &History, read: &Observation) -> Vec<bool> {
     let begun = || history.writes().iter().filter(|other| other.begun() <= read.at.end);
-    history.writes().iter().map(|write| write.pending && begun().any(|other| write.is_map_before(other))).collect()
+    history
+        .writes()
+        .iter()
+        .map(|write| write.pending && begun().any(|other| write.is_map_before(other)))
+        .collect()
 }

@@ -21,11 +21,8 @@ fn digest(value: u8) -> Digest {
 }
 
 fn leg() -> impl Strategy<Value = Leg> {
-    (0i64..40, 0i64..12, proptest::bool::weighted(0.8), 0u8..4).prop_map(|(begin, length, known, value)| Leg {
-        begin,
-        end: known.then_some(begin + length),
-        value,
-    })
+    (0i64..40, 0i64..12, proptest::bool::weighted(0.8), 0u8..4)
+        .prop_map(|(begin, length, known, value)| Leg { begin, end: known.then_some(begin + length), value })
 }
 
 fn write(seq: usize, leg: &Leg) -> Write {

@@ -1,9 +1,14 @@
 //! One row per arm of the rule: writes, a read, the verdict, and how the events end.
-#![allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "a test may panic; its numbers are small")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cloned_ref_to_slice_refs,
+    reason = "a test may panic; its numbers are small; its rows read alike"
+)]
 
 use counterfoil_judge::{
-    Digest, History, Interval, Kind, Observation, Outcome, Reason, Reported, StoreOutcome, Terms, Time, Verdict, Write,
-    WriteId, judge, settle,
+    Digest, History, Interval, Kind, Observation, Outcome, Reason, Reported, StoreOutcome, Terms, Time,
+    Verdict, Write, WriteId, judge, settle,
 };
 
 const TERMS: Terms = Terms { deadline: 100, lead: 10, give_up: None, patience: 100, expires: false };
@@ -67,20 +72,55 @@ fn each_verdict_is_given_when_the_rule_says_so() {
     let failed = write(2, B, (20, 21), Some((21, 30, StoreOutcome::Failed)));
     let rows: &[(&str, &[Write], Observation, &str)] = &[
         ("both sides agree", &[put_a.clone()], read(11, 12, A), "consistent"),
-        ("absent on both sides is agreement", &[put_a.clone(), removed.clone()], read(40, 41, ABSENT), "consistent"),
+        (
+            "absent on both sides is agreement",
+            &[put_a.clone(), removed.clone()],
+            read(40, 41, ABSENT),
+            "consistent",
+        ),
         ("the store call is under way", &[put_a.clone(), put_b.clone()], read(25, 26, A), "in_flight"),
-        ("so is it when the new value already shows", &[put_a.clone(), put_b.clone()], read(25, 26, B), "in_flight"),
+        (
+            "so is it when the new value already shows",
+            &[put_a.clone(), put_b.clone()],
+            read(25, 26, B),
+            "in_flight",
+        ),
         ("a lost first write", &[put_a.clone()], read(11, 12, ABSENT), "missing opened"),
-        ("a lost first write past its deadline", &[put_a.clone()], read(111, 112, ABSENT), "missing confirmed"),
+        (
+            "a lost first write past its deadline",
+            &[put_a.clone()],
+            read(111, 112, ABSENT),
+            "missing confirmed",
+        ),
         ("a lost second write", &[put_a.clone(), put_b.clone()], read(31, 32, A), "stale opened"),
-        ("a lost second write past its deadline", &[put_a.clone(), put_b.clone()], read(131, 132, A), "stale confirmed"),
+        (
+            "a lost second write past its deadline",
+            &[put_a.clone(), put_b.clone()],
+            read(131, 132, A),
+            "stale confirmed",
+        ),
         ("a lost remove", &[put_a.clone(), removed.clone()], read(131, 132, A), "resurrected confirmed"),
         ("a remove of a value from before the watch", &[removed], read(131, 132, C), "resurrected confirmed"),
         ("a value nobody wrote", &[put_a.clone()], read(111, 112, C), "foreign confirmed"),
-        ("nothing settled yet: it may be the baseline", &[unknown.clone()], read(22, 23, C), "undetermined baseline"),
-        ("an unknown write may still land", &[put_a.clone(), unknown.clone()], read(500, 501, A), "in_flight"),
+        (
+            "nothing settled yet: it may be the baseline",
+            &[unknown.clone()],
+            read(22, 23, C),
+            "undetermined baseline",
+        ),
+        (
+            "an unknown write may still land",
+            &[put_a.clone(), unknown.clone()],
+            read(500, 501, A),
+            "in_flight",
+        ),
         ("an unknown write may have landed", &[put_a.clone(), unknown], read(500, 501, B), "in_flight"),
-        ("a failed store leg within the deadline", &[put_a.clone(), failed.clone()], read(50, 51, A), "in_flight"),
+        (
+            "a failed store leg within the deadline",
+            &[put_a.clone(), failed.clone()],
+            read(50, 51, A),
+            "in_flight",
+        ),
         ("a failed store leg past the deadline", &[put_a, failed], read(131, 132, A), "partial confirmed"),
     ];
     for (why, writes, read, expected) in rows {
@@ -107,14 +147,26 @@ fn a_version_orders_writes_of_different_sources() {
     let mut new = ok(2, B, 0, 30);
     new.id.source = 2;
     (old.version, new.version) = (Some(1), Some(2));
-    check("older version stands", &[old.clone(), new.clone()], read(200, 201, A), &TERMS, "inverted confirmed");
+    check(
+        "older version stands",
+        &[old.clone(), new.clone()],
+        read(200, 201, A),
+        &TERMS,
+        "inverted confirmed",
+    );
     check("newer version stands", &[old, new], read(200, 201, B), &TERMS, "consistent");
 }
 
 #[test]
 fn a_store_leg_nobody_reported_is_supplied_by_the_contract() {
     let put = [write(1, A, (50, 51), None)];
-    check("before the deadline the old value is possible", &put, read(150, 151, C), &TERMS, "undetermined baseline");
+    check(
+        "before the deadline the old value is possible",
+        &put,
+        read(150, 151, C),
+        &TERMS,
+        "undetermined baseline",
+    );
     check("the lead lets it land early", &put, read(40, 41, A), &TERMS, "in_flight");
     check("after the deadline it must show", &put, read(152, 153, C), &TERMS, "foreign confirmed");
     check("and it does", &put, read(152, 153, A), &TERMS, "consistent");
@@ -123,7 +175,8 @@ fn a_store_leg_nobody_reported_is_supplied_by_the_contract() {
 #[test]
 fn a_key_that_never_rests_is_still_judged() {
     // A write each 10 ns, overlapping: never quiet. The store stands still on the first value.
-    let writes: Vec<_> = (0..40).map(|n| ok(n, Digest([n as u8 + 1; 16]), n as i64 * 10, n as i64 * 10 + 15)).collect();
+    let writes: Vec<_> =
+        (0..40).map(|n| ok(n, Digest([n as u8 + 1; 16]), n as i64 * 10, n as i64 * 10 + 15)).collect();
     check("right at once", &writes[..12], read(105, 106, writes[9].digest), &TERMS, "in_flight");
     check("an old value is stale", &writes[..12], read(105, 106, A), &TERMS, "stale opened");
     check("and confirmed once deadlines have passed", &writes, read(395, 396, A), &TERMS, "stale confirmed");
@@ -200,7 +253,11 @@ fn each_event_ends_as_the_observation_says() {
         [(1, Outcome::Superseded), (2, Outcome::Confirmed { lag: 11 })],
         "the newer one was seen, the older one alone was not"
     );
-    assert_eq!(outcomes(&both, read(25, 26, A)), [(1, Outcome::Confirmed { lag: 25 })], "the newer one is under way");
+    assert_eq!(
+        outcomes(&both, read(25, 26, A)),
+        [(1, Outcome::Confirmed { lag: 25 })],
+        "the newer one is under way"
+    );
     assert_eq!(outcomes(&both, read(31, 32, A)), [], "opened, not confirmed");
     assert_eq!(outcomes(&both, read(131, 132, A)), [(1, Outcome::Superseded), (2, Outcome::Divergent)]);
     assert_eq!(outcomes(&[put_a], read(5, 6, A)), [], "a read that began before the end proves nothing");
@@ -215,7 +272,8 @@ fn each_event_ends_as_the_observation_says() {
 
 #[test]
 fn dropped_writes_end_superseded_and_leave_what_a_verdict_needs() {
-    let writes: Vec<_> = (0..50).map(|n| ok(n, Digest([n as u8 + 1; 16]), n as i64 * 20, n as i64 * 20 + 10)).collect();
+    let writes: Vec<_> =
+        (0..50).map(|n| ok(n, Digest([n as u8 + 1; 16]), n as i64 * 20, n as i64 * 20 + 10)).collect();
     let mut pruned = history(&writes);
     let mut ended = Vec::new();
     pruned.prune(Time(2_000), None, &mut ended);

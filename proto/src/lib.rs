@@ -14,13 +14,20 @@ pub use loss::{BucketSet, Loss, LossError, LossReason};
 pub const PROTOCOL: u32 = 1;
 
 /// The generated messages and services; the .proto files document each field.
-#[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated code")]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
 pub mod wire {
-    tonic::include_proto!("counterfoil.v1");
+    include!(concat!(env!("OUT_DIR"), "/counterfoil.v1.rs"));
 
     /// What emitter and sidecar say over the Unix socket.
     pub mod emit {
-        tonic::include_proto!("counterfoil.v1.emit");
+        include!(concat!(env!("OUT_DIR"), "/counterfoil.v1.emit.rs"));
     }
 
     /// Descriptors of all messages, for gRPC reflection.

@@ -86,10 +86,13 @@ impl Sources {
     ///
     /// A problem that names the file, if it cannot be read or is too large.
     pub fn read(path: &Path, overlays: Vec<String>) -> Result<Self, Problems> {
-        let unreadable = |why: String| Problem { path: String::new(), message: format!("{}: {why}", path.display()) };
+        let unreadable =
+            |why: String| Problem { path: String::new(), message: format!("{}: {why}", path.display()) };
         let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
         if size > FILE_BYTES_MAX {
-            return Err(unreadable(format!("{size} bytes; a configuration has at most {FILE_BYTES_MAX}")).into());
+            return Err(
+                unreadable(format!("{size} bytes; a configuration has at most {FILE_BYTES_MAX}")).into()
+            );
         }
         let yaml = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
         Ok(Self { yaml, overlays })

@@ -46,7 +46,9 @@ fn known_keys(schema: &Value, error: &jsonschema::ValidationError<'_>) -> String
     let section = resolve(schema, section);
     let keys = section.and_then(|section| section.get("properties")).and_then(Value::as_object);
     match keys {
-        Some(keys) => format!("known here: {}", keys.keys().map(String::as_str).collect::<Vec<_>>().join(", ")),
+        Some(keys) => {
+            format!("known here: {}", keys.keys().map(String::as_str).collect::<Vec<_>>().join(", "))
+        }
         None => "remove it".to_owned(),
     }
 }

@@ -49,6 +49,22 @@ async fn events_arrive_with_their_digests_and_watermarks() {
 }
 
 #[tokio::test]
+async fn a_map_order_travels_whatever_hello_says_of_the_sequence_numbers() {
+    let house = House::start(&[]).await;
+    for (instance, order, expected) in
+        [("a", emit::MapOrder::Interval, [Some(70), None]), ("b", emit::MapOrder::Exact, [Some(70), Some(1)])]
+    {
+        let mut emitter = house.emitter().await;
+        emitter.say(Body::Hello(emit::Hello { map_order: order.into(), ..hello(instance) })).await;
+        let ordered = emit::Event { map_order: Some(70), ..event(0, "k", b"v") };
+        emitter.say(events(0, vec![ordered, event(0, "l", b"v")])).await;
+        let got = house.comparator.batches(instance, |batches| seqs(batches).len() == 2).await;
+        let orders: Vec<_> = got.iter().flat_map(Columns::rows).map(|(_, row)| row.map_order).collect();
+        assert_eq!(orders, expected, "{order:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_batch_leaves_when_it_has_enough_events_and_else_at_its_age() {
     let house = House::start(&["batch.events_max=4", "batch.age_ms_max=5"]).await;
     let (mut emitter, _) = house.greeted("a").await;

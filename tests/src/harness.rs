@@ -151,15 +151,6 @@ impl Harness {
         })
     }
 
-    /// Ends the sidecar as a crash does.
-    ///
-    /// # Panics
-    ///
-    /// If it does not run.
-    pub fn crash_sidecar(&mut self) {
-        self.sidecar.take().expect("the sidecar runs").crash();
-    }
-
     /// The end of every test: each event has exactly one outcome, and both processes stop cleanly when asked to.
     ///
     /// # Panics

@@ -74,21 +74,11 @@ impl Process {
     ///
     /// If it ends otherwise than with exit code 0.
     pub fn stop(mut self) {
-        self.signal(Signal::TERM);
-        let ended = self.ended();
-        assert!(ended.status.success(), "{} ended with {} after SIGTERM", self.name, ended.status);
-    }
-
-    /// Ends it at once, as a crash does (SIGKILL).
-    pub fn crash(mut self) {
-        self.signal(Signal::KILL);
-        self.child.wait().expect("a killed process ends");
-    }
-
-    fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process has an id");
         // It may have ended already; its exit status will tell.
-        let _sent = kill_process(pid, signal);
+        let _sent = kill_process(pid, Signal::TERM);
+        let ended = self.ended();
+        assert!(ended.status.success(), "{} ended with {} after SIGTERM", self.name, ended.status);
     }
 }
 

@@ -37,7 +37,7 @@ fn json_lines_piped_through_socat_get_verdicts() {
          {{\"put\":{{\"map\":\"{map}\",\"key\":\"user-8\",\"value\":\"1 pear\"}}}}\n"
     );
     let line = format!("printf '%s' '{lines}' | socat - UNIX-CONNECT:{}", harness.socket().display());
-    let output = shell(&line, "");
+    let output = shell(&line);
     let answer = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && answer.contains("\"welcome\""), "{answer} {output:?}");
     assert!(!answer.contains("refusal") && !answer.contains("warning"), "{answer}");

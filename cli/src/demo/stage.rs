@@ -68,7 +68,10 @@ impl Stage {
             ("deadline_ms".to_owned(), DEADLINE_MS.into()),
         ]);
         let url = match &self.url {
-            StoreUrl::Sqlite(path) => format!("sqlite://{}", path.display()),
+            StoreUrl::Sqlite(path) => {
+                let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                format!("sqlite://{}", path.display())
+            }
             StoreUrl::Postgres(url) | StoreUrl::Redis(url) => url.clone(),
         };
         let config = json!({

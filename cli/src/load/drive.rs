@@ -155,8 +155,7 @@ impl Worker<'_> {
                 return None;
             }
             Change::Put(text) => {
-                let (mut value, bytes) = (text.into_bytes(), 0);
-                let bytes = value.len().max(bytes);
+                let (bytes, mut value) = (text.len(), text.into_bytes());
                 value.truncate(limit);
                 (value, bytes)
             }

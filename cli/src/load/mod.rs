@@ -175,8 +175,8 @@ impl LoadArgs {
 
 /// Drives the workload; the answer is yes if everything was delivered to the sidecar.
 pub(crate) fn run(args: &LoadArgs, out: &mut dyn Write) -> Result<Answer, Failure> {
-    let survey =
-        survey(args.writes()?, &args.wanted(), args.seed).map_err(|error| args.in_workload(error))?;
+    let survey = survey(args.writes()?, &args.wanted(), args.value_bytes_max, args.seed)
+        .map_err(|error| args.in_workload(error))?;
     let store = AppStore::create(&args.store, &args.map).map_err(Failure::of)?;
     let emitter = Emitter::connect(&args.socket, Identity::new("counterfoil-load")).map_err(Failure::of)?;
     await_sidecar(&emitter, &args.socket)?;

@@ -74,10 +74,11 @@ enum Value {
     Small,
 }
 
-/// Goes through the workload.
+/// Goes through the workload, of whose values only the first `value_bytes_max` bytes will be written.
 pub(super) fn survey(
     writes: impl Iterator<Item = Result<TraceWrite, BadLine>>,
     wanted: &BTreeMap<Plant, Wanted>,
+    value_bytes_max: usize,
     seed: u64,
 ) -> Result<Survey, SurveyError> {
     let mut count = 0;
@@ -85,7 +86,7 @@ pub(super) fn survey(
     for write in writes {
         let write = write?;
         if !wanted.is_empty() {
-            let value = value(&write.change);
+            let value = value(&write.change, value_bytes_max);
             let before = last.get(&write.key).and_then(|last| last.value);
             last.insert(write.key, Last { number: count, value, before });
         }
@@ -95,14 +96,14 @@ pub(super) fn survey(
     Ok(Survey { writes: count, plants })
 }
 
-fn value(change: &Change) -> Option<Value> {
+fn value(change: &Change, bytes_max: usize) -> Option<Value> {
     match change {
         Change::Remove => None,
-        Change::PutSized(bytes) if *bytes >= DISTINCT_BYTES_MIN => Some(Value::Distinct),
+        Change::PutSized(bytes) if (*bytes).min(bytes_max) >= DISTINCT_BYTES_MIN => Some(Value::Distinct),
         Change::PutSized(_) => Some(Value::Small),
         Change::Put(text) => {
             let mut hasher = DefaultHasher::new();
-            text.hash(&mut hasher);
+            text.as_bytes().get(..bytes_max).unwrap_or(text.as_bytes()).hash(&mut hasher);
             Some(Value::Known(hasher.finish()))
         }
     }
@@ -165,7 +166,7 @@ mod tests {
     use crate::load::trace::Format;
 
     fn surveyed(text: &str, wanted: &[(Plant, Wanted)]) -> Result<Survey, SurveyError> {
-        survey(Format::Ycsb.writes(text.as_bytes()), &wanted.iter().copied().collect(), 1)
+        survey(Format::Ycsb.writes(text.as_bytes()), &wanted.iter().copied().collect(), 4, 1)
     }
 
     const TEXT: &str = "INSERT t a [ 1 ]\nINSERT t b [ 2 ]\nUPDATE t a [ 3 ]\nUPDATE t b [ 2 ]\nINSERT t c [ 4 ]\nDELETE t c\n";
@@ -198,8 +199,15 @@ mod tests {
     fn a_value_too_small_to_be_unlike_others_carries_no_bug() {
         let text = "1,1,2a,0,1\n1,1,2a,512,2\n";
         let wanted = BTreeMap::from([(Plant::Dropped, Wanted::Count(1))]);
-        let survey = survey(Format::Cloudphysics.writes(text.as_bytes()), &wanted, 1).unwrap();
+        let survey = survey(Format::Cloudphysics.writes(text.as_bytes()), &wanted, 4096, 1).unwrap();
         assert_eq!(survey.plants.keys().copied().collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn values_that_are_equal_once_they_are_cut_carry_no_bug() {
+        let text = "INSERT t a [ longer ]\nUPDATE t a [ longest ]\n";
+        let refused = surveyed(text, &[(Plant::Dropped, Wanted::Count(1))]).unwrap_err().to_string();
+        assert!(refused.contains("only 0 keys"), "{refused}");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 mod written;
 
 pub use written::{
-    Written, WrittenKey, WrittenLedger, WrittenLimits, WrittenListen, WrittenMap, WrittenProbe, WrittenSources,
-    WrittenTable,
+    Written, WrittenKey, WrittenLedger, WrittenLimits, WrittenListen, WrittenMap, WrittenProbe,
+    WrittenSources, WrittenTable,
 };
 
 use crate::contract::{Contract, Contracts};
@@ -79,7 +79,8 @@ impl Settings {
         }
         let (probe, table) = (&written.probe, &written.table);
         if probe.gap_ms_min > probe.gap_ms_max {
-            problems.add("probe.gap_ms_min", format!("must not exceed probe.gap_ms_max ({})", probe.gap_ms_max));
+            problems
+                .add("probe.gap_ms_min", format!("must not exceed probe.gap_ms_max ({})", probe.gap_ms_max));
         }
         let (grpc, http) = (
             address("listen.grpc", &written.listen.grpc, &mut problems),
@@ -119,7 +120,9 @@ fn wide(count: u32) -> usize {
 }
 
 fn address(path: &str, text: &str, problems: &mut Problems) -> Option<SocketAddr> {
-    text.parse().map_err(|_| problems.add(path, format!("`{text}` is not ADDRESS:PORT, such as 127.0.0.1:7411"))).ok()
+    text.parse()
+        .map_err(|_| problems.add(path, format!("`{text}` is not ADDRESS:PORT, such as 127.0.0.1:7411")))
+        .ok()
 }
 
 fn contracts(written: &Written, key: &DeploymentKey, problems: &mut Problems) -> Option<Contracts> {
@@ -145,13 +148,20 @@ fn contracts(written: &Written, key: &DeploymentKey, problems: &mut Problems) ->
         }
         let Some(store) = readers.keys().position(|name| *name == map.store) else {
             let known = readers.keys().copied().collect::<Vec<_>>().join(", ");
-            problems.add(format!("{path}.store"), format!("`{}` is not in stores; there is: {known}", map.store));
+            problems
+                .add(format!("{path}.store"), format!("`{}` is not in stores; there is: {known}", map.store));
             continue;
         };
         let Some(kind) = readers.values().nth(store).map(Reader::kind) else { continue };
         if let Some(lookup) = map.lookup().used(&path, kind, problems) {
             let digester = MapDigester::new(key, &map.name, map.codec);
-            contracts.push(Contract { name: map.name.as_str().into(), store, lookup, digester, terms: terms(map) });
+            contracts.push(Contract {
+                name: map.name.as_str().into(),
+                store,
+                lookup,
+                digester,
+                terms: terms(map),
+            });
         }
     }
     problems.0.is_empty().then(|| Contracts::new(contracts, readers.into_values().collect()))

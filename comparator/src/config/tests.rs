@@ -40,7 +40,8 @@ fn every_problem_is_told_at_once_with_its_path() {
             .replace("comparator", "sidecar")
     })
     .unwrap_err();
-    for expected in ["kind:", "listen.insecure:", "listen.http:", "maps[0].store: `other`", "there is: main"] {
+    for expected in ["kind:", "listen.insecure:", "listen.http:", "maps[0].store: `other`", "there is: main"]
+    {
         assert!(text.contains(expected), "{expected} in:\n{text}");
     }
 }
@@ -55,9 +56,7 @@ fn a_problem_of_a_store_or_a_lookup_keeps_its_path() {
 
 #[test]
 fn two_contracts_for_one_map_are_refused() {
-    let text = settings(|yaml| {
-        yaml.replace("maps: [", "maps: [{name: cart, store: main, hash: h}, ")
-    })
-    .unwrap_err();
+    let text =
+        settings(|yaml| yaml.replace("maps: [", "maps: [{name: cart, store: main, hash: h}, ")).unwrap_err();
     assert!(text.contains("maps[1].name") && text.contains("already"), "{text}");
 }

@@ -5,8 +5,8 @@ use crate::contract::MapId;
 use bytes::Bytes;
 use counterfoil_digest::bucket;
 use counterfoil_judge::{
-    Digest, Divergence, History, Interval, Observation, Outcome, Reason, Terms, Time, Verdict, Write, WriteId, give_up, judge,
-    settle,
+    Digest, Divergence, History, Interval, Observation, Outcome, Reason, Terms, Time, Verdict, Write,
+    WriteId, give_up, judge, settle,
 };
 use counterfoil_proto::TraceRef;
 
@@ -152,7 +152,7 @@ impl Entry {
         self.attempts = if ended.is_empty() { self.attempts.saturating_add(1) } else { 0 };
         self.history.prune(now, None, &mut ended);
         self.tell_ended(ended, effects);
-        self.schedule(now, rules);
+        self.schedule(observed.at.begin, now, rules);
     }
 
     fn judge(
@@ -225,18 +225,19 @@ impl Entry {
         }
     }
 
-    /// Sets the next probe: after a gap that doubles from verdict to verdict, but right after a deadline that may have
-    /// been missed, and not before something can be learned.
-    fn schedule(&mut self, now: Time, rules: &Rules) {
+    /// Sets the next probe: after a gap that doubles from verdict to verdict, but right after a deadline that had not
+    /// passed when the store was last `looked` at, and not before something can be learned.
+    fn schedule(&mut self, looked: Time, now: Time, rules: &Rules) {
         let open_events = self.history.writes().iter().any(|write| write.pending);
         if !open_events && self.open.is_none() && !self.unanswered {
             self.due = Time::MAX;
             return;
         }
         let probing = rules.probing;
-        let doubled = probing.gap_min.saturating_mul(1i64.checked_shl(self.attempts.min(30)).unwrap_or(i64::MAX));
+        let doubled =
+            probing.gap_min.saturating_mul(1i64.checked_shl(self.attempts.min(30)).unwrap_or(i64::MAX));
         let due = now.plus(doubled.min(probing.gap_max));
-        let after_deadline = self.next_deadline(now).map(|deadline| deadline.plus(PAST_DEADLINE));
+        let after_deadline = self.next_deadline(looked).map(|deadline| deadline.plus(PAST_DEADLINE).max(now));
         let due = after_deadline.map_or(due, |after| due.min(after));
         self.due = match self.first_end() {
             Some(end) if self.open.is_none() && !self.unanswered && end > now => {
@@ -246,10 +247,10 @@ impl Entry {
         };
     }
 
-    /// The first deadline to come of a write that waits for a verdict or for agreement.
-    fn next_deadline(&self, now: Time) -> Option<Time> {
+    /// The first deadline from `looked` on of a write that waits for a verdict or for agreement.
+    fn next_deadline(&self, looked: Time) -> Option<Time> {
         let waiting = self.history.writes().iter().filter(|write| write.pending || self.open.is_some());
-        waiting.map(|write| write.deadline).filter(|deadline| *deadline > now).min()
+        waiting.map(|write| write.deadline).filter(|deadline| *deadline >= looked).min()
     }
 
     /// When the first open event's write ends, as far as that is known: before that nothing is to be learned.

@@ -166,7 +166,8 @@ impl Table {
     #[must_use]
     pub fn new(contracts: Arc<Contracts>, probing: Probing, keys_max: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(contracts.iter().len()))).collect();
-        let rules = Rules { contracts, taints: Taints::none(), probing, keys_per_shard_max: keys_max / SHARDS + 1 };
+        let rules =
+            Rules { contracts, taints: Taints::none(), probing, keys_per_shard_max: keys_max / SHARDS + 1 };
         Self { shards, rules }
     }
 
@@ -183,7 +184,9 @@ impl Table {
                 }
             }
             Change::Looked(observed) => {
-                for (mut shard, observed) in self.by_shard(observed.iter().collect(), |&observed| observed.shard()) {
+                for (mut shard, observed) in
+                    self.by_shard(observed.iter().collect(), |&observed| observed.shard())
+                {
                     observed.into_iter().for_each(|observed| shard.looked(observed));
                 }
             }

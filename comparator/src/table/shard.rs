@@ -84,7 +84,9 @@ impl Shard {
         let mut taken = 0;
         while taken < limit {
             let Some(heap) = self.due.get_mut(map.index()) else { return };
-            let Some(&Reverse((due, slot))) = heap.peek().filter(|Reverse((due, _))| *due <= now) else { return };
+            let Some(&Reverse((due, slot))) = heap.peek().filter(|Reverse((due, _))| *due <= now) else {
+                return;
+            };
             heap.pop();
             if let Some(entry) = self.entry(slot).filter(|entry| entry.due == due && entry.map == map) {
                 entry.probe(now);
@@ -107,7 +109,9 @@ impl Shard {
     fn find(&self, arrival: &Arrival<'_>) -> Option<Slot> {
         let same = |slot: &Slot| {
             let entry = usize::try_from(*slot).ok().and_then(|slot| self.entries.get(slot)?.as_ref());
-            entry.is_some_and(|entry| entry.hash == arrival.hash && entry.key == arrival.key && entry.map == arrival.map)
+            entry.is_some_and(|entry| {
+                entry.hash == arrival.hash && entry.key == arrival.key && entry.map == arrival.map
+            })
         };
         self.index.find(arrival.hash, same).copied()
     }

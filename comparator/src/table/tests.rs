@@ -8,7 +8,8 @@ use counterfoil_judge::{Reported, StoreOutcome, Terms};
 use std::collections::HashSet;
 
 const MS: i64 = 1_000_000;
-const TERMS: Terms = Terms { deadline: 1_000 * MS, lead: 0, give_up: None, patience: 1_000 * MS, expires: false };
+const TERMS: Terms =
+    Terms { deadline: 1_000 * MS, lead: 0, give_up: None, patience: 1_000 * MS, expires: false };
 const PROBING: Probing = Probing { first_delay: 10 * MS, gap_min: 50 * MS, gap_max: 400 * MS };
 const MAP: MapId = MapId(0);
 const A: Digest = Digest([1; 16]);
@@ -104,6 +105,18 @@ fn a_lasting_divergence_is_opened_confirmed_right_after_its_deadline_and_resolve
     let resolved = look(&table, at(5_000), Ok(A));
     assert_eq!((turns(&resolved), outcomes(&resolved)), (vec![Turn::Resolved("agreed")], vec![]));
     assert_eq!(table.census()[0].divergences, 0);
+}
+
+#[test]
+fn a_deadline_that_passes_while_an_observation_waits_for_watermarks_is_looked_at_at_once() {
+    let table = table(1_000);
+    put(&table, b"k", write(1, A, 0, 10), at(11));
+    let probes = table.due(MAP, at(21), 10, 0);
+    let before = Interval::new(at(1_000), at(1_001));
+    let saw = |probe| Observed { probe, at: before, seen: Ok(Digest::ABSENT) };
+    let effects = table.apply(Change::Observed(probes.into_iter().map(saw).collect()), at(1_300));
+    assert_eq!(turns(&effects), [Turn::Opened], "read before the deadline at 1,010 ms, judged after it");
+    assert_eq!(turns(&look(&table, at(1_300), Ok(Digest::ABSENT))), [Turn::Confirmed]);
 }
 
 #[test]

@@ -6,39 +6,51 @@ mod support;
 
 use counterfoil_emitter::{Options, Stats};
 use counterfoil_proto::wire::emit::LossReason;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use support::{FakeSidecar, PATIENCE};
 
-/// [`support::Seen`] fails on an event or a loss that began before a watermark that came earlier.
+/// [`support::Seen`] fails on an event or a loss that began before a watermark that came earlier. Slow store calls give
+/// watermarks the time to pass a write that is not held; a flush after the other makes heartbeats as fast as it can.
 #[test]
 fn nothing_that_arrives_after_a_heartbeat_began_before_its_watermark() {
     const THREADS: u64 = 8;
     const WRITES: u64 = 4_000;
+    const SLOW: Duration = Duration::from_micros(150);
     let sidecar = FakeSidecar::new();
     // Small enough that writes overflow the slots and the ring as well.
-    let options = Options { open_writes: 5, ring_events: 256, ..Options::default() };
+    let options =
+        Options { open_writes: THREADS.try_into().unwrap(), ring_events: 256, ..Options::default() };
     let emitter = sidecar.connect_with(options);
-    let mut peer = sidecar.accept();
-    peer.welcome(counterfoil_proto::wire::emit::Welcome { heartbeat_ms: 1, ..support::welcome() });
+    let mut peer = sidecar.accept_and_welcome();
     let serving = std::thread::spawn(move || {
         peer.serve();
         peer.seen
     });
+    let writing = AtomicU64::new(THREADS);
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
-            let cart = emitter.map("cart");
+            let (cart, writing) = (emitter.map("cart"), &writing);
             scope.spawn(move || {
                 for write in 0..WRITES {
                     let key = (thread * WRITES + write).to_le_bytes();
-                    match write % 3 {
+                    let slow = || {
+                        std::thread::sleep(SLOW);
+                        Ok::<_, ()>(())
+                    };
+                    match write % 4 {
                         0 => cart.put(key, "v"),
-                        1 => {
-                            cart.dual_write_put(key, "v", std::thread::yield_now, || Ok::<_, ()>(())).unwrap()
-                        }
-                        _ => cart.dual_write_remove(key, || (), || Err::<(), _>(())).unwrap_err(),
+                        1 => cart.dual_write_remove(key, || (), || Err::<(), _>(())).unwrap_err(),
+                        _ => cart.dual_write_put(key, "v", || (), slow).unwrap(),
                     }
+                    // Now and then one more write is open than there are slots.
+                    drop((write % 64 == 0).then(|| cart.open_write()));
                 }
+                writing.fetch_sub(1, Ordering::AcqRel);
             });
+        }
+        while writing.load(Ordering::Acquire) > 0 {
+            assert!(emitter.flush(PATIENCE));
         }
     });
     assert!(emitter.flush(PATIENCE));

@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use super::*;
-use prost::Message;
 use proptest::prelude::*;
+use prost::Message;
 
 fn header() -> Header {
     Header {
@@ -25,7 +25,8 @@ fn interval() -> impl Strategy<Value = Interval> {
 type OwnedRow = (usize, Vec<u8>, Digest, Reported, Option<u64>, Option<u64>, Option<TraceRef>, Option<usize>);
 
 fn row() -> impl Strategy<Value = OwnedRow> {
-    let outcome = prop_oneof![Just(StoreOutcome::Ok), Just(StoreOutcome::Failed), Just(StoreOutcome::Unknown)];
+    let outcome =
+        prop_oneof![Just(StoreOutcome::Ok), Just(StoreOutcome::Failed), Just(StoreOutcome::Unknown)];
     let legs = (proptest::option::of(interval()), proptest::option::of((interval(), outcome)))
         .prop_map(|(map, store)| Reported { map, store });
     let trace = (1u8..9, 1u8..9).prop_map(|(t, s)| TraceRef { trace_id: [t; 16], span_id: [s; 8] });
@@ -89,7 +90,8 @@ fn batches_whose_columns_do_not_fit_are_refused() {
         spoil(&mut batch);
         Columns::try_from(batch).err().map(|error| error.to_string()).unwrap_or_default()
     };
-    let rows: [(fn(&mut wire::Batch), &str); 9] = [
+    type Spoil = fn(&mut wire::Batch);
+    let rows: [(Spoil, &str); 9] = [
         (|b| b.count = 2, "key_lengths has 1 entries for 2 events"),
         (|b| b.count = u32::MAX, "for 4294967295 events"),
         (|b| b.digests = Bytes::from_static(b"short"), "digests"),

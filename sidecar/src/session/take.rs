@@ -108,7 +108,7 @@ impl Session {
             key: &event.key,
             digest,
             legs: checked.legs,
-            map_order: self.greeting.exact.then(|| event.map_order.unwrap_or(seq)),
+            map_order: event.map_order.or(self.greeting.exact.then_some(seq)),
             version: event.version,
             trace: checked.trace,
             cohort: None,

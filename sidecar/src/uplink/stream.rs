@@ -92,11 +92,11 @@ fn innermost(error: &transport::Error) -> String {
     cause.to_string()
 }
 
-/// The waits between attempts: doubling, with jitter, without end.
+/// The waits between attempts: doubling, without end. Jitter adds up to as much again, so each is taken at half.
 pub(crate) fn waits(backoff: config::Backoff) -> ExponentialBackoff {
     ExponentialBuilder::new()
-        .with_min_delay(backoff.min)
-        .with_max_delay(backoff.max)
+        .with_min_delay(backoff.min / 2)
+        .with_max_delay(backoff.max / 2)
         .with_jitter()
         .without_max_times()
         .build()
@@ -177,9 +177,9 @@ mod tests {
         let backoff = config::Backoff { min: millis(50), max: millis(400) };
         let waits: Vec<_> = waits(backoff).take(12).collect();
         assert_eq!(waits.len(), 12, "they never end");
-        assert!(waits.iter().all(|wait| *wait >= millis(50) && *wait <= millis(800)), "{waits:?}");
-        assert!(waits.iter().rev().take(8).all(|wait| *wait >= millis(400)), "{waits:?}");
-        assert!(waits.iter().any(|wait| wait.subsec_nanos() % 50_000_000 != 0), "no jitter: {waits:?}");
+        assert!(waits.iter().all(|wait| *wait >= millis(25) && *wait <= millis(400)), "{waits:?}");
+        assert!(waits.iter().rev().take(8).all(|wait| *wait >= millis(200)), "{waits:?}");
+        assert!(waits.iter().any(|wait| wait.subsec_nanos() % 25_000_000 != 0), "no jitter: {waits:?}");
     }
 
     #[test]

@@ -161,7 +161,6 @@ pub(crate) struct Emitter {
 }
 
 impl Emitter {
-    pub(crate) fn over(stream: UnixStream) -> Self { Self { stream, buffer: BytesMut::new() } }
     pub(crate) async fn say(&mut self, body: Body) {
         self.say_bytes(&Frame { body: Some(body) }.encode_length_delimited_to_vec()).await;
     }
