@@ -107,17 +107,16 @@ mod tests {
 
     #[test]
     fn golden_digests_do_not_drift() {
-        for (map, codec, value, golden) in GOLDEN {
-            let digest = digester(map, codec).digest(value).unwrap();
-            assert_eq!(digest.to_string(), golden, "{map} {codec:?} {value:?}");
-        }
+        let digests =
+            GOLDEN.map(|(map, codec, value, _)| digester(map, codec).digest(value).unwrap().to_string());
+        assert_eq!(digests, GOLDEN.map(|(_, _, _, golden)| golden));
     }
     type Golden = (&'static str, Codec, Option<&'static [u8]>, &'static str);
     const GOLDEN: [Golden; 4] = [
         ("cart", Codec::Bytes, None, "absent"),
         ("cart", Codec::Bytes, Some(b""), "a586b7dc15ae24ab2218c8fbd0c144d0"),
-        ("cart", Codec::Text, Some("h\u{e9}".as_bytes()), "?"),
-        ("cart", Codec::Json, Some(br#"{"b":1.0,"a":[true]}"#), "?"),
+        ("cart", Codec::Text, Some("h\u{e9}".as_bytes()), "65c6c7b2acfd81d48e1d759527e8ee33"),
+        ("cart", Codec::Json, Some(br#"{"b":1.0,"a":[true]}"#), "68f37be09fa101690dd04619bd2752ef"),
     ];
 
     #[test]

@@ -121,7 +121,7 @@ impl Sources {
     }
 
     fn merged(&self) -> Result<Value, Problems> {
-        let mut value: Value = serde_saphyr::from_str(&self.yaml)
+        let mut value = parse(&self.yaml)
             .map_err(|error| Problem { path: String::new(), message: format!("not YAML: {error}") })?;
         if value.is_null() {
             value = Value::Object(serde_json::Map::new());
@@ -132,6 +132,11 @@ impl Sources {
         }
         problems.none_or(value)
     }
+}
+
+/// YAML 1.2 in that `no`, `on` and `y` are text: a map may well have such a name.
+fn parse(yaml: &str) -> Result<Value, serde_saphyr::Error> {
+    serde_saphyr::from_str_with_options(yaml, serde_saphyr::options! { strict_booleans: true })
 }
 
 /// The JSON Schema of a written configuration, for editors and documentation.

@@ -1,6 +1,6 @@
 //! `path=value` pairs that are laid over the file.
 
-use crate::Problems;
+use crate::{Problems, parse};
 use serde_json::{Map, Value};
 
 /// Environment variables that begin with this are overlays: `COUNTERFOIL__LIMITS__KEY_BYTES_MAX=100` sets
@@ -26,7 +26,7 @@ pub(crate) fn apply(root: &mut Value, overlay: &str, problems: &mut Problems) {
         problems.add(overlay, "an overlay is written as path=value, such as limits.key_bytes_max=100");
         return;
     };
-    let Ok(value) = serde_saphyr::from_str::<Value>(text) else {
+    let Ok(value) = parse(text) else {
         problems.add(path, format!("the overlaid value `{text}` is not YAML"));
         return;
     };

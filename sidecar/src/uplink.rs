@@ -13,10 +13,11 @@ mod stream;
 use crate::batcher::{Fill, Sealed};
 use crate::config;
 use crate::metrics::Meters;
-use backlog::{Backlog, Waiting};
+use backlog::{Backlog, Room, Waiting};
 use counterfoil_clock::{Domain, now};
 use counterfoil_proto::PROTOCOL;
 use counterfoil_proto::wire::{IntakeWelcome, Reply, reply::Body};
+use metrics::Gauge;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,6 +33,9 @@ const OVERHEAD_BYTES: usize = 256;
 
 /// Batches between the connections and the uplink. Their memory is counted already; this bounds the queue itself.
 const QUEUE_MAX: usize = 1_024;
+
+/// How long opening a stream may take.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Uploads handed to the stream ahead of its asking.
 const OUTGOING_MAX: usize = 4;
@@ -72,6 +76,7 @@ impl IntakeLimits {
 pub(crate) struct Outlet {
     room: Arc<Semaphore>,
     room_bytes: u32,
+    shown: Gauge,
     queue: mpsc::Sender<Waiting>,
     pub(crate) limits: Arc<IntakeLimits>,
 }
@@ -81,10 +86,10 @@ impl Outlet {
     pub(crate) async fn send(&self, sealed: Sealed) {
         let bytes =
             u32::try_from(sealed.batch.len() + OVERHEAD_BYTES).unwrap_or(u32::MAX).min(self.room_bytes);
-        let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
-        let room = room.expect("the room is never closed");
+        let permit = Arc::clone(&self.room).acquire_many_owned(bytes).await;
+        let room = Room::new(permit.expect("the room is never closed"), self.shown.clone());
         // The uplink ends before its outlets only when the time to drain is over.
-        if self.queue.send(Waiting { sealed, room }).await.is_err() {
+        if self.queue.send(Waiting::new(sealed, room)).await.is_err() {
             tracing::debug!("a batch came after the uplink had ended");
         }
     }
@@ -98,8 +103,6 @@ pub(crate) struct Uplink {
     clock: Domain,
     meters: Arc<Meters>,
     limits: Arc<IntakeLimits>,
-    room: Arc<Semaphore>,
-    room_bytes: u32,
     queue: mpsc::Receiver<Waiting>,
     /// Connections may still hand in batches.
     queue_open: bool,
@@ -124,8 +127,13 @@ impl Uplink {
         let room_bytes = settings.unacked_bytes_max;
         let room = Arc::new(Semaphore::new(usize::try_from(room_bytes).unwrap_or(usize::MAX)));
         let limits = Arc::new(IntakeLimits::new());
-        let outlet =
-            Outlet { room: Arc::clone(&room), room_bytes, queue: sender, limits: Arc::clone(&limits) };
+        let outlet = Outlet {
+            room,
+            room_bytes,
+            shown: meters.unacknowledged_bytes.clone(),
+            queue: sender,
+            limits: Arc::clone(&limits),
+        };
         let uplink = Self {
             endpoint,
             backoff: settings.backoff,
@@ -133,8 +141,6 @@ impl Uplink {
             clock: Domain::of_this_process(),
             meters,
             limits,
-            room,
-            room_bytes,
             queue,
             queue_open: true,
             backlog: Backlog::default(),
@@ -251,7 +257,6 @@ impl Uplink {
             Some(Body::Ack(ack)) => {
                 let acknowledged = self.backlog.acknowledge(ack.through_number);
                 self.meters.uploads_acknowledged.increment(acknowledged);
-                self.show_room();
                 Ok(())
             }
             None => Ok(()),
@@ -277,18 +282,9 @@ impl Uplink {
             Some(waiting) => self.backlog.push(waiting),
             None => self.queue_open = false,
         }
-        self.show_room();
     }
 
     fn is_done(&self) -> bool {
         !self.queue_open && self.backlog.is_empty()
     }
-
-    fn show_room(&self) {
-        let free = u32::try_from(self.room.available_permits()).unwrap_or(u32::MAX);
-        self.meters.unacknowledged_bytes.set(f64::from(self.room_bytes.saturating_sub(free)));
-    }
 }
-
-/// How long opening a stream may take.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,14 +1,42 @@
 //! The uploads that are not acknowledged, in order. Pure.
 
 use crate::batcher::Sealed;
+use metrics::Gauge;
 use std::collections::VecDeque;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// A batch and the room it takes until it is acknowledged.
 pub(crate) struct Waiting {
     pub(crate) sealed: Sealed,
-    #[allow(dead_code, reason = "held for as long as the batch is: dropping it gives the room back")]
-    pub(crate) room: OwnedSemaphorePermit,
+    _room: Room,
+}
+
+impl Waiting {
+    pub(crate) fn new(sealed: Sealed, room: Room) -> Self {
+        Self { sealed, _room: room }
+    }
+}
+
+/// Bytes that a batch takes of those that may wait for an acknowledgement. Dropping it gives them back.
+pub(crate) struct Room {
+    _permit: OwnedSemaphorePermit,
+    bytes: u32,
+    shown: Gauge,
+}
+
+impl Room {
+    /// Room of as many bytes as `permit` has, counted in the gauge `shown`.
+    pub(crate) fn new(permit: OwnedSemaphorePermit, shown: Gauge) -> Self {
+        let bytes = u32::try_from(permit.num_permits()).unwrap_or(u32::MAX);
+        shown.increment(bytes);
+        Self { _permit: permit, bytes, shown }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.shown.decrement(self.bytes);
+    }
 }
 
 /// A batch with its number, ready for the stream.
@@ -87,8 +115,8 @@ mod tests {
         let mut backlog = Backlog::default();
         for at in 1..=4u8 {
             let sealed = Sealed { batch: Bytes::from(vec![at]), mac: Bytes::new(), events: 10 };
-            let room = Arc::clone(room).try_acquire_many_owned(5).unwrap();
-            backlog.push(Waiting { sealed, room });
+            let permit = Arc::clone(room).try_acquire_many_owned(5).unwrap();
+            backlog.push(Waiting::new(sealed, Room::new(permit, Gauge::noop())));
         }
         backlog
     }
