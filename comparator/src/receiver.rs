@@ -123,6 +123,10 @@ impl Receiver {
         }
         let taken = source.take(header, columns.len() as u64, at);
         let translation = self.parts.clocks.translation(&header.clock, at);
+        if taken.returned {
+            tracing::warn!(source = %source.name, "a lost source is heard of again");
+            self.taint(&BucketSet::All, at, Reason::SourceLost);
+        }
         for loss in &taken.losses {
             let end = translation.map_or(at, |clock| clock.interval(loss.during).widened(clock.error).end);
             self.taint(&loss.buckets, end.min(at), Reason::Gap);

@@ -100,6 +100,8 @@ pub struct Taken {
     pub losses: Vec<Loss>,
     /// Numbers missing that nobody declared lost.
     pub undeclared: u64,
+    /// The source was lost and is heard of again: verdicts had not waited for what it tells now.
+    pub returned: bool,
 }
 
 impl Source {
@@ -114,6 +116,7 @@ impl Source {
     pub fn take(&self, header: &Header, count: u64, now: Time) -> Taken {
         let mut report = self.lock();
         report.heard = now;
+        let returned = report.phase == Phase::Lost;
         report.phase = Phase::Live;
         report.clock = header.clock.clone();
         let expected = report.next_seq;
@@ -133,7 +136,7 @@ impl Source {
                 *lost += loss.count;
             }
         }
-        Taken { first_new, losses, undeclared }
+        Taken { first_new, losses, undeclared, returned }
     }
 
     /// Notes the batch's promise, once its events are in the table.
@@ -351,7 +354,8 @@ mod tests {
         assert_eq!(sources.expire(Time(1)).len(), 1);
         assert_eq!(sources.horizon(&clocks, Time(0)), Time::MAX, "the first one is lost");
         assert!(sources.expire(Time(1)).is_empty(), "told once");
-        assert_eq!(one.take(&header(0, 60), 0, Time(2)).undeclared, 0);
+        assert!(one.take(&header(0, 60), 0, Time(2)).returned);
+        assert!(!one.take(&header(0, 60), 0, Time(2)).returned, "told once");
         assert_eq!(sources.horizon(&clocks, Time(0)), Time(50), "heard of again");
     }
 

@@ -79,7 +79,7 @@ impl<'a> Case<'a> {
             Legality::Legal if lasting => self.divergent(self.legal_kind(), true),
             Legality::Unknowable if lasting => self.divergent(self.unknowable_kind(), true),
             Legality::Legal => Verdict::InFlight,
-            Legality::Unknowable if self.read.digest.is_absent() && !(quiet && self.is_overdue()) => {
+            Legality::Unknowable if self.read.digest.is_absent() && self.may_still_come(quiet) => {
                 Verdict::InFlight
             }
             Legality::Unknowable => Verdict::Undetermined(self.history.blind().reason),
@@ -112,6 +112,11 @@ impl<'a> Case<'a> {
         let store_only = self.begun().filter(|write| write.map.is_none() && write.store.is_some());
         let mut last = self.maximal.iter().copied().chain(store_only).peekable();
         last.peek().is_some() && last.all(|write| write.deadline < self.read.at.begin)
+    }
+
+    /// Some write has begun, and it is too early to ask where it is.
+    fn may_still_come(&self, quiet: bool) -> bool {
+        self.begun().next().is_some() && !(quiet && self.is_overdue())
     }
 
     fn begun(&self) -> impl Iterator<Item = &'a Write> {

@@ -78,6 +78,8 @@ pub struct BatchBuilder {
     flags: Vec<u8>,
     trace_ids: Vec<u8>,
     span_ids: Vec<u8>,
+    /// Events and key bytes of the batch before: the next one is taken to be as large.
+    before: (usize, usize),
 }
 
 impl BatchBuilder {
@@ -112,6 +114,9 @@ impl BatchBuilder {
     /// Adds an event.
     pub fn push(&mut self, row: &Row<'_>) {
         let before = self.len();
+        if before == 0 {
+            self.reserve();
+        }
         let (store, outcome) = match row.legs.store {
             None => (None, 0),
             Some((leg, StoreOutcome::Ok)) => (Some(leg), 1),
@@ -144,8 +149,23 @@ impl BatchBuilder {
         }
     }
 
+    /// Makes room for a batch as large as the one before, in the columns that every batch has.
+    fn reserve(&mut self) {
+        let (events, key_bytes) = self.before;
+        self.keys.reserve(key_bytes);
+        self.digests.reserve(events * size_of::<Digest>());
+        self.flags.reserve(events);
+        let columns = &mut self.columns;
+        columns.key_lengths.reserve(events);
+        columns.map_begin_ns.reserve(events);
+        columns.map_end_ns.reserve(events);
+    }
+
     /// The batch, with `header`; the builder is empty afterwards.
     pub fn finish(&mut self, header: Header) -> wire::Batch {
+        if !self.is_empty() {
+            self.before = (self.len(), self.keys.len());
+        }
         let mut batch = std::mem::take(&mut self.columns);
         batch.count = narrow(self.len());
         batch.keys = Bytes::from(std::mem::take(&mut self.keys));

@@ -5,7 +5,8 @@
 //! may use is handed out by [`Outlet`], and whoever has a batch waits there until there is room.
 //!
 //! Each upload carries the clock readings that let the comparator bound the offset between the two clocks. They are
-//! taken when the stream asks for the upload, not when it was queued.
+//! taken when the stream asks for the upload, not when it was queued. The first upload waits for the comparator's
+//! welcome, so that it echoes a reply already: without one the comparator could not place its times.
 
 mod backlog;
 mod stream;
@@ -190,13 +191,6 @@ impl Uplink {
         self.backlog.rewind();
         let (outgoing, uploads) = mpsc::channel(OUTGOING_MAX);
         let (echo, echoes) = watch::channel(Echo::default());
-        // A comparator that answers only the first upload gets one.
-        while let Ok(place) = outgoing.try_reserve()
-            && let Some(upload) = self.backlog.next_unsent()
-        {
-            self.meters.uploads_sent.increment(1);
-            place.send(upload);
-        }
         let outgoing_stream =
             Outgoing { uploads, echoes, key_id: self.key_id.clone(), clock: (&self.clock).into() };
         let open = stream::open(self.endpoint.clone(), outgoing_stream);
@@ -215,8 +209,11 @@ impl Uplink {
         echo: &watch::Sender<Echo>,
         mut replies: Streaming<Reply>,
     ) -> Option<StreamError> {
+        let unanswered = tokio::time::sleep(OPEN_TIMEOUT);
+        tokio::pin!(unanswered);
         while !self.is_done() {
             tokio::select! {
+                () = &mut unanswered, if !self.welcomed => return Some(StreamError::OpenTimeout),
                 reply = replies.message() => match reply {
                     Ok(Some(reply)) => {
                         echo.send_replace(Echo { sent_ns: reply.sent_ns, received: now() });
@@ -228,7 +225,7 @@ impl Uplink {
                     Err(status) => return Some(StreamError::Status(Box::new(status))),
                 },
                 waiting = self.queue.recv(), if self.queue_open => self.take_in(waiting),
-                place = outgoing.reserve(), if self.backlog.has_unsent() => match place {
+                place = outgoing.reserve(), if self.welcomed && self.backlog.has_unsent() => match place {
                     Ok(place) => {
                         if let Some(upload) = self.backlog.next_unsent() {
                             self.meters.uploads_sent.increment(1);

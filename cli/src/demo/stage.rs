@@ -17,9 +17,6 @@ pub(super) const MAP: &str = "demo";
 /// Within this time the store must agree.
 pub(super) const DEADLINE_MS: u64 = 2_000;
 
-/// The longest time between two looks at a key that does not agree yet.
-const GAP_MS_MAX: u64 = 500;
-
 const KEY_ID: &str = "demo";
 
 /// Why there is no stage.
@@ -81,7 +78,6 @@ impl Stage {
             "stores": { "application": { "url": url } },
             "maps": [map],
             "ledger": { "path": self.folder.path().join("ledger.db") },
-            "probe": { "gap_ms_max": GAP_MS_MAX },
             "telemetry": { "log": "warn" },
         });
         config.to_string()
