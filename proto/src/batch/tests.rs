@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use super::*;
+use crate::wire;
+use counterfoil_judge::{Interval, StoreOutcome};
 use proptest::prelude::*;
 use prost::Message;
 

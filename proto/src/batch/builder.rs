@@ -1,0 +1,150 @@
+//! Building a batch.
+
+use super::{Header, MAP_SKIPPED, NONE, Row, TraceRef};
+use crate::loss::nanoseconds;
+use crate::wire;
+use bytes::Bytes;
+use counterfoil_judge::{Digest, Interval, StoreOutcome};
+
+/// Collects events into columns.
+#[derive(Default)]
+pub struct BatchBuilder {
+    columns: wire::Batch,
+    keys: Vec<u8>,
+    digests: Vec<u8>,
+    flags: Vec<u8>,
+    trace_ids: Vec<u8>,
+    span_ids: Vec<u8>,
+    /// Events and key bytes of the batch before: the next one is taken to be as large.
+    before: (usize, usize),
+}
+
+impl BatchBuilder {
+    /// How many events it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.flags.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.flags.is_empty()
+    }
+
+    /// About how many bytes the batch would have.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.keys.len() + self.trace_ids.len() + self.span_ids.len() + self.len() * 60
+    }
+
+    /// The index of a map's name in the dictionary, which it enters if it is new.
+    pub fn map(&mut self, name: &str) -> usize {
+        enter(&mut self.columns.maps, name)
+    }
+
+    /// The index of a cohort in the dictionary, which it enters if it is new.
+    pub fn cohort(&mut self, cohort: &str) -> usize {
+        enter(&mut self.columns.cohorts, cohort)
+    }
+
+    /// Adds an event.
+    pub fn push(&mut self, row: &Row<'_>) {
+        let before = self.len();
+        if before == 0 {
+            self.reserve();
+        }
+        let (store, outcome) = match row.legs.store {
+            None => (None, 0),
+            Some((leg, StoreOutcome::Ok)) => (Some(leg), 1),
+            Some((leg, StoreOutcome::Failed)) => (Some(leg), 2),
+            Some((leg, StoreOutcome::Unknown)) => (Some(leg), 3),
+        };
+        self.flags.push(outcome | if row.legs.map.is_none() { MAP_SKIPPED } else { 0 });
+        self.keys.extend_from_slice(row.key);
+        self.digests.extend_from_slice(&row.digest.0);
+        let columns = &mut self.columns;
+        columns.key_lengths.push(narrow(row.key.len()));
+        let (begin, end) = ends(row.legs.map);
+        columns.map_begin_ns.push(begin);
+        columns.map_end_ns.push(end);
+        let store = store.map(|leg| ends(Some(leg)));
+        sparse(&mut columns.store_begin_ns, before, store.map(|leg| leg.0), 0);
+        sparse(&mut columns.store_end_ns, before, store.map(|leg| leg.1), 0);
+        sparse(&mut columns.map_order, before, row.map_order, NONE);
+        sparse(&mut columns.versions, before, row.version, NONE);
+        sparse(&mut columns.map_index, before, (row.map > 0).then(|| narrow(row.map)), 0);
+        sparse(&mut columns.cohort_index, before, row.cohort.map(|index| narrow(index + 1)), 0);
+        if row.trace.is_some() && self.trace_ids.is_empty() {
+            self.trace_ids.resize(before * 16, 0);
+            self.span_ids.resize(before * 8, 0);
+        }
+        if row.trace.is_some() || !self.trace_ids.is_empty() {
+            let trace = row.trace.unwrap_or(TraceRef { trace_id: [0; 16], span_id: [0; 8] });
+            self.trace_ids.extend_from_slice(&trace.trace_id);
+            self.span_ids.extend_from_slice(&trace.span_id);
+        }
+    }
+
+    /// Makes room for a batch as large as the one before, in the columns that every batch has.
+    fn reserve(&mut self) {
+        let (events, key_bytes) = self.before;
+        self.keys.reserve(key_bytes);
+        self.digests.reserve(events * size_of::<Digest>());
+        self.flags.reserve(events);
+        let columns = &mut self.columns;
+        columns.key_lengths.reserve(events);
+        columns.map_begin_ns.reserve(events);
+        columns.map_end_ns.reserve(events);
+    }
+
+    /// The batch, with `header`; the builder is empty afterwards.
+    pub fn finish(&mut self, header: Header) -> wire::Batch {
+        if !self.is_empty() {
+            self.before = (self.len(), self.keys.len());
+        }
+        let mut batch = std::mem::take(&mut self.columns);
+        batch.count = narrow(self.len());
+        batch.keys = Bytes::from(std::mem::take(&mut self.keys));
+        batch.digests = Bytes::from(std::mem::take(&mut self.digests));
+        batch.flags = Bytes::from(std::mem::take(&mut self.flags));
+        batch.trace_ids = Bytes::from(std::mem::take(&mut self.trace_ids));
+        batch.span_ids = Bytes::from(std::mem::take(&mut self.span_ids));
+        batch.service = header.service;
+        batch.instance = header.instance;
+        batch.epoch = header.epoch;
+        batch.clock = Some((&header.clock).into());
+        batch.first_seq = header.first_seq;
+        batch.watermark_ns = nanoseconds(header.watermark);
+        batch.losses = header.losses.into_iter().map(Into::into).collect();
+        batch.bye = header.bye;
+        batch.previous_mac = header.previous_mac;
+        batch
+    }
+}
+
+fn enter(names: &mut Vec<String>, name: &str) -> usize {
+    names.iter().position(|known| known == name).unwrap_or_else(|| {
+        names.push(name.to_owned());
+        names.len() - 1
+    })
+}
+
+/// Puts an entry into a column that stays empty until an event has something to put there.
+fn sparse<T: Copy>(column: &mut Vec<T>, before: usize, entry: Option<T>, none: T) {
+    if entry.is_some() && column.is_empty() {
+        column.resize(before, none);
+    }
+    if entry.is_some() || !column.is_empty() {
+        column.push(entry.unwrap_or(none));
+    }
+}
+
+fn ends(leg: Option<Interval>) -> (u64, u64) {
+    leg.map_or((0, 0), |leg| (nanoseconds(leg.begin), nanoseconds(leg.end)))
+}
+
+/// Lengths and indexes in a batch are bounded by the frame limit, far below 4 GiB.
+fn narrow(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
