@@ -9,7 +9,7 @@ use crate::Parts;
 use crate::ledger::{
     Count, Cursor, DivergenceId, Filter, Ledger, LedgerError, PAGE_ROWS_MAX, Row, State as DivergenceState,
 };
-use crate::sources::{Report, Source};
+use crate::sources::{Phase, Report, Source};
 use crate::table::Census;
 use crate::tally::{Lag, Tally};
 use axum::extract::{Path, Query, State};
@@ -17,6 +17,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing::get};
 use counterfoil_clock::now;
+use counterfoil_judge::Time;
 use counterfoil_proto::LossReason;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -82,7 +83,8 @@ struct SourceSummary {
     duplicates: u64,
     lost: BTreeMap<&'static str, u64>,
     undeclared: u64,
-    /// How far the watermark is behind the present, in milliseconds; `null` while its clock is not bounded.
+    /// How far the watermark of a live source is behind the present, in milliseconds; `null` while its clock is not
+    /// bounded or it has promised nothing.
     watermark_lag_ms: Option<f64>,
     /// Bound of the clock error, in milliseconds; `null` while there is none.
     clock_error_ms: Option<f64>,
@@ -153,7 +155,9 @@ fn source_summary(parts: &Parts, source: &Source) -> SourceSummary {
         duplicates: report.duplicates,
         lost: LossReason::ALL.iter().map(|reason| reason.label()).zip(report.lost).collect(),
         undeclared: report.undeclared,
-        watermark_lag_ms: clock.map(|clock| ms(at.since(clock.earliest(report.watermark)))),
+        watermark_lag_ms: clock
+            .filter(|_| report.phase == Phase::Live && report.watermark > Time::MIN)
+            .map(|clock| ms(at.since(clock.earliest(report.watermark)))),
         clock_error_ms: clock.map(|clock| ms(clock.error)),
         silent_ms: ms(at.since(report.heard)),
     }

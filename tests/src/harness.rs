@@ -46,6 +46,16 @@ impl Harness {
         wait_until_ready(self.sidecar.insert(process), self.setup.admin);
     }
 
+    /// Kills the comparator (SIGKILL), if it runs; what it had in memory is gone.
+    pub fn kill_comparator(&mut self) {
+        drop(self.comparator.take());
+    }
+
+    /// Kills the sidecar (SIGKILL), if it runs; what it had in memory is gone.
+    pub fn kill_sidecar(&mut self) {
+        drop(self.sidecar.take());
+    }
+
     /// What was set up.
     #[must_use]
     pub fn setup(&self) -> &Setup {

@@ -102,5 +102,6 @@ fn machine() -> String {
     let model = model.trim_start_matches(|it: char| it.is_whitespace() || it == ':');
     let cores = cpus.lines().filter(|line| line.starts_with("processor")).count();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!("{cores} cores of {model}, Linux {}", kernel.trim())
+    let version = kernel.trim().split('-').next().unwrap_or_default();
+    format!("{cores} cores of {model}, Linux {version}")
 }
