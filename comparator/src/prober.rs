@@ -14,12 +14,12 @@ use crate::Parts;
 use crate::contract::{Contract, MapId};
 use crate::metrics;
 use crate::store::{Answer, Found, Reader};
-use crate::table::{Change, Observed, Probe};
+use crate::table::{Change, Observed, Probe, Seen};
 use ::metrics::{Counter, Gauge, Histogram};
 use bytes::Bytes;
 use counterfoil_clock::now;
 use counterfoil_digest::{MapDigester, digest_many};
-use counterfoil_judge::{Digest, Interval, Reason, Time};
+use counterfoil_judge::{Interval, Reason, Time};
 use counterfoil_proto::BucketSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -231,7 +231,7 @@ impl StoreSeries {
 }
 
 /// Digests what was found. What the store or the codec cannot represent tells nothing about its key.
-fn digests(digester: &MapDigester, answers: &[Answer], series: &StoreSeries) -> Vec<Result<Digest, Reason>> {
+fn digests(digester: &MapDigester, answers: &[Answer], series: &StoreSeries) -> Vec<Result<Seen, Reason>> {
     let values = answers.iter().map(|answer| match answer {
         Ok(Found::Value(value, _)) => (digester, Some(value.as_slice())),
         Ok(Found::Absent) | Err(_) => (digester, None),
@@ -239,7 +239,8 @@ fn digests(digester: &MapDigester, answers: &[Answer], series: &StoreSeries) -> 
     let mut digests = Vec::with_capacity(answers.len());
     digest_many(values, &mut digests);
     let told = answers.iter().zip(digests).map(|(answer, digest)| match (answer, digest) {
-        (Ok(_), Ok(digest)) => Ok(digest),
+        (Ok(Found::Value(_, version)), Ok(digest)) => Ok(Seen { digest, version: *version }),
+        (Ok(Found::Absent), Ok(digest)) => Ok(Seen { digest, version: None }),
         _ => {
             series.key_errors.increment(1);
             Err(Reason::Store)

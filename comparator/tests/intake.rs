@@ -48,13 +48,17 @@ async fn start() -> Running {
     std::fs::write(&key_file, "0f".repeat(32)).unwrap();
     let path = |name: &str| directory.path().join(name).display().to_string();
     let store = rusqlite::Connection::open(path("store.db")).unwrap();
-    store.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE cart (k TEXT PRIMARY KEY, v BLOB)").unwrap();
+    store
+        .execute_batch(
+            "PRAGMA journal_mode=WAL; CREATE TABLE cart (k TEXT PRIMARY KEY, v BLOB, version INTEGER)",
+        )
+        .unwrap();
     let yaml = format!(
         "kind: comparator
 listen: {{grpc: '127.0.0.1:0', http: '127.0.0.1:0', insecure: true}}
 key: {{id: k1, file: {}}}
 stores: {{main: {{url: 'sqlite://{}'}}}}
-maps: [{{name: cart, store: main, query: 'SELECT k, v FROM cart WHERE k IN rarray(?1)', deadline_ms: 300}}]
+maps: [{{name: cart, store: main, query: 'SELECT k, v, version FROM cart WHERE k IN rarray(?1)', deadline_ms: 300}}]
 ledger: {{path: {}}}
 limits: {{batch_bytes_max: 8192, batch_events_max: 100}}
 ",
@@ -141,6 +145,9 @@ fn header(first_seq: u64, watermark: Time) -> Header {
     }
 }
 
+/// The version of every write here.
+const VERSION: u32 = 7;
+
 /// A batch of puts to `keys`, each with the value `v`, that ended just now.
 fn batch(running: &Running, map: &str, first_seq: u64, keys: &[&str]) -> wire::Batch {
     let digester = MapDigester::new(&running.key, map, Codec::Bytes);
@@ -154,7 +161,7 @@ fn batch(running: &Running, map: &str, first_seq: u64, keys: &[&str]) -> wire::B
             digest: digester.digest(Some(b"v")).unwrap(),
             legs: Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) },
             map_order: None,
-            version: None,
+            version: Some(VERSION.into()),
             trace: None,
             cohort: None,
         });
@@ -168,8 +175,12 @@ fn bye(first_seq: u64) -> wire::Batch {
 }
 
 fn store(running: &Running, key: &str) {
+    store_value(running, key, b"v");
+}
+
+fn store_value(running: &Running, key: &str, value: &[u8]) {
     let store = rusqlite::Connection::open(running.directory.path().join("store.db")).unwrap();
-    store.execute("INSERT INTO cart VALUES (?1, ?2)", (key, b"v")).unwrap();
+    store.execute("INSERT INTO cart VALUES (?1, ?2, ?3)", (key, value, VERSION)).unwrap();
 }
 
 async fn acknowledged(replies: &mut Streaming<wire::Reply>, number: u64) {
@@ -211,6 +222,22 @@ async fn an_event_is_confirmed_or_divergent_and_the_sums_balance() {
     tokio::time::timeout(PATIENCE, resolved)
         .await
         .expect("a divergence whose row was mended resolves by itself");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_bytes_beside_the_version_of_a_write_are_corrupt() {
+    let running = start().await;
+    store_value(&running, "k", b"w");
+    let (uploads, mut replies) = running.stream().await;
+    uploads.send(running.upload(1, &batch(&running, "cart", 0, &["k"]))).await.unwrap();
+    acknowledged(&mut replies, 1).await;
+    uploads.send(running.upload(2, &bye(1))).await.unwrap();
+    acknowledged(&mut replies, 2).await;
+    let summary = running.settled().await;
+    assert_eq!(summary["maps"]["cart"]["outcomes"]["divergent"], 1, "{summary}");
+    let page = running.get("/v1/divergences?kind=corrupt&state=confirmed").await.1;
+    assert_eq!(page["divergences"][0]["key"], "k", "{page}");
     running.stop().await;
 }
 

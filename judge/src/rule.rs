@@ -11,6 +11,9 @@
 //! its *maximal* map legs wrote: one that no other map leg is certainly after. The store agrees iff it holds one of
 //! those. A key that is quiet and does not agree after the deadline differs, whether the read was legal or not.
 //!
+//! **Versions.** Where the application and the store keep a version with each value, a version that was read names the
+//! write that must be there; other bytes beside it are corrupt, whatever else is going on.
+//!
 //! **Doubt.** Whatever a write that nobody reported could explain is never called divergent; see
 //! [`History::blind_until`](crate::History::blind_until).
 //!
@@ -68,6 +71,15 @@ impl<'a> Case<'a> {
                 false => Verdict::Undetermined(self.history.blind().reason),
             };
         }
+        if let Some(write) = self.written_otherwise() {
+            return Verdict::Divergent(Divergence {
+                kind: Kind::Corrupt,
+                confirmed: write.deadline < self.read.at.begin,
+                named: write.id,
+                expected: write.digest,
+                ended: end_of_all(write),
+            });
+        }
         if self.terms.expires && self.read.digest.is_absent() && self.has_settled() {
             return Verdict::Undetermined(Reason::Expired);
         }
@@ -101,6 +113,13 @@ impl<'a> Case<'a> {
     fn map_is_known(&self) -> bool {
         let until = self.history.blind().until;
         self.maximal.iter().any(|write| write.map.is_some_and(|leg| until == Time::MIN || leg.begin > until))
+    }
+
+    /// The write whose version was read with other bytes. A version names one write of the key, so no order of writes,
+    /// known or not, explains that.
+    fn written_otherwise(&self) -> Option<&'a Write> {
+        let version = self.read.version?;
+        self.begun().find(|write| write.version == Some(version) && write.digest != self.read.digest)
     }
 
     fn has_settled(&self) -> bool {

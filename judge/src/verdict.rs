@@ -10,6 +10,8 @@ pub struct Observation {
     pub at: Interval,
     /// What it held.
     pub digest: Digest,
+    /// The version that stood beside it, if the store keeps one.
+    pub version: Option<u64>,
 }
 
 /// Whether reading a digest is possible at all, given the writes that are known: whether some linearization of them
@@ -42,13 +44,16 @@ pub enum Kind {
     Inverted,
     /// A digest that no source reported.
     Foreign,
+    /// The version of a reported write, but other bytes.
+    Corrupt,
     /// The application itself reported one leg done and the other not, and the sides differ accordingly.
     Partial,
 }
 
 impl Kind {
     /// The labels of all kinds, in the order of the metrics.
-    pub const LABELS: [&str; 6] = ["missing", "stale", "resurrected", "inverted", "foreign", "partial"];
+    pub const LABELS: [&str; 7] =
+        ["missing", "stale", "resurrected", "inverted", "foreign", "corrupt", "partial"];
 
     /// The kind as a metric label.
     #[must_use]
@@ -59,6 +64,7 @@ impl Kind {
             Self::Resurrected => "resurrected",
             Self::Inverted => "inverted",
             Self::Foreign => "foreign",
+            Self::Corrupt => "corrupt",
             Self::Partial => "partial",
         }
     }
@@ -152,7 +158,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// The labels of all verdicts, in the order of the metrics.
-    pub const LABELS: [&str; 9] = [
+    pub const LABELS: [&str; 10] = [
         "consistent",
         "in_flight",
         "missing",
@@ -160,6 +166,7 @@ impl Verdict {
         "resurrected",
         "inverted",
         "foreign",
+        "corrupt",
         "partial",
         "undetermined",
     ];

@@ -81,7 +81,7 @@ proptest! {
         let mut history = History::watched_since(Time::MIN);
         for (seq, leg) in legs.iter().enumerate() { history.insert(write(seq, leg), &mut Vec::new()); }
         let at = Interval::new(Time(begin), Time(begin + length));
-        let judgement = judge(&history, &Observation { at, digest: digest(value) }, &TERMS);
+        let judgement = judge(&history, &Observation { at, digest: digest(value), version: None }, &TERMS);
         let legal = judgement.legality != Legality::Illegal;
         prop_assert_eq!(legal, explained(&legs, (begin, begin + length), value));
     }
@@ -95,7 +95,7 @@ proptest! {
         for (seq, leg) in legs.iter().enumerate() { history.insert(write(seq, leg), &mut Vec::new()); }
         history.prune(Time(pruned_at.min(begin)), None, &mut Vec::new());
         let at = Interval::new(Time(begin), Time(begin + length));
-        let judgement = judge(&history, &Observation { at, digest: digest(value) }, &TERMS);
+        let judgement = judge(&history, &Observation { at, digest: digest(value), version: None }, &TERMS);
         let legal = judgement.legality != Legality::Illegal;
         prop_assert_eq!(legal, explained(&legs, (begin, begin + length), value));
     }
@@ -106,7 +106,7 @@ proptest! {
         begin in 0i64..60, length in 0i64..8, value in 0u8..5, later in 0i64..60, returned in any::<bool>(),
     ) {
         let at = Interval::new(Time(begin), Time(begin + length));
-        let read = Observation { at, digest: digest(value) };
+        let read = Observation { at, digest: digest(value), version: None };
         let mut history = History::watched_since(Time::MIN);
         for (seq, leg) in legs.iter().enumerate() { history.insert(write(seq, leg), &mut Vec::new()); }
         let before = judge(&history, &read, &TERMS);
@@ -119,7 +119,7 @@ proptest! {
         history.prune(Time(begin + length + later), None, &mut Vec::new());
         let next = (begin + length + later, begin + 2 * length + later);
         let at = Interval::new(Time(next.0), Time(next.1));
-        let judgement = judge(&history, &Observation { at, digest: digest(value) }, &TERMS);
+        let judgement = judge(&history, &Observation { at, digest: digest(value), version: None }, &TERMS);
         prop_assert_eq!(judgement.legality != Legality::Illegal, explained(&legs, next, value));
     }
 
@@ -129,7 +129,7 @@ proptest! {
         begin in 0i64..60, length in 0i64..8, value in 0u8..5, error in 0i64..9,
     ) {
         let at = Interval::new(Time(begin), Time(begin + length));
-        let read = Observation { at, digest: digest(value) };
+        let read = Observation { at, digest: digest(value), version: None };
         let illegal = |error: i64| {
             let mut history = History::watched_since(Time::MIN);
             for (seq, leg) in legs.iter().enumerate() {
@@ -151,7 +151,7 @@ proptest! {
         let mut history = History::watched_since(Time::MIN);
         for (seq, leg) in legs.iter().enumerate() { history.insert(write(seq, leg), &mut Vec::new()); }
         let at = Interval::new(Time(begin), Time(begin + length));
-        let judgement = judge(&history, &Observation { at, digest: digest(value) }, &TERMS);
+        let judgement = judge(&history, &Observation { at, digest: digest(value), version: None }, &TERMS);
         if judgement.legality == Legality::Illegal {
             prop_assert!(matches!(judgement.verdict, Verdict::Divergent(_)), "{:?}", judgement.verdict);
         }

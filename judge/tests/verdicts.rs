@@ -49,7 +49,7 @@ fn history(writes: &[Write]) -> History {
 }
 
 fn read(begin: i64, end: i64, digest: Digest) -> Observation {
-    Observation { at: leg(begin, end), digest }
+    Observation { at: leg(begin, end), digest, version: None }
 }
 
 fn check(why: &str, writes: &[Write], read: Observation, terms: &Terms, expected: &str) {
@@ -155,6 +155,29 @@ fn a_version_orders_writes_of_different_sources() {
         "inverted confirmed",
     );
     check("newer version stands", &[old, new], read(200, 201, B), &TERMS, "consistent");
+}
+
+#[test]
+fn the_version_of_a_write_beside_other_bytes_is_corrupt() {
+    let (mut first, mut second) = (ok(1, A, 0, 10), ok(2, B, 20, 30));
+    (first.version, second.version) = (Some(1), Some(2));
+    let both = [first, second];
+    let versioned =
+        |begin, digest, version| Observation { version: Some(version), ..read(begin, begin + 1, digest) };
+    check("right version, right bytes", &both, versioned(31, B, 2), &TERMS, "consistent");
+    check("right version, other bytes", &both, versioned(31, C, 2), &TERMS, "corrupt opened");
+    check("past the deadline", &both, versioned(131, C, 2), &TERMS, "corrupt confirmed");
+    check("the bytes of the older write", &both, versioned(131, A, 2), &TERMS, "corrupt confirmed");
+    check("an older version with its own bytes", &both, versioned(131, A, 1), &TERMS, "stale confirmed");
+    check("a version that nobody reported", &both, versioned(131, C, 3), &TERMS, "foreign confirmed");
+    let unversioned = [ok(1, A, 0, 10)];
+    check(
+        "a store with versions, an application without",
+        &unversioned,
+        versioned(11, A, 7),
+        &TERMS,
+        "consistent",
+    );
 }
 
 #[test]

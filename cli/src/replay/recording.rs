@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
 
     fn add_read(&mut self, at: usize, read: Read) -> Result<(), Reason> {
         unused(&mut self.read_ids, read.id.clone(), at).map_err(|(id, line)| Reason::SameId { id, line })?;
-        let observation = Observation { at: read.at, digest: self.digest(read.value) };
+        let observation = Observation { at: read.at, digest: self.digest(read.value), version: None };
         let key = self.key(read.key);
         self.recording.reads.push(RecordedRead { id: read.id, key, observation });
         Ok(())

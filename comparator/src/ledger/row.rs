@@ -83,7 +83,7 @@ pub struct Opened {
     pub map: String,
     /// The key.
     pub key: Vec<u8>,
-    /// The verdict: `missing`, `stale`, `resurrected`, `inverted`, `foreign`, `partial`.
+    /// The verdict: `missing`, `stale`, `resurrected`, `inverted`, `foreign`, `corrupt`, `partial`.
     pub kind: &'static str,
     /// The source of the write that should have shown: service, instance and epoch, separated by `/`.
     pub source: String,

@@ -139,8 +139,8 @@ impl Entry {
         self.history.blind_until(until, reason);
         let mut ended = Vec::new();
         match observed.seen {
-            Ok(digest) => {
-                let read = observation(observed.at, digest);
+            Ok(seen) => {
+                let read = observation(observed.at, seen);
                 self.judge(&read, terms, &mut ended, effects);
             }
             Err(reason) => {

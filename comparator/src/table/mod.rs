@@ -63,7 +63,16 @@ pub struct Observed {
     /// When it looked, in the comparator's timeline.
     pub at: Interval,
     /// What it saw, or why it saw nothing.
-    pub seen: Result<Digest, Reason>,
+    pub seen: Result<Seen, Reason>,
+}
+
+/// What the store held for a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seen {
+    /// Digest of the value.
+    pub digest: Digest,
+    /// The version beside it, if the lookup gives one.
+    pub version: Option<u64>,
 }
 
 impl Observed {
@@ -264,8 +273,8 @@ fn shard_of(hash: u64) -> usize {
 const _: () = assert!(SHARDS.is_power_of_two() && SHARDS > 1);
 
 /// The observation of a probe that saw something.
-fn observation(at: Interval, digest: Digest) -> Observation {
-    Observation { at, digest }
+fn observation(at: Interval, seen: Seen) -> Observation {
+    Observation { at, digest: seen.digest, version: seen.version }
 }
 
 #[cfg(test)]

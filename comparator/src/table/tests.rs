@@ -50,6 +50,7 @@ fn put(table: &Table, key: &[u8], write: Write, now: Time) -> Effects {
 /// Probes all that is due at `now` and lets each see `seen`.
 fn look(table: &Table, now: Time, seen: Result<Digest, Reason>) -> Effects {
     let probes = table.due(MAP, now, usize::MAX, 0);
+    let seen = seen.map(|digest| Seen { digest, version: None });
     let saw = |probe| Observed { probe, at: Interval::new(now, now), seen };
     table.apply(Change::Observed(probes.into_iter().map(saw).collect()), now)
 }
@@ -113,7 +114,8 @@ fn a_deadline_that_passes_while_an_observation_waits_for_watermarks_is_looked_at
     put(&table, b"k", write(1, A, 0, 10), at(11));
     let probes = table.due(MAP, at(21), 10, 0);
     let before = Interval::new(at(1_000), at(1_001));
-    let saw = |probe| Observed { probe, at: before, seen: Ok(Digest::ABSENT) };
+    let seen = Ok(Seen { digest: Digest::ABSENT, version: None });
+    let saw = |probe| Observed { probe, at: before, seen };
     let effects = table.apply(Change::Observed(probes.into_iter().map(saw).collect()), at(1_300));
     assert_eq!(turns(&effects), [Turn::Opened], "read before the deadline at 1,010 ms, judged after it");
     assert_eq!(turns(&look(&table, at(1_300), Ok(Digest::ABSENT))), [Turn::Confirmed]);
