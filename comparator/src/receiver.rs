@@ -17,7 +17,7 @@ use counterfoil_clock::{Domain, now};
 use counterfoil_digest::{DeploymentKey, Mac, MacKey, bucket, key_hash};
 use counterfoil_judge::{Interval, Outcome, Reason, Reported, Time, Write, WriteId};
 use counterfoil_proto::wire::{self, emit, reply::Body};
-use counterfoil_proto::{BucketSet, Columns, LossReason, Row};
+use counterfoil_proto::{BucketSet, Columns, LossReason, Row, nanoseconds, time};
 use prost::Message;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -172,7 +172,6 @@ impl Receiver {
 
     fn learn_clock(&self, upload: &wire::Upload, received: Time) {
         let Some(clock) = upload.clock.clone().map(Domain::from) else { return };
-        let time = |nanoseconds: u64| Time(i64::try_from(nanoseconds).unwrap_or(i64::MAX));
         let echo = (upload.echo_ns > 0).then(|| (time(upload.echo_ns), time(upload.echo_received_ns)));
         if self.parts.clocks.observe(&clock, Exchange { sent: time(upload.sent_ns), received, echo }) {
             self.counters.clock_epochs.increment(1);
@@ -212,9 +211,9 @@ impl Receiver {
                     let mut buckets = BucketSet::none();
                     buckets.insert(bucket(hash));
                     self.taint(&buckets, at, Reason::Clock);
-                    ended.push(self.undetermined(map, id, &row, Reason::Clock));
+                    ended.push(undetermined(map, id, &row, Reason::Clock));
                 }
-                (None, _) => ended.push(self.undetermined(no_contract, id, &row, Reason::NoContract)),
+                (None, _) => ended.push(undetermined(no_contract, id, &row, Reason::NoContract)),
             }
         }
         for (map, accepted) in maps.iter().zip(accepted) {
@@ -255,10 +254,6 @@ impl Receiver {
         Some(Arrival { map, hash, key: row.key, write, trace: row.trace })
     }
 
-    fn undetermined(&self, map: MapId, id: WriteId, row: &Row<'_>, reason: Reason) -> Ended {
-        Ended { map, id, outcome: Outcome::Undetermined(reason), trace: row.trace }
-    }
-
     fn welcome(&self) -> wire::IntakeWelcome {
         let narrow = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
         wire::IntakeWelcome {
@@ -278,7 +273,7 @@ impl Receiver {
         let mut reply = Ok(Body::Welcome(self.welcome()));
         loop {
             let last = reply.is_err();
-            let stamped = reply.map(|body| wire::Reply { sent_ns: stamp(), body: Some(body) });
+            let stamped = reply.map(|body| wire::Reply { sent_ns: nanoseconds(now()), body: Some(body) });
             if replies.send(stamped).await.is_err() || last {
                 return;
             }
@@ -308,14 +303,14 @@ impl Receiver {
     }
 }
 
+fn undetermined(map: MapId, id: WriteId, row: &Row<'_>, reason: Reason) -> Ended {
+    Ended { map, id, outcome: Outcome::Undetermined(reason), trace: row.trace }
+}
+
 fn count(counters: &[Counter], reason: LossReason, lost: u64) {
     if let Some(counter) = counters.get(crate::sources::reason_index(reason)) {
         counter.increment(lost);
     }
-}
-
-fn stamp() -> u64 {
-    u64::try_from(now().0).unwrap_or(0)
 }
 
 /// The gRPC service, and what ends its streams.

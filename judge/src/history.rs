@@ -159,11 +159,9 @@ impl History {
 
     /// How far store and map had moved on by `by`: every read begun later comes after that.
     fn moved_on(&self, by: Time) -> Option<MovedOn> {
-        let settled = || self.live.iter().filter(|write| write.ended() < by);
-        let newest = settled().filter_map(Mark::of).fold(self.floor, |best, mark| latest(best, Some(mark)));
-        let last =
-            settled().filter(|write| write.map.is_some()).max_by_key(|write| write.map.map(|leg| leg.begin));
-        Some(MovedOn { newest: newest.map_or(Time::MIN, |mark| mark.begin), last: last?.clone() })
+        let settled = self.live.iter().filter(|write| write.map.is_some() && write.ended() < by);
+        let last = settled.max_by_key(|write| write.map.map(|leg| leg.begin))?.clone();
+        Some(MovedOn { newest: self.newest_settled(by).map_or(Time::MIN, |mark| mark.begin), last })
     }
 
     /// Notes what an observation saw, after it was judged: a store that stands still on a value is then recognised even

@@ -51,14 +51,18 @@ impl<'a> Case<'a> {
     }
 
     fn legality(&self) -> Legality {
-        let explained = |past: Past| past.store.begin <= self.read.at.end && past.store.end >= self.newest;
-        if self.history.matches(self.read.digest).any(explained) {
+        if self.history.matches(self.read.digest).any(|past| self.is_possible(&past)) {
             Legality::Legal
         } else if self.history.blind().until >= self.newest {
             Legality::Unknowable
         } else {
             Legality::Illegal
         }
+    }
+
+    /// Whether some linearization lets the read return what this write wrote.
+    fn is_possible(&self, past: &Past) -> bool {
+        past.store.begin <= self.read.at.end && past.store.end >= self.newest
     }
 
     fn verdict(&self, legality: Legality) -> Verdict {
@@ -161,8 +165,7 @@ impl<'a> Case<'a> {
         if self.read.digest.is_absent() {
             return Kind::Missing;
         }
-        let ends = |past: &Past| past.store.begin <= self.read.at.end && past.store.end >= self.newest;
-        let mut legal_ends = self.history.store_legs().filter(ends).peekable();
+        let mut legal_ends = self.history.store_legs().filter(|past| self.is_possible(past)).peekable();
         if legal_ends.peek().is_some() && legal_ends.all(|past| past.digest.is_absent()) {
             return Kind::Resurrected;
         }

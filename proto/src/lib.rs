@@ -6,9 +6,11 @@
 
 mod batch;
 mod loss;
+mod time;
 
 pub use batch::{BatchBuilder, BatchError, Columns, Header, Row, TraceRef};
 pub use loss::{BucketSet, Loss, LossError, LossReason};
+pub use time::{nanoseconds, time};
 
 /// Version of both protocols.
 pub const PROTOCOL: u32 = 1;

@@ -1,9 +1,10 @@
 //! Declared gaps: sequence numbers known to be lost, and which keys they may have been about.
 
+use crate::time::{nanoseconds, time};
 use crate::wire::emit;
 use bytes::Bytes;
 use counterfoil_digest::BUCKETS;
-use counterfoil_judge::{Interval, Time};
+use counterfoil_judge::Interval;
 use thiserror::Error;
 
 const SET_BYTES: usize = BUCKETS / 8;
@@ -150,20 +151,11 @@ impl From<Loss> for emit::Loss {
     }
 }
 
-/// A time from the wire; times past 2⁶³ ns (292 years of uptime) are taken as that.
-pub(crate) fn time(nanoseconds: u64) -> Time {
-    Time(i64::try_from(nanoseconds).unwrap_or(i64::MAX))
-}
-
-/// A time for the wire; times before boot are taken as the boot.
-pub(crate) fn nanoseconds(time: Time) -> u64 {
-    u64::try_from(time.0).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
+    use counterfoil_judge::Time;
 
     #[test]
     fn a_loss_survives_the_wire() {

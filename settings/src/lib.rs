@@ -11,7 +11,7 @@
 mod overlay;
 mod schema;
 
-pub use overlay::{ENVIRONMENT_PREFIX, from_environment};
+pub use overlay::from_environment;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 /// Environment variables that begin with this are overlays: `COUNTERFOIL__LIMITS__KEY_BYTES_MAX=100` sets
 /// `limits.key_bytes_max`.
-pub const ENVIRONMENT_PREFIX: &str = "COUNTERFOIL__";
+const ENVIRONMENT_PREFIX: &str = "COUNTERFOIL__";
 
 /// Turns environment variables into overlays; others are left alone.
 #[must_use]

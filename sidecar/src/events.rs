@@ -8,6 +8,7 @@ use crate::refused::Refused;
 use counterfoil_digest::CodecError;
 use counterfoil_judge::{Interval, Reported, StoreOutcome, Time};
 use counterfoil_proto::TraceRef;
+use counterfoil_proto::time;
 use counterfoil_proto::wire::emit::{self, Event, MapOutcome, Op, Stamps};
 use thiserror::Error;
 
@@ -197,11 +198,6 @@ fn trace(event: &Event) -> Result<Option<TraceRef>, Wrong> {
     let trace_id = event.trace_id[..].try_into().map_err(|_| ("trace_id", "send 16 bytes, or neither id"))?;
     let span_id = event.span_id[..].try_into().map_err(|_| ("span_id", "send 8 bytes, or neither id"))?;
     Ok((trace_id != [0; 16]).then_some(TraceRef { trace_id, span_id }))
-}
-
-/// A time from the wire; times past 2⁶³ ns (292 years of uptime) are taken as that.
-pub(crate) fn time(nanoseconds: u64) -> Time {
-    Time(i64::try_from(nanoseconds).unwrap_or(i64::MAX))
 }
 
 /// The interval in which a lost write happened. One of unknown outcome may still land.

@@ -5,7 +5,6 @@ mod take;
 
 use crate::Shared;
 use crate::batcher::{Batcher, Sealed};
-use crate::events::time;
 use crate::framer::Form;
 use crate::greeting::Greeting;
 use crate::refused::Refused;
@@ -13,7 +12,7 @@ use crate::sequence::Sequence;
 use crate::source::{Claim, Source};
 use counterfoil_judge::{Interval, Time};
 use counterfoil_proto::wire::emit::{AckLevel, Frame, Heartbeat, Limits, Stamps, Welcome, frame::Body};
-use counterfoil_proto::{Loss, PROTOCOL};
+use counterfoil_proto::{Loss, PROTOCOL, time};
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 

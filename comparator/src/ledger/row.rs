@@ -48,16 +48,16 @@ impl Serialize for DivergenceId {
 /// A step in the life of a divergence.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Transition {
-    /// A disagreement outlived its deadline.
+    /// A disagreement was seen.
     Opened(Box<Opened>),
-    /// A second look saw the same.
+    /// It outlived its deadline.
     Confirmed {
         /// Which.
         id: DivergenceId,
         /// Wall-clock time, nanoseconds since 1970.
         at_unix_ns: i64,
     },
-    /// The two sides agree again, or nobody can tell any more.
+    /// The two sides agree again, or a later write took its place.
     Resolved {
         /// Which.
         id: DivergenceId,
@@ -111,9 +111,9 @@ pub struct Opened {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Seen once past the deadline.
+    /// Seen.
     Opened,
-    /// Seen again.
+    /// Seen past the deadline.
     Confirmed,
     /// Over.
     Resolved,

@@ -1,12 +1,12 @@
 //! One key: its writes, its divergence, and when to look next.
 
-use super::{Effects, Ended, Observed, Rules, Turn, Turned, observation};
+use super::{Effects, Ended, Observed, Rules, Turn, Turned};
 use crate::contract::MapId;
 use bytes::Bytes;
 use counterfoil_digest::bucket;
 use counterfoil_judge::{
-    Digest, Divergence, History, Interval, Observation, Outcome, Reason, Terms, Time, Verdict, Write,
-    WriteId, give_up, judge, settle,
+    Digest, Divergence, History, Interval, Observation, Outcome, Terms, Time, Verdict, Write, WriteId,
+    give_up, judge, settle,
 };
 use counterfoil_proto::TraceRef;
 
@@ -140,7 +140,7 @@ impl Entry {
         let mut ended = Vec::new();
         match observed.seen {
             Ok(seen) => {
-                let read = observation(observed.at, seen);
+                let read = Observation { at: observed.at, digest: seen.digest, version: seen.version };
                 self.judge(&read, terms, &mut ended, effects);
             }
             Err(reason) => {
@@ -259,9 +259,3 @@ impl Entry {
         open.map(|write| if write.ended() == Time::MAX { write.begun() } else { write.ended() }).min()
     }
 }
-
-/// The outcome of an event whose key could not be taken into the table.
-pub(super) const SHED: Outcome = Outcome::Shed;
-
-/// Why keys of a shed event's bucket are in doubt.
-pub(super) const SHED_REASON: Reason = Reason::Shed;

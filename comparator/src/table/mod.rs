@@ -22,9 +22,7 @@ pub(crate) use taints::Taints;
 use crate::config::Probing;
 use crate::contract::{Contracts, MapId};
 use bytes::Bytes;
-use counterfoil_judge::{
-    Digest, Divergence, Interval, Observation, Outcome, Reason, Time, Verdict, Write, WriteId,
-};
+use counterfoil_judge::{Digest, Divergence, Interval, Outcome, Reason, Time, Verdict, Write, WriteId};
 use counterfoil_proto::{BucketSet, TraceRef};
 use shard::Shard;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -271,11 +269,6 @@ fn shard_of(hash: u64) -> usize {
 }
 
 const _: () = assert!(SHARDS.is_power_of_two() && SHARDS > 1);
-
-/// The observation of a probe that saw something.
-fn observation(at: Interval, seen: Seen) -> Observation {
-    Observation { at, digest: seen.digest, version: seen.version }
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,11 @@
 //! One lock's worth of keys.
 
-use super::entry::{Entry, SHED, SHED_REASON};
+use super::entry::Entry;
 use super::{Arrival, Census, Effects, Ended, Observed, Rules};
 use crate::contract::MapId;
 use bytes::Bytes;
 use counterfoil_digest::bucket;
-use counterfoil_judge::Time;
+use counterfoil_judge::{Outcome, Reason, Time};
 use counterfoil_proto::BucketSet;
 use hashbrown::HashTable;
 use std::cmp::Reverse;
@@ -43,8 +43,8 @@ impl Shard {
         let Some(slot) = self.find(&arrival).or_else(|| self.add(&arrival, rules)) else {
             let mut buckets = BucketSet::none();
             buckets.insert(bucket(arrival.hash));
-            rules.taints.add(&buckets, arrival.write.ended(), SHED_REASON);
-            effects.ended.push(Ended { map, id, outcome: SHED, trace });
+            rules.taints.add(&buckets, arrival.write.ended(), Reason::Shed);
+            effects.ended.push(Ended { map, id, outcome: Outcome::Shed, trace });
             return;
         };
         if let Some(entry) = self.entry(slot) {

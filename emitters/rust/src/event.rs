@@ -4,7 +4,7 @@ use crate::losses::{Lost, Reason};
 use bytes::Bytes;
 use counterfoil_digest::{bucket, key_hash};
 use counterfoil_judge::{Interval, Reported, StoreOutcome, Time};
-use counterfoil_proto::{TraceRef, wire::emit};
+use counterfoil_proto::{TraceRef, nanoseconds, wire::emit};
 use std::sync::Arc;
 
 /// What a write did to its key.
@@ -130,11 +130,6 @@ pub(crate) fn span(legs: &Reported) -> Interval {
 /// The shortest interval that holds both.
 pub(crate) fn hull(one: Interval, other: Interval) -> Interval {
     Interval::new(one.begin.min(other.begin), one.end.max(other.end))
-}
-
-/// A time for the wire; times before boot are taken as the boot.
-pub(crate) fn nanoseconds(time: Time) -> u64 {
-    u64::try_from(time.0).unwrap_or_default()
 }
 
 /// The ends of a leg that there is: on the wire 0 stands for none.

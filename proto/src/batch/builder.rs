@@ -1,7 +1,7 @@
 //! Building a batch.
 
 use super::{Header, MAP_SKIPPED, NONE, Row, TraceRef};
-use crate::loss::nanoseconds;
+use crate::time::nanoseconds;
 use crate::wire;
 use bytes::Bytes;
 use counterfoil_judge::{Digest, Interval, StoreOutcome};

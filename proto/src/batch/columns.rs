@@ -1,7 +1,8 @@
 //! Opening a batch.
 
 use super::{Header, MAP_SKIPPED, NONE, Row, STORE_MASK, TraceRef};
-use crate::loss::{Loss, LossError, time};
+use crate::loss::{Loss, LossError};
+use crate::time::time;
 use crate::wire;
 use counterfoil_judge::{Digest, Interval, Reported, StoreOutcome};
 use thiserror::Error;

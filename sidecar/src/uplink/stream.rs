@@ -6,6 +6,7 @@ use crate::config;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use counterfoil_clock::now;
 use counterfoil_judge::Time;
+use counterfoil_proto::nanoseconds;
 use counterfoil_proto::wire::emit::ClockDomain;
 use counterfoil_proto::wire::intake_client::IntakeClient;
 use counterfoil_proto::wire::{Reply, Upload};
@@ -161,10 +162,6 @@ impl Outgoing {
             clock: Some(self.clock.clone()),
         }
     }
-}
-
-fn nanoseconds(time: Time) -> u64 {
-    u64::try_from(time.0).unwrap_or_default()
 }
 
 #[cfg(test)]

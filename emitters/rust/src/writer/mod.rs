@@ -23,7 +23,7 @@ mod session;
 
 pub(crate) use session::Socket;
 
-use crate::event::{Event, nanoseconds};
+use crate::event::Event;
 use crate::flush::Covered;
 use crate::identity::Identity;
 use crate::limits::{
@@ -36,7 +36,7 @@ use backoff::Backoff;
 use counterfoil_clock::{Domain, now};
 use counterfoil_judge::{Interval, Time};
 use counterfoil_proto::wire::emit::{self, frame::Body};
-use counterfoil_proto::{BucketSet, Loss, PROTOCOL};
+use counterfoil_proto::{BucketSet, Loss, PROTOCOL, nanoseconds};
 use frame::{FrameBuilder, encode};
 use outbox::Outbox;
 use session::{Ended, Session};

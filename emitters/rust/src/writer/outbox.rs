@@ -6,12 +6,11 @@
 //!
 //! Frames beyond the bound are not refused; the writer thread asks [`Outbox::is_full`] before it makes one.
 
-use crate::event::nanoseconds;
 use crate::losses::Reason;
 use crate::writer::frame::encode;
 use counterfoil_judge::{Interval, Time};
 use counterfoil_proto::wire::emit::{self, frame::Body};
-use counterfoil_proto::{BucketSet, Loss};
+use counterfoil_proto::{BucketSet, Loss, nanoseconds, time};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
@@ -90,7 +89,7 @@ impl Outbox {
         if untouched && self.entries.back().is_some_and(|last| !last.is_kept()) {
             self.remove(waiting);
         }
-        let watermark = Time(i64::try_from(heartbeat.watermark_ns).unwrap_or(i64::MAX));
+        let watermark = time(heartbeat.watermark_ns);
         let end_seq = heartbeat.next_seq;
         self.push(Entry {
             first_seq,
