@@ -21,6 +21,8 @@ pub(crate) enum Plant {
     Corrupted,
     /// Somebody else wrote over the value.
     ForeignWriter,
+    /// For a while the store takes no put of a key that is written all the time, and says each time that it did.
+    Frozen,
 }
 
 /// A name of no bug.
@@ -30,7 +32,18 @@ pub(crate) struct UnknownPlant(String);
 
 impl Plant {
     /// Every bug, in the order of the tables.
-    pub(crate) const ALL: [Self; 6] =
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Dropped,
+        Self::Late,
+        Self::Reordered,
+        Self::RemoveLost,
+        Self::Corrupted,
+        Self::ForeignWriter,
+        Self::Frozen,
+    ];
+
+    /// Those that go wrong with one write, and last only if nothing is written to the key afterwards.
+    pub(crate) const OF_ONE_WRITE: [Self; 6] =
         [Self::Dropped, Self::Late, Self::Reordered, Self::RemoveLost, Self::Corrupted, Self::ForeignWriter];
 
     /// Its name on the command line and in results.
@@ -42,13 +55,14 @@ impl Plant {
             Self::RemoveLost => "remove_lost",
             Self::Corrupted => "corrupted",
             Self::ForeignWriter => "foreign_writer",
+            Self::Frozen => "frozen",
         }
     }
 
     /// The kinds of divergence that it may show as.
     pub(crate) const fn shows_as(self) -> &'static [&'static str] {
         match self {
-            Self::Dropped | Self::Late => &["missing", "stale"],
+            Self::Dropped | Self::Late | Self::Frozen => &["missing", "stale"],
             Self::Reordered => &["inverted"],
             Self::RemoveLost => &["resurrected"],
             Self::Corrupted | Self::ForeignWriter => &["foreign"],
@@ -87,6 +101,7 @@ mod tests {
 
     #[test]
     fn every_bug_shows_as_kinds_that_the_judge_knows() {
+        assert!(Plant::OF_ONE_WRITE.iter().all(|plant| Plant::ALL.contains(plant)));
         for plant in Plant::ALL {
             assert!(!plant.shows_as().is_empty());
             assert!(plant.shows_as().iter().all(|kind| Kind::LABELS.contains(kind)), "{plant}");

@@ -1,9 +1,12 @@
 //! The HTTP API for people and scripts.
 //!
-//! - `GET /v1/summary`: per map the events, outcomes, verdicts, coverage and lag; the sources; the divergences.
+//! - `GET /v1/summary`: per map the events, outcomes, verdicts, coverage, lag and nines; the sources; the divergences.
 //! - `GET /v1/divergences?map=&state=&kind=&limit=&after=`: divergences, newest first, in pages.
 //! - `GET /v1/divergences/ID`: one of them.
 //! - `GET /v1/sources`: what each source reported and lost.
+//! - `GET /v1/clocks?limit=&after=`: how well the clocks of other machines are known, in pages.
+
+mod clocks;
 
 use crate::Parts;
 use crate::ledger::{
@@ -11,7 +14,7 @@ use crate::ledger::{
 };
 use crate::sources::{Phase, Report, Source};
 use crate::table::Census;
-use crate::tally::{Lag, Tally};
+use crate::tally::{Lag, Share, Tally};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -23,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Divergences on a page that does not say how many.
+/// Rows on a page that does not say how many.
 const PAGE_ROWS: u32 = 100;
 
 /// What the API answers from.
@@ -40,6 +43,7 @@ impl Api {
             .route("/v1/divergences", get(divergences))
             .route("/v1/divergences/{id}", get(divergence))
             .route("/v1/sources", get(sources))
+            .route("/v1/clocks", get(clocks::clocks))
             .with_state(self)
     }
 }
@@ -66,11 +70,13 @@ struct MapSummary {
     verdicts: BTreeMap<&'static str, u64>,
     /// (confirmed + divergent) / events that ended; `null` before one did.
     coverage: Option<f64>,
-    /// Observations per confirmed event; `null` before one was confirmed.
+    /// Keys looked up for each confirmed event; `null` before one was confirmed.
     reads_per_confirmed: Option<f64>,
     keys: usize,
     open_divergences: u64,
     lag_ms: Option<Lag>,
+    /// By age: 1s, 10s, 1m, 5m and the contract's deadline.
+    within: Vec<Share>,
 }
 
 #[derive(Serialize)]
@@ -88,6 +94,8 @@ struct SourceSummary {
     watermark_lag_ms: Option<f64>,
     /// Bound of the clock error, in milliseconds; `null` while there is none.
     clock_error_ms: Option<f64>,
+    /// The same in nanoseconds.
+    clock_error_ns: Option<i64>,
     /// Since it was last heard of, in milliseconds.
     silent_ms: f64,
 }
@@ -96,7 +104,7 @@ async fn summary(State(api): State<Api>) -> Result<Json<Summary>, ApiError> {
     api.ledger.flush().await?;
     let ledger = api.ledger.counts().await?;
     let parts = &api.parts;
-    let census = parts.table.census();
+    let census = parts.engine.table().census();
     let tallies = parts.tallies.iter();
     let maps = tallies.zip(census.into_iter().chain([Census::default()]));
     let maps: BTreeMap<_, _> =
@@ -116,19 +124,18 @@ fn map_summary(tally: &Tally, census: Census) -> MapSummary {
     let count = |outcome: &str| outcomes.get(outcome).copied().unwrap_or(0);
     let (confirmed, divergent) = (count("confirmed"), count("divergent"));
     let ended: u64 = outcomes.values().sum();
-    let verdicts: BTreeMap<_, _> = tally.verdicts().into_iter().collect();
-    let reads: u64 = verdicts.values().sum();
     outcomes.insert("open", census.open);
     MapSummary {
         events: tally.events(),
         outcomes,
         undetermined: tally.undetermined().into_iter().collect(),
-        verdicts,
+        verdicts: tally.verdicts().into_iter().collect(),
         coverage: ratio(confirmed + divergent, ended),
-        reads_per_confirmed: ratio(reads, confirmed),
+        reads_per_confirmed: tally.reads_per_confirmed(),
         keys: census.keys,
         open_divergences: census.divergences,
         lag_ms: tally.lag(),
+        within: tally.within(),
     }
 }
 
@@ -138,7 +145,7 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 
 fn source_summaries(parts: &Parts) -> Vec<SourceSummary> {
     let mut sources: Vec<_> =
-        parts.sources.all().iter().map(|source| source_summary(parts, source)).collect();
+        parts.engine.sources().all().iter().map(|source| source_summary(parts, source)).collect();
     sources.sort_by(|left, right| left.source.cmp(&right.source));
     sources
 }
@@ -146,7 +153,7 @@ fn source_summaries(parts: &Parts) -> Vec<SourceSummary> {
 fn source_summary(parts: &Parts, source: &Source) -> SourceSummary {
     let at = now();
     let report: Report = source.report();
-    let clock = parts.clocks.translation(&report.clock, at);
+    let clock = parts.engine.clocks().translation(&report.clock, at);
     SourceSummary {
         source: source.name.to_string(),
         phase: report.phase.label(),
@@ -159,6 +166,7 @@ fn source_summary(parts: &Parts, source: &Source) -> SourceSummary {
             .filter(|_| report.phase == Phase::Live && report.watermark > Time::MIN)
             .map(|clock| ms(at.since(clock.earliest(report.watermark)))),
         clock_error_ms: clock.map(|clock| ms(clock.error)),
+        clock_error_ns: clock.map(|clock| clock.error),
         silent_ms: ms(at.since(report.heard)),
     }
 }
@@ -223,10 +231,9 @@ impl From<LedgerError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, message) = match self {
-            Self::Limit(limit) => (
-                StatusCode::BAD_REQUEST,
-                format!("limit is {limit}; ask for 1 to {PAGE_ROWS_MAX} divergences"),
-            ),
+            Self::Limit(limit) => {
+                (StatusCode::BAD_REQUEST, format!("limit is {limit}; ask for 1 to {PAGE_ROWS_MAX} rows"))
+            }
             Self::Unknown => {
                 (StatusCode::NOT_FOUND, "no such divergence; an id has 32 hex digits".to_owned())
             }

@@ -2,8 +2,10 @@
 //! tells.
 //!
 //! ```text
-//! receiver ─▶ table ─▶ prober ─▶ judge ─▶ outcomes ─▶ telling (counts, ledger, traces) ─▶ api
+//! receiver ─▶ engine: sources, clocks, table ─▶ scheduler, prober ─▶ judge ─▶ outcomes ─▶ telling (counts, ledger, traces) ─▶ api
 //! ```
+//!
+//! [`engine`] and [`scheduler`] decide and are handed the time; receiver, prober and telling do the I/O around them.
 //!
 //! # Invariants
 //!
@@ -17,10 +19,12 @@ pub mod clocks;
 pub mod command;
 pub mod config;
 pub mod contract;
+pub mod engine;
 pub mod ledger;
 mod metrics;
 mod prober;
 mod receiver;
+pub mod scheduler;
 pub mod sources;
 pub mod store;
 pub mod table;
@@ -28,20 +32,18 @@ mod tally;
 mod telling;
 
 use api::Api;
-use clocks::Clocks;
 use config::Settings;
-use contract::Contracts;
+use contract::MapId;
 use counterfoil_clock::Domain;
 use counterfoil_proto::wire::{self, intake_server::IntakeServer};
 use counterfoil_telemetry::{Metric, Telemetry, serve_http};
+use engine::{Engine, Limits};
 use ledger::{Ledger, LedgerError};
 use prober::Prober;
-use receiver::{Limits, Receiver, Service};
-use sources::{Phase, Sources};
+use receiver::{Receiver, Service};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use table::Table;
 use tally::Tallies;
 use telling::Telling;
 use tokio::net::TcpListener;
@@ -70,10 +72,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// What the stages share.
 struct Parts {
-    contracts: Arc<Contracts>,
-    sources: Arc<Sources>,
-    clocks: Clocks,
-    table: Table,
+    engine: Arc<Engine>,
     tallies: Arc<Tallies>,
     telling: Telling,
 }
@@ -84,10 +83,11 @@ impl Parts {
     fn set_gauges(&self) {
         let ended: Vec<u64> =
             self.tallies.iter().map(|tally| tally.outcomes().iter().map(|(_, n)| n).sum()).collect();
-        let census = self.table.census();
-        for ((tally, ended), census) in self.tallies.iter().zip(ended).zip(census) {
+        let census = self.engine.table().census();
+        let maps = (0..).map(MapId);
+        for (((tally, ended), census), id) in self.tallies.iter().zip(ended).zip(census).zip(maps) {
             let map = [("map", tally.name.as_str())];
-            if ended + census.open > tally.events() {
+            if ended + census.open > self.engine.accepted(id) {
                 tracing::error!(map = tally.name, "more events ended than were accepted");
                 metrics::INVARIANTS.counter(&[("id", "P3")]).increment(1);
             }
@@ -98,11 +98,10 @@ impl Parts {
         let ledger = self.telling.ledger_stats();
         metrics::LEDGER_RETRIES.gauge(&[]).set(ledger.retries as f64);
         metrics::INVARIANTS.counter(&[("id", "divergence_order")]).absolute(ledger.orphans);
-        let sources = self.sources.all();
-        for phase in [Phase::Live, Phase::Ended, Phase::Lost] {
-            let count = sources.iter().filter(|source| source.report().phase == phase).count();
+        for (phase, count) in self.engine.sources().count() {
             metrics::SOURCES.gauge(&[("phase", phase.label())]).set(count as f64);
         }
+        self.engine.clocks().set_gauges(counterfoil_clock::now());
     }
 }
 
@@ -151,30 +150,38 @@ impl Comparator {
         let (http, http_address) = listen("listen.http", settings.http).await?;
         let ledger = Ledger::open(&settings.ledger)?;
         let contracts = Arc::new(settings.contracts);
-        let sources = Arc::new(Sources::new(settings.sources_max));
+        let engine = Arc::new(Engine::new(engine::Options {
+            contracts: contracts.clone(),
+            key: settings.key,
+            own_clock: Domain::of_this_process(),
+            limits: Limits {
+                batch_bytes_max: settings.batch_bytes_max,
+                batch_events_max: settings.batch_events_max,
+            },
+            probing: settings.probe,
+            keys_max: settings.keys_max,
+            sources_max: settings.sources_max,
+            silence: settings.silence,
+        }));
         let tallies = Arc::new(Tallies::new(&contracts));
         let telling = Telling::new(
-            contracts.clone(),
-            sources.clone(),
+            contracts,
+            engine.sources().clone(),
             tallies.clone(),
             ledger.clone(),
             telemetry.tracer(),
             settings.telemetry.trace_ratio,
         );
-        let table = Table::new(contracts.clone(), settings.probe, settings.keys_max);
-        let clocks = Clocks::new(Domain::of_this_process());
-        let parts = Arc::new(Parts { contracts, sources, clocks, table, tallies, telling });
+        let parts = Arc::new(Parts { engine, tallies, telling });
         metrics::INVARIANTS.counter(&[("id", "P3")]).increment(0);
         parts.set_gauges();
-        let limits =
-            Limits { batch_bytes_max: settings.batch_bytes_max, batch_events_max: settings.batch_events_max };
         Ok(Self {
             grpc,
             http,
             grpc_address,
             http_address,
-            receiver: Arc::new(Receiver::new(&settings.key, limits, parts.clone())),
-            prober: Prober::new(parts.clone(), settings.source_timeout),
+            receiver: Arc::new(Receiver::new(parts.clone())),
+            prober: Prober::new(parts.clone()),
             api: Api { parts, ledger },
             telemetry: telemetry.clone(),
             batch_bytes_max: settings.batch_bytes_max,

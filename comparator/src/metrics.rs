@@ -28,6 +28,10 @@ catalogue! {
         "Sequence numbers missing that nobody declared lost. Anything but 0 is an alert.";
     CLOCK_EPOCHS: Counter "counterfoil_receiver_clock_epochs_total" [] "epochs"
         "Clocks of other machines that jumped, so that their bounds began anew.";
+    CLOCK_ERROR: Gauge "counterfoil_receiver_clock_error_seconds" ["quantile"] "seconds"
+        "Clock error of other machines heard of within 5 minutes: the median (0.5) and the worst (1); NaN without any.";
+    CLOCK_DOMAINS: Gauge "counterfoil_receiver_clock_domains" ["state"] "domains"
+        "Clock domains of other machines heard of within 5 minutes: bounded, or unbounded so that nothing is concluded.";
     OUTCOMES: Counter "counterfoil_outcome_events_total" ["map", "outcome"] "events"
         "Events ended: confirmed, superseded, divergent, undetermined or shed.";
     UNDETERMINED: Counter "counterfoil_outcome_undetermined_events_total" ["map", "reason"] "events"
@@ -35,6 +39,8 @@ catalogue! {
     VERDICTS: Counter "counterfoil_judge_verdicts_total" ["map", "verdict"] "verdicts" "Verdicts, one per observation.";
     LAG: Histogram "counterfoil_outcome_lag_seconds" ["map"] "seconds"
         "From the end of the map's change until the store was seen to agree.";
+    WITHIN: Counter "counterfoil_outcome_within_events_total" ["map", "age"] "events"
+        "Events whose write was seen to agree within the age: 1s, 10s, 1m, 5m or the contract's deadline.";
     TURNS: Counter "counterfoil_divergence_turns_total" ["map", "kind", "turn"] "divergences"
         "Divergences opened, confirmed and resolved.";
     OPEN_EVENTS: Gauge "counterfoil_table_open_events" ["map"] "events" "Events without an outcome yet.";
@@ -42,6 +48,8 @@ catalogue! {
     OPEN_DIVERGENCES: Gauge "counterfoil_divergence_open" ["map"] "divergences" "Divergences not resolved.";
     READS: Counter "counterfoil_prober_reads_total" ["store"] "reads" "Round trips to the store.";
     READ_KEYS: Counter "counterfoil_prober_read_keys_total" ["store"] "keys" "Keys looked up in the store.";
+    MAP_READ_KEYS: Counter "counterfoil_prober_map_read_keys_total" ["map"] "keys"
+        "Keys of the map looked up in its store.";
     READ_ERRORS: Counter "counterfoil_prober_read_errors_total" ["store", "reason"] "reads"
         "Round trips that told nothing, by reason.";
     KEY_ERRORS: Counter "counterfoil_prober_key_errors_total" ["store"] "keys"
@@ -49,7 +57,7 @@ catalogue! {
     READ_SECONDS: Histogram "counterfoil_prober_read_seconds" ["store"] "seconds" "Time of a round trip to the store.";
     WAITING: Gauge "counterfoil_prober_waiting_observations" [] "observations"
         "Observations that wait for the sources' watermarks.";
-    SOURCES: Gauge "counterfoil_source_sources" ["phase"] "sources" "Sources by phase: live, ended or lost.";
+    SOURCES: Gauge "counterfoil_source_sources" ["phase"] "sources" "Sources by phase: live, ended, lost or expired.";
     SOURCES_LOST: Counter "counterfoil_source_lost_total" [] "sources" "Sources that fell silent.";
     LEDGER_RETRIES: Gauge "counterfoil_ledger_retries" [] "writes" "Writes of the ledger that had to be tried again.";
     INVARIANTS: Counter "counterfoil_invariant_violations_total" ["id"] "violations"

@@ -1,26 +1,23 @@
-//! The prober: reads the store for keys that are due, and judges what it saw once every live source has told of all
-//! writes begun before.
+//! The prober: makes the reads that the scheduler asks for, and tells what it concludes of them.
 //!
-//! One loop owns it all: on each tick it judges the observations whose time has come, gives up on silent sources, and
-//! sends off as many reads as the stores' budgets allow, each for many keys of one map. Reads run as tasks of their own
-//! and come back through a bounded channel. An observation that waits is not read again.
+//! One loop owns it all: on each tick it has observations judged and sends off reads. Reads run as tasks of their own and
+//! come back through a bounded channel.
 //!
 //! # Invariants
 //!
-//! - Each probe that was taken from the table comes back to it, with what it saw or why it saw nothing.
-//! - At most `concurrency` reads per store and [`WAITING_MAX`] observations are under way.
+//! - Each read that the scheduler asked for comes back to it, with what was seen or why nothing was seen.
 
 use crate::Parts;
-use crate::contract::{Contract, MapId};
+use crate::contract::Contract;
 use crate::metrics;
+use crate::scheduler::{Budget, Read, Request, Scheduler};
 use crate::store::{Answer, Found, Reader};
-use crate::table::{Change, Observed, Probe, Seen};
+use crate::table::{Observed, Seen};
 use ::metrics::{Counter, Gauge, Histogram};
 use bytes::Bytes;
 use counterfoil_clock::now;
 use counterfoil_digest::{MapDigester, digest_many};
 use counterfoil_judge::{Interval, Reason, Time};
-use counterfoil_proto::BucketSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -34,18 +31,8 @@ const TICK: Duration = Duration::from_millis(5);
 /// From one look at the gauges to the next, in nanoseconds.
 const GAUGES_EVERY: i64 = 5_000_000_000;
 
-/// Most observations that may wait for watermarks; with more, no more reads are sent off.
-const WAITING_MAX: usize = 200_000;
-
 /// Reads that may wait for the loop.
 const DONE_MAX: usize = 256;
-
-/// A read that came back.
-struct Read {
-    store: usize,
-    at: Interval,
-    observed: Vec<Observed>,
-}
 
 /// Series of one store.
 #[derive(Clone)]
@@ -56,34 +43,29 @@ struct StoreSeries {
     seconds: Histogram,
 }
 
-/// Reads and judges.
+/// Makes the reads.
 pub(crate) struct Prober {
     parts: Arc<Parts>,
-    source_timeout: i64,
-    in_flight: Vec<usize>,
-    waiting: Vec<Read>,
-    turn: usize,
+    scheduler: Scheduler,
     gauges_at: Time,
     series: Vec<StoreSeries>,
     waiting_series: Gauge,
-    lost_series: Counter,
 }
 
 impl Prober {
-    /// Gives up on sources that are silent for `source_timeout` nanoseconds.
-    pub(crate) fn new(parts: Arc<Parts>, source_timeout: i64) -> Self {
-        let series = parts.contracts.readers().iter().map(|reader| StoreSeries::new(reader)).collect();
-        let in_flight = vec![0; parts.contracts.readers().len()];
+    /// Keeps to the budgets of the contracts' stores.
+    pub(crate) fn new(parts: Arc<Parts>) -> Self {
+        let readers = parts.engine.contracts().readers();
+        let budgets = readers.iter().map(|reader| Budget {
+            concurrency: reader.concurrency(),
+            keys_per_read_max: reader.keys_per_read_max(),
+        });
         Self {
-            parts,
-            source_timeout,
-            in_flight,
-            waiting: Vec::new(),
-            turn: 0,
+            scheduler: Scheduler::new(parts.engine.clone(), budgets.collect()),
             gauges_at: Time::MIN,
-            series,
+            series: readers.iter().map(|reader| StoreSeries::new(reader)).collect(),
             waiting_series: metrics::WAITING.gauge(&[]),
-            lost_series: metrics::SOURCES_LOST.counter(&[]),
+            parts,
         }
     }
 
@@ -96,108 +78,31 @@ impl Prober {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                Some(read) = back.recv() => self.take_back(read),
+                Some(read) = back.recv() => self.scheduler.take_back(read, now()),
                 _ = tick.tick() => {
                     while reads.try_join_next().is_some() {}
                     let at = now();
-                    self.expire_sources(at);
-                    self.judge(at).await;
-                    self.send_off(at, &mut reads, &done);
+                    let effects = self.scheduler.tick(at);
+                    self.parts.telling.tell(effects).await;
+                    for request in self.scheduler.send_off(at) {
+                        self.send(request, &mut reads, done.clone());
+                    }
                     self.set_gauges(at);
                 }
             }
         }
     }
 
-    fn take_back(&mut self, read: Read) {
-        if let Some(in_flight) = self.in_flight.get_mut(read.store) {
-            *in_flight = in_flight.saturating_sub(1);
-        }
-        // Writes that began after this read need not be kept for its judgement.
-        let effects = self.parts.table.apply(Change::Looked(&read.observed), now());
-        debug_assert!(effects.ended.is_empty() && effects.turned.is_empty(), "looking ends nothing");
-        self.waiting.push(read);
-    }
-
-    /// What a lost source wrote last, nobody knows: every key is in doubt.
-    fn expire_sources(&self, at: Time) {
-        for source in self.parts.sources.expire(at.minus(self.source_timeout)) {
-            tracing::warn!(source = %source.name, "a source fell silent; verdicts no longer wait for it");
-            self.lost_series.increment(1);
-            let until = at.plus(self.parts.contracts.deadline_max());
-            self.parts.table.taint(&BucketSet::All, until, Reason::SourceLost);
-        }
-    }
-
-    /// Judges the observations that every live source's watermark has passed.
-    async fn judge(&mut self, at: Time) {
-        let passed =
-            self.parts.sources.horizon(&self.parts.clocks, at).minus(self.parts.contracts.lead_max());
-        let (ready, waiting) =
-            std::mem::take(&mut self.waiting).into_iter().partition(|read| read.at.end < passed);
-        self.waiting = waiting;
-        let ready: Vec<Read> = ready;
-        for read in ready {
-            let effects = self.parts.table.apply(Change::Observed(read.observed), now());
-            self.parts.telling.tell(effects).await;
-        }
-    }
-
-    fn send_off(&mut self, at: Time, reads: &mut JoinSet<()>, done: &mpsc::Sender<Read>) {
-        self.turn = self.turn.wrapping_add(1);
-        let mut waiting: usize = self.waiting.iter().map(|read| read.observed.len()).sum();
-        let parts = self.parts.clone();
-        let maps = parts.contracts.iter().len();
-        for step in 0..maps {
-            let Ok(map) = u32::try_from((self.turn + step) % maps) else { return };
-            let Some(contract) = parts.contracts.get(MapId(map)) else { return };
-            let Some(reader) = parts.contracts.readers().get(contract.store) else { return };
-            while self.in_flight.get(contract.store).is_some_and(|&now| now < reader.concurrency()) {
-                let limit = reader.keys_per_read_max().min(WAITING_MAX.saturating_sub(waiting));
-                let probes = parts.table.due(MapId(map), at, limit, self.turn);
-                if probes.is_empty() {
-                    break;
-                }
-                waiting += probes.len();
-                self.send(contract, reader.clone(), probes, reads, done.clone());
-            }
-        }
-    }
-
-    fn send(
-        &mut self,
-        contract: &Contract,
-        reader: Arc<Reader>,
-        probes: Vec<Probe>,
-        reads: &mut JoinSet<()>,
-        done: mpsc::Sender<Read>,
-    ) {
-        let store = contract.store;
-        let Some(series) = self.series.get(store).cloned() else { return };
-        if let Some(in_flight) = self.in_flight.get_mut(store) {
-            *in_flight += 1;
-        }
-        let (lookup, digester) = (contract.lookup.clone(), contract.digester.clone());
+    fn send(&self, request: Request, reads: &mut JoinSet<()>, done: mpsc::Sender<Read>) {
+        let contracts = self.parts.engine.contracts().clone();
+        let reader = contracts.readers().get(request.store).cloned();
+        let series = self.series.get(request.store).cloned();
+        let (Some(reader), Some(series)) = (reader, series) else { return };
         reads.spawn(async move {
-            let keys: Vec<Bytes> = probes.iter().map(|probe| probe.key.clone()).collect();
-            let begin = now();
-            let answers = reader.read_many(&lookup, &keys).await;
-            let at = Interval::new(begin, now());
-            series.read(keys.len(), at);
-            let seen = match answers {
-                Ok(answers) => digests(&digester, &answers, &series),
-                Err(error) => {
-                    tracing::warn!(store = reader.name(), %error, "a read of the store told nothing");
-                    let labels = [("store", reader.name()), ("reason", error.label())];
-                    metrics::READ_ERRORS.counter(&labels).increment(1);
-                    Vec::new()
-                }
-            };
-            let seen = seen.into_iter().chain(std::iter::repeat(Err(Reason::Store)));
-            let observed =
-                probes.into_iter().zip(seen).map(|(probe, seen)| Observed { probe, at, seen }).collect();
+            let Some(contract) = contracts.get(request.map) else { return };
+            let read = read(&reader, contract, request, &series).await;
             // The loop is gone only when the comparator stops.
-            _ = done.send(Read { store, at, observed }).await;
+            _ = done.send(read).await;
         });
     }
 
@@ -206,7 +111,7 @@ impl Prober {
             return;
         }
         self.gauges_at = at.plus(GAUGES_EVERY);
-        self.waiting_series.set(self.waiting.iter().map(|read| read.observed.len()).sum::<usize>() as f64);
+        self.waiting_series.set(self.scheduler.waiting() as f64);
         self.parts.set_gauges();
     }
 }
@@ -228,6 +133,27 @@ impl StoreSeries {
         let took = u64::try_from(at.end.since(at.begin)).unwrap_or(0);
         self.seconds.record(Duration::from_nanos(took).as_secs_f64());
     }
+}
+
+/// Makes a read. Where the store does not answer, each probe is told so.
+async fn read(reader: &Reader, contract: &Contract, request: Request, series: &StoreSeries) -> Read {
+    let keys: Vec<Bytes> = request.probes.iter().map(|probe| probe.key.clone()).collect();
+    let begin = now();
+    let answers = reader.read_many(&contract.lookup, &keys).await;
+    let at = Interval::new(begin, now());
+    series.read(keys.len(), at);
+    let seen = match answers {
+        Ok(answers) => digests(&contract.digester, &answers, series),
+        Err(error) => {
+            tracing::warn!(store = reader.name(), %error, "a read of the store told nothing");
+            let labels = [("store", reader.name()), ("reason", error.label())];
+            metrics::READ_ERRORS.counter(&labels).increment(1);
+            Vec::new()
+        }
+    };
+    let seen = seen.into_iter().chain(std::iter::repeat(Err(Reason::Store)));
+    let observed = request.probes.into_iter().zip(seen).map(|(probe, seen)| Observed { probe, at, seen });
+    Read { store: request.store, map: request.map, at, observed: observed.collect() }
 }
 
 /// Digests what was found. What the store or the codec cannot represent tells nothing about its key.

@@ -1,11 +1,18 @@
 //! What was counted, per map: for the summary and for Prometheus alike.
 
+#[cfg(test)]
+mod tests;
+mod within;
+
+pub(crate) use within::Share;
+
 use crate::contract::{Contracts, MapId};
 use crate::metrics;
 use ::metrics::{Counter, Histogram};
 use counterfoil_judge::{Kind, Outcome, Reason, Verdict};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use within::Within;
 
 /// Name of the place where events of maps without a contract are counted.
 pub(crate) const OTHER: &str = "other";
@@ -15,6 +22,10 @@ const LAG_MAX_US: u64 = 3_600_000_000;
 
 /// Names of the outcomes, in the order in which they are counted.
 pub(crate) const OUTCOMES: [&str; 5] = ["confirmed", "superseded", "divergent", "undetermined", "shed"];
+
+/// Places in that order.
+const CONFIRMED: usize = 0;
+const DIVERGENT: usize = 2;
 
 const TURNS: [&str; 3] = ["opened", "confirmed", "resolved"];
 
@@ -44,6 +55,8 @@ pub(crate) struct Tally {
     /// The map's name.
     pub(crate) name: String,
     events: Count,
+    looked_up: Count,
+    within: Within,
     outcomes: Vec<Count>,
     undetermined: Vec<Count>,
     verdicts: Vec<Count>,
@@ -66,7 +79,8 @@ pub(crate) struct Lag {
 }
 
 impl Tally {
-    fn new(name: &str) -> Self {
+    /// The map's contract may say a `deadline`, in nanoseconds.
+    fn new(name: &str, deadline: Option<i64>) -> Self {
         let map = ("map", name);
         let counts =
             |labels: &[&str], metric: &'static counterfoil_telemetry::Metric, label: &'static str| {
@@ -80,6 +94,8 @@ impl Tally {
         Self {
             name: name.to_owned(),
             events: Count::new(metrics::EVENTS.counter(&[map])),
+            looked_up: Count::new(metrics::MAP_READ_KEYS.counter(&[map])),
+            within: Within::new(name, deadline),
             outcomes: counts(&OUTCOMES, &metrics::OUTCOMES, "outcome"),
             undetermined: counts(&reasons, &metrics::UNDETERMINED, "reason"),
             verdicts: counts(&Verdict::LABELS, &metrics::VERDICTS, "verdict"),
@@ -94,12 +110,17 @@ impl Tally {
         self.events.add(count);
     }
 
+    /// Counts keys of the map that were looked up in its store, each time anew.
+    pub(crate) fn looked_up(&self, keys: u64) {
+        self.looked_up.add(keys);
+    }
+
     /// Counts an event that ended.
     pub(crate) fn ended(&self, outcome: Outcome) {
         let (place, lag, reason) = match outcome {
-            Outcome::Confirmed { lag } => (0, Some(lag), None),
+            Outcome::Confirmed { lag } => (CONFIRMED, Some(lag), None),
             Outcome::Superseded => (1, None, None),
-            Outcome::Divergent => (2, None, None),
+            Outcome::Divergent => (DIVERGENT, None, None),
             Outcome::Undetermined(reason) => (3, None, Some(reason)),
             Outcome::Shed => (4, None, None),
         };
@@ -108,6 +129,7 @@ impl Tally {
             add(&self.undetermined, Reason::ALL.iter().position(|&other| other == reason));
         }
         if let Some(lag) = lag {
+            self.within.confirmed(lag);
             let microseconds = u64::try_from(lag / 1_000).unwrap_or(0).clamp(1, LAG_MAX_US);
             self.lag_series.record(std::time::Duration::from_micros(microseconds).as_secs_f64());
             self.lag.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(microseconds);
@@ -131,6 +153,24 @@ impl Tally {
     #[must_use]
     pub(crate) fn events(&self) -> u64 {
         self.events.get()
+    }
+
+    /// Of the writes of which it is known whether they agreed in the end (confirmed or divergent), the share that was seen
+    /// to agree within each age.
+    #[must_use]
+    pub(crate) fn within(&self) -> Vec<Share> {
+        self.within.shares(|| self.ended_as(CONFIRMED) + self.ended_as(DIVERGENT))
+    }
+
+    /// Keys looked up for each confirmed event; `None` before one was confirmed.
+    #[must_use]
+    pub(crate) fn reads_per_confirmed(&self) -> Option<f64> {
+        let confirmed = self.ended_as(CONFIRMED);
+        (confirmed > 0).then(|| self.looked_up.get() as f64 / confirmed as f64)
+    }
+
+    fn ended_as(&self, outcome: usize) -> u64 {
+        self.outcomes.get(outcome).map_or(0, Count::get)
     }
 
     /// Events ended, in the order of [`OUTCOMES`].
@@ -189,8 +229,9 @@ impl Tallies {
     /// All counts at 0, and their series in existence.
     #[must_use]
     pub(crate) fn new(contracts: &Contracts) -> Self {
-        let names = contracts.iter().map(|contract| &*contract.name).chain([OTHER]);
-        Self(names.map(Tally::new).collect())
+        let of_contracts =
+            contracts.iter().map(|contract| Tally::new(&contract.name, Some(contract.terms.deadline)));
+        Self(of_contracts.chain([Tally::new(OTHER, None)]).collect())
     }
 
     /// The tally of a map; that of [`OTHER`] for a map that has no contract.

@@ -55,6 +55,11 @@ impl Telling {
 
     /// Carries out `effects`. Waits while the ledger is behind.
     pub(crate) async fn tell(&self, effects: Effects) {
+        for (map, count) in &effects.accepted {
+            if let Some(tally) = self.tallies.of(*map) {
+                tally.accepted(*count);
+            }
+        }
         for (map, verdict) in &effects.verdicts {
             if let Some(tally) = self.tallies.of(*map) {
                 tally.judged(verdict);

@@ -2,41 +2,39 @@
 //!
 //! A write is kept while it can explain a read or can be the map's last; once an acknowledged write that began after
 //! its end has itself ended, and the map certainly moved on, it is dropped. So a history holds the concurrent writes of
-//! a key, not all of them. What dropped writes leave behind:
+//! a key, not all of them. What is not kept leaves behind:
 //!
+//! - groups: on a key with very many concurrent writes those that end first are merged, see [`Group`];
+//! - a tail of dropped writes, so that a stale value is recognised and its age counted;
 //! - `floor`: the latest begin of a dropped acknowledged write, the running maximum in the definition of `M(r0)`;
-//! - `due`: the same for writes whose deadline has passed too, for telling opened from confirmed;
-//! - `dropped`: a short tail of them, so that a stale value is recognised as one;
+//! - `due`: the same for writes that even a store as late as the contract allows has taken, for telling opened from
+//!   confirmed;
 //! - `blind`: how late a write that nobody reported may have ended. It stands for the unknown state before the key's
-//!   first event, for gaps, for lost sources and for writes dropped to stay within bounds.
+//!   first event, for gaps, for lost sources and for whatever was dropped to stay within bounds.
+//!
+//! And what was read leaves behind which value came last, and for how long the store has stood still on one.
+//!
+//! A key with one write and nothing left behind takes no allocation.
 
+use crate::group::Group;
+use crate::kept::Kept;
+use crate::past::{Fingerprint, Mark, Past, latest};
 use crate::time::{Interval, Time};
-use crate::verdict::{Observation, Outcome, Reason};
+use crate::verdict::{Legality, Observation, Outcome, Reason};
 use crate::write::{Digest, Write, WriteId};
 
-/// Most writes kept for a key. A key that has more at once is watched by fewer: see [`History::insert`].
-pub const LIVE_WRITES_MAX: usize = 256;
+/// Most writes kept for a key; with more, the half that ended first is merged.
+pub const LIVE_WRITES_MAX: usize = 64;
+
+/// Most groups of merged writes of a key; with more, two neighbours become one.
+pub const GROUPS_MAX: usize = 8;
+
+/// Most different digests in the groups of a key; with more, the group that ended first is dropped, and the key is
+/// blind until that end.
+pub const MERGED_DIGESTS_MAX: usize = 4096;
 
 /// Most dropped writes remembered for recognising stale values.
-pub const DROPPED_WRITES_MAX: usize = 8;
-
-/// A write that can no longer explain a read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Past {
-    pub(crate) digest: Digest,
-    pub(crate) store: Interval,
-    pub(crate) acknowledged: bool,
-    pub(crate) deadline: Time,
-}
-
-/// The begin of an acknowledged write, with its name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Mark {
-    pub(crate) begin: Time,
-    pub(crate) id: WriteId,
-    pub(crate) digest: Digest,
-    pub(crate) end: Time,
-}
+pub const DROPPED_WRITES_MAX: usize = 16;
 
 /// Until when unreported writes may have landed, and why.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,59 +43,121 @@ pub(crate) struct Blind {
     pub(crate) reason: Reason,
 }
 
-/// What the last observation of the key saw.
+/// The value on which the store stands still.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen {
+pub(crate) struct Still {
     pub(crate) digest: Digest,
-    /// End of the first of the observations in a row that saw it: it was in the store by then.
+    /// End of the first of the reads in a row that saw it: it was in the store by then.
     pub(crate) since: Time,
+    /// Other writes of the same value may have landed until then.
+    pub(crate) again_until: Time,
+    /// The write behind it.
     past: Option<Past>,
+}
+
+/// The last possible read: whatever explains a later read of another value ended no earlier than it began.
+#[derive(Clone, Copy, Debug)]
+struct LastRead {
+    digest: Digest,
+    at: Interval,
 }
 
 /// The writes of one key.
 #[derive(Clone, Debug)]
 pub struct History {
-    live: Vec<Write>,
+    first: Option<Kept>,
+    blind: Blind,
+    rest: Option<Box<Rest>>,
+}
+
+/// What most keys do not have.
+#[derive(Clone, Debug)]
+struct Rest {
+    is_bounded: bool,
+    more: Vec<Kept>,
+    groups: Vec<Group>,
     dropped: Vec<Past>,
-    /// Until when a dropped write that is no longer remembered may have been late within its deadline.
+    /// A dropped write that is no longer remembered may have been late within its deadline until then.
     forgotten_until: Time,
-    seen: Option<Seen>,
     floor: Option<Mark>,
     /// The same over writes that were dropped after the observation under way was made; it does not count for that one.
     floor_after: Option<Mark>,
     due: Option<Mark>,
+    /// The next one, and when it is due.
     due_next: Option<(Mark, Time)>,
-    blind: Blind,
+    still: Option<Still>,
+    last: Option<LastRead>,
+}
+
+impl Rest {
+    const fn new() -> Self {
+        Self {
+            is_bounded: true,
+            more: Vec::new(),
+            groups: Vec::new(),
+            dropped: Vec::new(),
+            forgotten_until: Time::MIN,
+            floor: None,
+            floor_after: None,
+            due: None,
+            due_next: None,
+            still: None,
+            last: None,
+        }
+    }
 }
 
 impl History {
     /// A key that is watched from `since` on: what it held before is not known, and a write that nobody reported may
     /// have landed until then. [`Time::MIN`] if no such write can still land.
     #[must_use]
-    pub fn watched_since(since: Time) -> Self {
-        Self {
-            live: Vec::new(),
-            dropped: Vec::new(),
-            forgotten_until: Time::MIN,
-            seen: None,
-            floor: None,
-            floor_after: None,
-            due: None,
-            due_next: None,
-            blind: Blind { until: since, reason: Reason::Baseline },
-        }
+    pub const fn watched_since(since: Time) -> Self {
+        Self { first: None, blind: Blind { until: since, reason: Reason::Baseline }, rest: None }
     }
 
-    /// The writes kept.
+    /// The same without bounds, for judging recordings: nothing is merged and no dropped write forgotten.
     #[must_use]
-    pub fn writes(&self) -> &[Write] {
-        &self.live
+    pub fn unbounded() -> Self {
+        let mut history = Self::watched_since(Time::MIN);
+        history.rest_mut().is_bounded = false;
+        history
+    }
+
+    /// What a copy of the key in another process knows from this one: the store legs alone, and what was read.
+    #[must_use]
+    pub fn for_another_copy(&self) -> Self {
+        let mut copy = self.clone();
+        copy.kept_mut().for_each(Kept::drop_map_leg);
+        copy
+    }
+
+    /// The writes kept, those merged not among them.
+    pub fn writes(&self) -> impl Iterator<Item = Write> {
+        self.kept().map(Kept::unpacked)
+    }
+
+    /// How many writes are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest().map_or(0, |rest| rest.more.len())
+    }
+
+    /// Whether no write is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many merged writes' digests are remembered.
+    #[must_use]
+    pub fn merged(&self) -> usize {
+        self.groups().iter().map(Group::len).sum()
     }
 
     /// How many kept writes wait for an outcome.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.live.iter().filter(|write| write.pending).count()
+        self.kept().filter(|write| write.is_pending()).count()
     }
 
     /// Writes that nobody reported may have landed until `until`. Nothing that such a write could explain is called
@@ -108,168 +168,324 @@ impl History {
         }
     }
 
-    /// Adds a write. Past [`LIVE_WRITES_MAX`] the write that ends first is dropped in exchange: its event is shed, and
-    /// the key is blind until that write's end, since nothing else remembers it.
-    pub fn insert(&mut self, write: Write, ended: &mut Vec<(WriteId, Outcome)>) {
-        self.live.push(write);
-        if self.live.len() > LIVE_WRITES_MAX {
-            self.shed_one(ended);
+    /// Adds a write. Past [`LIVE_WRITES_MAX`] half of the writes are merged; the events of those end superseded, and the
+    /// key is judged as before, though with wider intervals. Gives whether writes were merged.
+    pub fn insert(&mut self, write: Write, ended: &mut Vec<(WriteId, Outcome)>) -> bool {
+        let write = Kept::from(write);
+        if let Some(rest) = &mut self.rest
+            && let Some(still) = rest.still.as_mut().filter(|still| still.digest == write.digest)
+        {
+            still.again_until = still.again_until.max(Past::of(&write).map_or(Time::MIN, |past| past.latest));
         }
-    }
-
-    /// Ends every event that still waits with `outcome`; the writes themselves are kept.
-    pub fn end_all(&mut self, outcome: Outcome, ended: &mut Vec<(WriteId, Outcome)>) {
-        for write in self.live.iter_mut().filter(|write| write.pending) {
-            write.pending = false;
-            ended.push((write.id, outcome));
+        if self.first.is_none() {
+            self.first = Some(write);
+            return false;
         }
+        let rest = self.rest_mut();
+        rest.more.push(write);
+        let is_full = rest.is_bounded && rest.more.len() >= LIVE_WRITES_MAX;
+        if is_full {
+            self.merge(ended);
+        }
+        is_full
     }
 
     /// Drops the writes that can no longer matter at `now`. Their events end superseded. `reading` is the interval of an
     /// observation that was made and not judged yet, open at its end while it is still being made: whatever it can
     /// tell something about is kept.
     pub fn prune(&mut self, now: Time, reading: Option<Interval>, ended: &mut Vec<(WriteId, Outcome)>) {
-        if reading.is_none() {
-            self.floor = latest(self.floor, self.floor_after.take());
+        if reading.is_none()
+            && let Some(rest) = &mut self.rest
+        {
+            rest.floor = latest(rest.floor, rest.floor_after.take());
         }
-        if self.live.len() < 2 {
-            return;
+        if self.rest.is_none() || self.len() + self.groups().len() < 2 {
+            return self.collapse(reading);
         }
-        let Some(moved_on) = self.moved_on(now) else { return };
-        let before_reading = reading.and_then(|reading| self.moved_on(reading.begin));
-        let (mut live, mut dropped) = (Vec::with_capacity(self.live.len()), Vec::new());
-        for write in self.live.drain(..) {
+        let moved_on = self.moved_on(now);
+        let before_reading = reading.map(|reading| self.moved_on(reading.begin));
+        let oldest_read = reading.map_or(now, |reading| reading.begin);
+        for write in self.take_kept() {
             let before = before_reading.as_ref().is_some_and(|moved_on| moved_on.is_past(&write));
             let after = reading.is_none_or(|reading| write.begun() > reading.end);
-            match moved_on.is_past(&write) && (before || after) {
-                true => dropped.push((write, before || reading.is_none())),
-                false => live.push(write),
+            if moved_on.is_past(&write) && (before || after) {
+                if write.is_pending() {
+                    ended.push((write.id(), Outcome::Superseded));
+                }
+                self.rest_mut().drop_write(&write, before || reading.is_none(), oldest_read);
+            } else {
+                self.keep(write);
             }
         }
-        self.live = live;
-        for (write, before) in dropped {
-            if write.pending {
-                ended.push((write.id, Outcome::Superseded));
+        let group_moved_on = before_reading.unwrap_or(moved_on);
+        let groups = std::mem::take(&mut self.rest_mut().groups);
+        for group in groups {
+            match group_moved_on.is_group_past(&group) {
+                true => self.rest_mut().drop_group(&group),
+                false => self.rest_mut().groups.push(group),
             }
-            let floor = if before { &mut self.floor } else { &mut self.floor_after };
-            *floor = latest(*floor, Mark::of(&write));
-            self.remember(&write, reading.map_or(now, |reading| reading.begin));
         }
+        self.collapse(reading);
     }
 
-    /// How far store and map had moved on by `by`: every read begun later comes after that.
-    fn moved_on(&self, by: Time) -> Option<MovedOn> {
-        let settled = self.live.iter().filter(|write| write.map.is_some() && write.ended() < by);
-        let last = settled.max_by_key(|write| write.map.map(|leg| leg.begin))?.clone();
-        Some(MovedOn { newest: self.newest_settled(by).map_or(Time::MIN, |mark| mark.begin), last })
-    }
-
-    /// Notes what an observation saw, after it was judged: a store that stands still on a value is then recognised even
-    /// when the write behind it is long dropped.
-    pub fn note_seen(&mut self, read: &Observation) {
-        let before = self.seen.filter(|seen| seen.digest == read.digest);
-        let past = self.matches(read.digest).max_by_key(|past| past.store.end);
-        self.seen = Some(Seen {
-            digest: read.digest,
-            since: before.map_or(read.at.end, |seen| seen.since),
-            past: past.or(before.and_then(|seen| seen.past)),
-        });
-    }
-
-    /// A write of unknown outcome whose value was read, and that alone can explain it, happened: from then on it is an
-    /// acknowledged write that ended with the read.
-    pub fn resolve_unknown(&mut self, read: &Observation) {
-        let newest = self.newest_settled(read.at.begin).map_or(Time::MIN, |mark| mark.begin);
-        if self.blind.until >= newest {
-            return;
-        }
-        let explains = |write: &Write| {
-            write.digest == read.digest
-                && write
-                    .store
-                    .is_some_and(|leg| leg.interval.begin <= read.at.end && leg.interval.end >= newest)
+    /// Notes what was read, after it was judged: from now on the value's write, if only one explains the read, is known to
+    /// have happened by the end of it, whatever it was told; and no value that had certainly been overwritten by then may
+    /// come back. Gives the write, if its value was certainly the one that was read.
+    pub(crate) fn learn(&mut self, read: &Observation, legality: Legality) -> Option<WriteId> {
+        let shown = match legality {
+            Legality::Legal => self.narrow(read),
+            Legality::Unknowable | Legality::Illegal => None,
         };
-        let mut explaining = self.live.iter_mut().filter(|write| explains(write));
-        if let (Some(write), None) = (explaining.next(), explaining.next())
-            && let Some(leg) = write.store.as_mut().filter(|leg| !leg.acknowledged)
-        {
-            leg.interval.end = leg.interval.end.min(read.at.end);
-            leg.acknowledged = true;
+        let still = self.still_on(read);
+        let rest = self.rest_mut();
+        rest.still = Some(still);
+        if legality != Legality::Illegal {
+            rest.last = Some(LastRead { digest: read.digest, at: read.at });
         }
+        shown
     }
 
     /// `M(r0)`: the acknowledged write that ended before `read_begin` and began last.
     pub(crate) fn newest_settled(&self, read_begin: Time) -> Option<Mark> {
-        let ended = self.live.iter().filter(|write| write.ended() < read_begin);
-        ended.filter_map(Mark::of).fold(self.floor, |best, mark| latest(best, Some(mark)))
+        let ended = self.kept().filter(|write| write.ended() < read_begin).filter_map(Mark::of);
+        let merged = self.groups().iter().filter(|group| group.ended() < read_begin);
+        let floor = self.rest().and_then(|rest| rest.floor);
+        ended
+            .chain(merged.filter_map(|group| group.newest))
+            .fold(floor, |best, mark| latest(best, Some(mark)))
     }
 
-    /// The same over the writes whose deadline had passed before `read_begin` too.
+    /// The same over the writes that even a store as late as the contract allows has taken before `read_begin`.
     pub(crate) fn newest_due(&self, read_begin: Time) -> Option<Mark> {
-        let due = |deadline: Time, end: Time| deadline.max(end) < read_begin;
-        let dropped = self.due_next.filter(|(mark, deadline)| due(*deadline, mark.end)).map(|(mark, _)| mark);
-        let live = self.live.iter().filter(|write| due(write.deadline, write.ended()));
-        live.filter_map(Mark::of).fold(latest(self.due, dropped), |best, mark| latest(best, Some(mark)))
+        let is_due = |write: &&Kept| Past::of(write).is_some_and(|past| past.latest < read_begin);
+        let live = self.kept().filter(is_due).filter_map(Mark::of);
+        let merged = self.groups().iter().filter(|group| group.latest < read_begin);
+        let dropped = self.rest().and_then(|rest| {
+            let next = rest.due_next.filter(|(_, due)| *due < read_begin).map(|(mark, _)| mark);
+            latest(rest.due, next)
+        });
+        live.chain(merged.filter_map(|group| group.newest))
+            .fold(dropped, |best, mark| latest(best, Some(mark)))
+    }
+
+    /// When the last possible read before of another value than `digest` began: what explains a read of `digest` now was
+    /// in the store later than that.
+    pub(crate) fn other_value_read(&self, digest: Digest) -> Time {
+        let last = self.rest().and_then(|rest| rest.last).filter(|last| last.digest != digest);
+        last.map_or(Time::MIN, |last| last.at.begin)
     }
 
     pub(crate) fn blind(&self) -> Blind {
         self.blind
     }
 
-    /// The writes, kept or remembered, that wrote `digest` to the store.
+    /// The writes, kept, merged or remembered, that wrote `digest` to the store.
     pub(crate) fn matches(&self, digest: Digest) -> impl Iterator<Item = Past> {
-        self.store_legs().filter(move |past| past.digest == digest)
+        let print = Fingerprint::from(digest);
+        let live = self.kept().filter(move |write| write.digest == digest).filter_map(Past::of);
+        let merged = self.groups().iter().filter_map(move |group| group.as_past(print));
+        live.chain(merged).chain(self.remembered().filter(move |past| past.digest == print))
     }
 
-    /// The store legs of all writes, kept or remembered.
+    /// The store legs that are known one by one: of all writes but the merged ones.
     pub(crate) fn store_legs(&self) -> impl Iterator<Item = Past> {
-        let seen = self.seen.and_then(|seen| seen.past);
-        let past = self.dropped.iter().copied().chain(seen.filter(|past| !self.dropped.contains(past)));
-        self.live.iter().filter_map(Past::of).chain(past)
+        self.kept().filter_map(Past::of).chain(self.remembered())
     }
 
-    pub(crate) fn seen(&self) -> Option<Seen> {
-        self.seen
+    pub(crate) fn still(&self) -> Option<Still> {
+        self.rest().and_then(|rest| rest.still)
     }
 
     /// Until when a dropped write that is no longer remembered may have been late within its deadline.
     pub(crate) fn forgotten_until(&self) -> Time {
-        self.forgotten_until
+        self.rest().map_or(Time::MIN, |rest| rest.forgotten_until)
     }
 
-    pub(crate) fn live_mut(&mut self) -> &mut [Write] {
-        &mut self.live
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &Kept> + Clone {
+        self.first.iter().chain(self.rest().map_or(&[][..], |rest| &rest.more))
     }
 
-    fn remember(&mut self, write: &Write, oldest_read: Time) {
-        let Some(past) = Past::of(write) else { return };
-        if self.dropped.len() == DROPPED_WRITES_MAX {
-            let forgotten = self.dropped.remove(0);
-            self.forgotten_until = self.forgotten_until.max(forgotten.store.end).max(forgotten.deadline);
+    pub(crate) fn kept_mut(&mut self) -> impl Iterator<Item = &mut Kept> {
+        let more = self.rest.as_mut().map_or(&mut [][..], |rest| &mut rest.more);
+        self.first.iter_mut().chain(more)
+    }
+
+    pub(crate) fn groups(&self) -> &[Group] {
+        self.rest().map_or(&[], |rest| &rest.groups)
+    }
+
+    fn remembered(&self) -> impl Iterator<Item = Past> {
+        let dropped = self.rest().map_or(&[][..], |rest| &rest.dropped);
+        let still = self.still().and_then(|still| still.past);
+        dropped.iter().copied().chain(still.filter(|past| !past.is_one_of(dropped, self.kept())))
+    }
+
+    /// How far store and map had moved on by `by`: every read begun later comes after that.
+    fn moved_on(&self, by: Time) -> MovedOn {
+        let settled = self.kept().filter(|write| write.map().is_some() && write.ended() < by);
+        let last = settled.max_by_key(|write| write.map().map(|leg| leg.begin)).cloned();
+        MovedOn { newest: self.newest_settled(by).map_or(Time::MIN, |mark| mark.begin), last }
+    }
+
+    /// If exactly one write explains the read, it had happened by the end of it.
+    fn narrow(&mut self, read: &Observation) -> Option<WriteId> {
+        let newest = self.newest_settled(read.at.begin).map_or(Time::MIN, |mark| mark.begin);
+        let newest = newest.max(self.other_value_read(read.digest));
+        if self.blind.until >= newest {
+            return None;
         }
+        let explains = |leg: Interval| leg.begin <= read.at.end && leg.end >= newest;
+        if self.matches(read.digest).filter(|past| explains(past.store)).count() != 1 {
+            return None;
+        }
+        let due = self.newest_due(read.at.begin).map_or(Time::MIN, |mark| mark.begin);
+        let late = |past: &Past| past.store.begin <= read.at.end && past.latest >= due;
+        let is_certain = self.blind.until < due
+            && (self.forgotten_until() < due || self.forgotten_until() == Time::MIN)
+            && self.matches(read.digest).filter(late).count() == 1;
+        let one = self.kept_mut().find(|write| {
+            write.digest == read.digest && write.store().is_some_and(|leg| explains(leg.interval))
+        })?;
+        one.happened_by(read.at.end);
+        if is_certain {
+            one.set_seen();
+        }
+        Some(one.id())
+    }
+
+    fn still_on(&self, read: &Observation) -> Still {
+        let before = self.still().filter(|still| still.digest == read.digest);
+        let past = self.matches(read.digest).max_by_key(|past| past.store.end);
+        if let Some(before) = before {
+            return Still { past: past.or(before.past), ..before };
+        }
+        let one = self.matches(read.digest).filter(|past| past.store.begin <= read.at.end).count() <= 1;
+        let again = |past: &Past| !one || past.store.begin > read.at.end;
+        let again = self.matches(read.digest).filter(again).map(|past| past.latest).max();
+        let again_until = again.unwrap_or(Time::MIN).max(self.forgotten_until());
+        Still { digest: read.digest, since: read.at.end, again_until, past }
+    }
+
+    /// Merges the half of the kept writes that may go: those first from which the map certainly moved on, and of those
+    /// the ones that ended first. Writes that may land at any time are not merged with those that have an end.
+    fn merge(&mut self, ended: &mut Vec<(WriteId, Outcome)>) {
+        let writes: Vec<Kept> = self.take_kept();
+        let is_followed =
+            |write: &Kept| write.map().is_none() || writes.iter().any(|other| write.is_map_before(other));
+        let mut order: Vec<(bool, Time, usize)> =
+            writes.iter().enumerate().map(|(at, write)| (!is_followed(write), write.ended(), at)).collect();
+        order.sort_unstable();
+        let mut merged: Vec<(usize, bool)> =
+            order.iter().take(LIVE_WRITES_MAX / 2).map(|&(last, _, at)| (at, !last)).collect();
+        merged.sort_unstable();
+        let (mut closed, mut open): (Option<Group>, Option<Group>) = (None, None);
+        for (at, write) in writes.into_iter().enumerate() {
+            let Ok(found) = merged.binary_search_by_key(&at, |&(at, _)| at) else {
+                self.keep(write);
+                continue;
+            };
+            let is_followed = merged.get(found).is_some_and(|&(_, is_followed)| is_followed);
+            let group = if write.ended() == Time::MAX { &mut open } else { &mut closed };
+            let alone = Group::of(&write, is_followed);
+            *group = Some(match group.take() {
+                Some(group) => group.merged(alone),
+                None => alone,
+            });
+            if write.is_pending() {
+                ended.push((write.id(), Outcome::Superseded));
+            }
+        }
+        self.rest_mut().groups.extend(closed.into_iter().chain(open));
+        self.bound_groups();
+    }
+
+    fn bound_groups(&mut self) {
+        let groups = &mut self.rest_mut().groups;
+        groups.sort_by_key(Group::ended);
+        while groups.len() > GROUPS_MAX {
+            let sizes = groups.windows(2).map(|pair| pair.iter().map(Group::len).sum::<usize>());
+            let Some((at, _)) = sizes.enumerate().min_by_key(|&(_, size)| size) else { break };
+            let later = groups.remove(at + 1);
+            let earlier = groups.remove(at);
+            groups.insert(at, earlier.merged(later));
+        }
+        while self.merged() > MERGED_DIGESTS_MAX {
+            let group = self.rest_mut().groups.remove(0);
+            self.blind_until(group.latest.max(group.map.map_or(Time::MIN, |leg| leg.end)), Reason::Shed);
+            let rest = self.rest_mut();
+            rest.forgotten_until = rest.forgotten_until.max(group.latest);
+        }
+    }
+
+    /// Gives up the allocation if there is nothing in it that a single write does not tell.
+    fn collapse(&mut self, reading: Option<Interval>) {
+        let Some(first) = self.first.as_ref() else { return };
+        let told = |digest: Digest, by: Time| {
+            let acknowledged = first.store().is_some_and(|leg| leg.acknowledged);
+            acknowledged && digest == first.digest && first.ended() <= by
+        };
+        let is_void = reading.is_none()
+            && self.rest().is_some_and(|rest| {
+                rest.is_bounded
+                    && rest.more.is_empty()
+                    && rest.groups.is_empty()
+                    && rest.dropped.is_empty()
+                    && rest.forgotten_until == Time::MIN
+                    && rest.floor.is_none()
+                    && rest.still.is_none_or(|still| told(still.digest, still.since))
+                    && rest.last.is_none_or(|last| told(last.digest, last.at.end))
+            });
+        if is_void {
+            self.rest = None;
+        }
+    }
+
+    fn keep(&mut self, write: Kept) {
+        match self.first {
+            None => self.first = Some(write),
+            Some(_) => self.rest_mut().more.push(write),
+        }
+    }
+
+    fn take_kept(&mut self) -> Vec<Kept> {
+        let more = self.rest.as_mut().map(|rest| std::mem::take(&mut rest.more)).unwrap_or_default();
+        self.first.take().into_iter().chain(more).collect()
+    }
+
+    fn rest(&self) -> Option<&Rest> {
+        self.rest.as_deref()
+    }
+
+    fn rest_mut(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_with(|| Box::new(Rest::new()))
+    }
+}
+
+impl Rest {
+    /// Drops a write that was kept. `before` tells that it ended before the observation under way, so that it counts for
+    /// that one too.
+    fn drop_write(&mut self, write: &Kept, before: bool, oldest_read: Time) {
+        let floor = if before { &mut self.floor } else { &mut self.floor_after };
+        *floor = latest(*floor, Mark::of(write));
+        let Some(past) = Past::of(write) else { return };
         self.dropped.push(past);
-        if let Some((next, deadline)) = self.due_next
-            && deadline.max(next.end) < oldest_read
-        {
+        if self.is_bounded && self.dropped.len() > DROPPED_WRITES_MAX {
+            // The one that ended first: none of the others can have been overwritten by it.
+            let first = self.dropped.iter().enumerate().min_by_key(|(_, past)| past.store.end);
+            let forgotten = first.map(|(at, _)| at).map(|at| self.dropped.swap_remove(at));
+            self.forgotten_until = self.forgotten_until.max(forgotten.map_or(Time::MIN, |past| past.latest));
+        }
+        if let Some((next, _)) = self.due_next.take_if(|(_, due)| *due < oldest_read) {
             self.due = latest(self.due, Some(next));
-            self.due_next = None;
         }
         if self.due_next.is_none() {
-            self.due_next = Mark::of(write).map(|mark| (mark, past.deadline));
+            self.due_next = Mark::of(write).map(|mark| (mark, past.latest));
         }
     }
 
-    fn shed_one(&mut self, ended: &mut Vec<(WriteId, Outcome)>) {
-        let first = self.live.iter().enumerate().min_by_key(|(_, write)| write.ended()).map(|(at, _)| at);
-        let Some(write) = first.map(|at| self.live.swap_remove(at)) else { return };
-        if write.pending {
-            ended.push((write.id, Outcome::Shed));
-        }
-        let map_end = write.map.map_or(Time::MIN, |leg| leg.end);
-        self.blind_until(write.ended().max(map_end), Reason::Shed);
-        if write.ended() < Time::MAX {
-            self.floor = latest(self.floor, Mark::of(&write));
-        }
+    fn drop_group(&mut self, group: &Group) {
+        self.floor = latest(self.floor, group.newest);
+        self.forgotten_until = self.forgotten_until.max(group.latest);
     }
 }
 
@@ -278,36 +494,22 @@ struct MovedOn {
     /// Begin of the newest acknowledged write that had ended.
     newest: Time,
     /// A write that the map had taken.
-    last: Write,
+    last: Option<Kept>,
 }
 
 impl MovedOn {
     /// No read begun after that instant can tell anything about `write`.
-    fn is_past(&self, write: &Write) -> bool {
-        let store_moved_on = write.store.is_none_or(|leg| leg.interval.end < self.newest);
-        let map_moved_on = write.map.is_none() || write.is_map_before(&self.last);
-        write.id != self.last.id && store_moved_on && map_moved_on
+    fn is_past(&self, write: &Kept) -> bool {
+        let store_moved_on = write.store().is_none_or(|leg| leg.interval.end < self.newest);
+        let last = self.last.as_ref().filter(|last| last.id() != write.id());
+        store_moved_on && (write.map().is_none() || last.is_some_and(|last| write.is_map_before(last)))
     }
-}
 
-impl Mark {
-    fn of(write: &Write) -> Option<Self> {
-        let leg = write.acknowledged()?;
-        Some(Self { begin: leg.begin, id: write.id, digest: write.digest, end: leg.end })
-    }
-}
-
-impl Past {
-    fn of(write: &Write) -> Option<Self> {
-        let leg = write.store?;
-        let (digest, deadline) = (write.digest, write.deadline);
-        Some(Self { digest, store: leg.interval, acknowledged: leg.acknowledged, deadline })
-    }
-}
-
-fn latest(left: Option<Mark>, right: Option<Mark>) -> Option<Mark> {
-    match (left, right) {
-        (Some(left), Some(right)) => Some(if right.begin > left.begin { right } else { left }),
-        (one, other) => one.or(other),
+    fn is_group_past(&self, group: &Group) -> bool {
+        let map_moved_on = |leg: Interval| {
+            let last = self.last.as_ref().and_then(Kept::map);
+            last.is_some_and(|last| leg.is_before(last))
+        };
+        group.store().is_none_or(|leg| leg.end < self.newest) && group.map.is_none_or(map_moved_on)
     }
 }

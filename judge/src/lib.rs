@@ -12,16 +12,21 @@
 //! - Widening an interval can lose a detection, never invent one.
 //! - Each event ends exactly once.
 
+mod group;
 mod history;
+mod kept;
+mod kind;
+mod past;
 mod rule;
+mod set;
 mod settle;
 mod time;
 mod verdict;
 mod write;
 
-pub use history::{DROPPED_WRITES_MAX, History, LIVE_WRITES_MAX};
+pub use history::{DROPPED_WRITES_MAX, GROUPS_MAX, History, LIVE_WRITES_MAX, MERGED_DIGESTS_MAX};
 pub use rule::judge;
 pub use settle::{give_up, settle};
 pub use time::{Interval, Time};
 pub use verdict::{Divergence, Judgement, Kind, Legality, Observation, Outcome, Reason, Verdict};
-pub use write::{Digest, Reported, StoreLeg, StoreOutcome, Terms, Write, WriteId};
+pub use write::{Digest, Reported, Scope, StoreLeg, StoreOutcome, Terms, Write, WriteId};

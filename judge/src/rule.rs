@@ -4,8 +4,13 @@
 //!
 //! **Legality.** Let `M(r0)` be the latest begin of an acknowledged write that ended before `r0`. Reading the value of
 //! write `j` is possible iff `j` began no later than `r1` and ended no earlier than `M(r0)`: otherwise some write lies
-//! wholly between `j` and the read in every linearization (Herlihy & Wing 1990; for registers Gibbons & Korach 1997).
-//! For one read this is exact. It needs no quiet: a key that is written all the time is judged all the same.
+//! wholly between `j` and the read in every linearization (Herlihy & Wing 1990). For one read this is exact. It needs no
+//! quiet: a key that is written all the time is judged all the same.
+//!
+//! **Several reads.** A read whose value only one write explains proves that write to have happened by the end of the
+//! read, and a read of another value that began after `j` had ended rules `j` out for good. With both, the rule is that
+//! of Gibbons & Korach (1997, zones of a register whose written values are known): exact where each value is written
+//! once. Where values repeat, deciding it exactly is NP-complete, and the rule only errs towards "possible".
 //!
 //! **Agreement.** When no store leg overlaps the read, the key is quiet, and what the map holds in the end is what one of
 //! its *maximal* map legs wrote: one that no other map leg is certainly after. The store agrees iff it holds one of
@@ -20,10 +25,15 @@
 //! The caller judges an observation only when every live source has promised to have reported all writes begun before
 //! its end (and the contract's lead after that).
 
-use crate::history::{History, Past, Seen};
+use crate::group::Group;
+use crate::history::{History, Still};
+use crate::kept::Kept;
+use crate::kind;
+use crate::past::Past;
+use crate::set::Set;
 use crate::time::Time;
 use crate::verdict::{Divergence, Judgement, Kind, Legality, Observation, Reason, Verdict};
-use crate::write::{Digest, Terms, Write, WriteId};
+use crate::write::{Digest, Scope, Terms, WriteId};
 
 /// What `read` proves about the key of `history`.
 #[must_use]
@@ -34,20 +44,23 @@ pub fn judge(history: &History, read: &Observation, terms: &Terms) -> Judgement 
 }
 
 /// Everything one judgement looks at.
-struct Case<'a> {
-    history: &'a History,
-    read: &'a Observation,
-    terms: &'a Terms,
+pub(crate) struct Case<'a> {
+    pub(crate) history: &'a History,
+    pub(crate) read: &'a Observation,
+    pub(crate) terms: &'a Terms,
     /// Begin of the newest acknowledged write that ended before the read; `MIN` if there is none.
+    pub(crate) newest_write: Time,
+    /// What explains the read ended no earlier than this: than `newest_write`, and than an earlier read of another value.
     newest: Time,
-    /// Writes one of which is the map's last, as of the end of the read.
-    maximal: Vec<&'a Write>,
+    /// The kept writes that may be the map's last as of the end of the read.
+    maximal: Set,
 }
 
 impl<'a> Case<'a> {
     fn new(history: &'a History, read: &'a Observation, terms: &'a Terms) -> Self {
-        let newest = history.newest_settled(read.at.begin).map_or(Time::MIN, |mark| mark.begin);
-        Self { history, read, terms, newest, maximal: maximal(history, read) }
+        let newest_write = history.newest_settled(read.at.begin).map_or(Time::MIN, |mark| mark.begin);
+        let newest = newest_write.max(history.other_value_read(read.digest));
+        Self { history, read, terms, newest_write, newest, maximal: maximal(history, read) }
     }
 
     fn legality(&self) -> Legality {
@@ -61,17 +74,15 @@ impl<'a> Case<'a> {
     }
 
     /// Whether some linearization lets the read return what this write wrote.
-    fn is_possible(&self, past: &Past) -> bool {
+    pub(crate) fn is_possible(&self, past: &Past) -> bool {
         past.store.begin <= self.read.at.end && past.store.end >= self.newest
     }
 
     fn verdict(&self, legality: Legality) -> Verdict {
         let quiet = self.is_quiet();
-        if quiet && let Some(agreed) = self.agreed() {
+        if quiet && let Some(agreed_since) = self.agreed() {
             return match self.map_is_known() {
-                true => Verdict::Consistent {
-                    lag: self.read.at.end.since(agreed.map.map_or(Time::MIN, |leg| leg.end)),
-                },
+                true => Verdict::Consistent { lag: self.read.at.end.since(agreed_since).max(0) },
                 false => Verdict::Undetermined(self.history.blind().reason),
             };
         }
@@ -79,21 +90,23 @@ impl<'a> Case<'a> {
             return Verdict::Divergent(Divergence {
                 kind: Kind::Corrupt,
                 confirmed: write.deadline < self.read.at.begin,
-                named: write.id,
+                named: write.id(),
                 expected: write.digest,
-                ended: end_of_all(write),
+                ended: write.ended_wholly(),
             });
         }
-        if self.terms.expires && self.read.digest.is_absent() && self.has_settled() {
+        if self.terms.expires && self.read.digest.is_absent() && self.newest_write > Time::MIN {
             return Verdict::Undetermined(Reason::Expired);
         }
         let lasting = quiet && self.is_overdue() && self.map_is_known();
         match legality {
+            Legality::Illegal if self.is_of_another_copy() => Verdict::InFlight,
             Legality::Illegal => {
-                self.divergent(self.illegal_kind(), lasting || self.is_illegal_past_deadlines())
+                let confirmed = lasting || self.is_illegal_past_deadlines();
+                self.divergent(kind::of_illegal(self), confirmed)
             }
-            Legality::Legal if lasting => self.divergent(self.legal_kind(), true),
-            Legality::Unknowable if lasting => self.divergent(self.unknowable_kind(), true),
+            Legality::Legal if lasting => self.divergent(kind::of_legal(self), true),
+            Legality::Unknowable if lasting => self.divergent(kind::of_unknowable(self), true),
             Legality::Legal => Verdict::InFlight,
             Legality::Unknowable if self.read.digest.is_absent() && self.may_still_come(quiet) => {
                 Verdict::InFlight
@@ -104,37 +117,58 @@ impl<'a> Case<'a> {
 
     /// No store leg overlaps the read and no write of unknown outcome is open.
     fn is_quiet(&self) -> bool {
-        let legs = self.history.writes().iter().filter_map(|write| write.store);
-        legs.into_iter().all(|leg| !leg.interval.overlaps(self.read.at))
+        let overlaps = |leg: crate::Interval| leg.overlaps(self.read.at);
+        let mut legs = self.history.kept().filter_map(Kept::store);
+        let mut merged = self.history.groups().iter().filter_map(Group::store);
+        !legs.any(|leg| overlaps(leg.interval)) && !merged.any(overlaps)
     }
 
-    fn agreed(&self) -> Option<&'a Write> {
-        let agreeing = self.maximal.iter().copied().filter(|write| write.digest == self.read.digest);
-        agreeing.max_by_key(|write| write.map.map(|leg| leg.end))
+    /// The end of the map leg with which the read agrees.
+    fn agreed(&self) -> Option<Time> {
+        let dropped_from_copy = |write: &Kept| self.terms.scope == Scope::Process && write.is_eviction();
+        let agreeing =
+            self.maximal().filter(|write| write.digest == self.read.digest || dropped_from_copy(write));
+        let merged = self.maximal_groups().filter(|group| group.may_be_last(self.read.digest));
+        let kept_end = agreeing.filter_map(Kept::map).map(|leg| leg.end).max();
+        kept_end.or_else(|| merged.filter_map(|group| group.map).map(|leg| leg.end).max())
     }
 
     /// Some map leg began after every write that nobody reported had ended: the map's last write is a reported one.
     fn map_is_known(&self) -> bool {
         let until = self.history.blind().until;
-        self.maximal.iter().any(|write| write.map.is_some_and(|leg| until == Time::MIN || leg.begin > until))
+        let mut legs = self.maximal().filter_map(Kept::map);
+        let mut merged = self.maximal_groups().filter_map(|group| group.map);
+        let mut is_known = |leg: crate::Interval| until == Time::MIN || leg.begin > until;
+        legs.any(&mut is_known) || merged.any(is_known)
     }
 
     /// The write whose version was read with other bytes. A version names one write of the key, so no order of writes,
     /// known or not, explains that.
-    fn written_otherwise(&self) -> Option<&'a Write> {
+    fn written_otherwise(&self) -> Option<&'a Kept> {
         let version = self.read.version?;
-        self.begun().find(|write| write.version == Some(version) && write.digest != self.read.digest)
+        let own = |write: &Kept| self.terms.scope == Scope::Shared || write.map().is_some();
+        self.begun()
+            .find(|write| write.version() == Some(version) && write.digest != self.read.digest && own(write))
     }
 
-    fn has_settled(&self) -> bool {
-        self.newest > Time::MIN
+    /// What is wrong is the store beside another source's write: the check of that source's own copy tells of it.
+    fn is_of_another_copy(&self) -> bool {
+        let newest = self.history.newest_settled(self.read.at.begin);
+        self.terms.scope == Scope::Process
+            && newest.is_some_and(|newest| self.copy().is_none_or(|source| source != newest.id.source))
+    }
+
+    /// The source whose copy this is, under [`Scope::Process`].
+    pub(crate) fn copy(&self) -> Option<u32> {
+        self.maximal().next().map(|write| write.id().source)
     }
 
     /// Every write that could be the map's last, or was made to the store alone, has passed its deadline.
     fn is_overdue(&self) -> bool {
-        let store_only = self.begun().filter(|write| write.map.is_none() && write.store.is_some());
-        let mut last = self.maximal.iter().copied().chain(store_only).peekable();
-        last.peek().is_some() && last.all(|write| write.deadline < self.read.at.begin)
+        let store_only = self.begun().filter(|write| write.map().is_none() && write.store().is_some());
+        let last = self.maximal().chain(store_only).map(|write| write.deadline);
+        let merged = self.maximal_groups().map(|group| group.deadline);
+        last.chain(merged).max().is_some_and(|deadline| deadline < self.read.at.begin)
     }
 
     /// Some write has begun, and it is too early to ask where it is.
@@ -142,64 +176,39 @@ impl<'a> Case<'a> {
         self.begun().next().is_some() && !(quiet && self.is_overdue())
     }
 
-    fn begun(&self) -> impl Iterator<Item = &'a Write> {
+    /// Kept writes begun by the end of the read.
+    pub(crate) fn begun(&self) -> impl Iterator<Item = &'a Kept> {
         let end = self.read.at.end;
-        self.history.writes().iter().filter(move |write| write.begun() <= end)
+        self.history.kept().filter(move |write| write.begun() <= end)
+    }
+
+    /// Kept writes one of which is the map's last, if it is not in one of the [`Case::maximal_groups`].
+    pub(crate) fn maximal(&self) -> impl Iterator<Item = &'a Kept> {
+        self.history.kept().enumerate().filter(|(at, _)| self.maximal.has(*at)).map(|(_, write)| write)
+    }
+
+    /// Groups of merged writes one of which may be the map's last.
+    pub(crate) fn maximal_groups(&self) -> impl Iterator<Item = &'a Group> {
+        let end = self.read.at.end;
+        let mut last_begin = self.begun().filter_map(Kept::map).map(|leg| leg.begin);
+        let last_begin = last_begin.next().map_or(Time::MIN, |first| last_begin.fold(first, Time::max));
+        let groups = self.history.groups().iter();
+        groups.filter(move |group| group.map.is_some_and(|leg| leg.begin <= end && leg.end >= last_begin))
     }
 
     /// Illegal even if every store leg is stretched to its deadline: the disagreement outlived the deadline on a key
-    /// that never rests. A value that was seen before was in the store by then, whatever wrote it.
+    /// that never rests.
     fn is_illegal_past_deadlines(&self) -> bool {
-        let Some(due) = self.history.newest_due(self.read.at.begin) else { return false };
-        if self.history.blind().until >= due.begin {
+        let due = self.history.newest_due(self.read.at.begin).map_or(Time::MIN, |due| due.begin);
+        let due = due.max(self.history.other_value_read(self.read.digest));
+        if self.history.blind().until >= due {
             return false;
         }
-        let stood_still = |seen: Seen| seen.digest == self.read.digest && seen.since < due.begin;
-        let stretched = |past: Past| past.store.end.max(past.deadline) < due.begin;
-        self.history.seen().is_some_and(stood_still)
-            || (self.history.forgotten_until() < due.begin
-                && self.history.matches(self.read.digest).all(stretched))
-    }
-
-    fn illegal_kind(&self) -> Kind {
-        if self.read.digest.is_absent() {
-            return Kind::Missing;
-        }
-        let mut legal_ends = self.history.store_legs().filter(|past| self.is_possible(past)).peekable();
-        if legal_ends.peek().is_some() && legal_ends.all(|past| past.digest.is_absent()) {
-            return Kind::Resurrected;
-        }
-        match self.history.matches(self.read.digest).max_by_key(|past| past.store.end) {
-            Some(read) => self.stale(read.store.end),
-            None => Kind::Foreign,
-        }
-    }
-
-    /// Counts the acknowledged writes that lie wholly between the end of the write that was read and the read.
-    fn stale(&self, read_end: Time) -> Kind {
-        let between = |past: &Past| {
-            past.acknowledged && past.store.begin > read_end && past.store.end < self.read.at.begin
-        };
-        let ends = self.history.store_legs().filter(between).map(|past| past.store.end);
-        let (versions, first_end) = ends.fold((0u32, Time::MAX), |(n, first), end| (n + 1, first.min(end)));
-        Kind::Stale { versions, at_least: self.read.at.begin.since(first_end).max(0) }
-    }
-
-    /// A possible read of a quiet, overdue key that does not agree.
-    fn legal_kind(&self) -> Kind {
-        let store_leg_failed = self.maximal.iter().all(|write| write.store.is_none());
-        let read_skipped_map = self
-            .begun()
-            .any(|write| write.map.is_none() && write.store.is_some() && write.digest == self.read.digest);
-        if store_leg_failed || read_skipped_map { Kind::Partial } else { Kind::Inverted }
-    }
-
-    /// Only the unknown past explains the read, yet the map certainly moved on.
-    fn unknowable_kind(&self) -> Kind {
-        match self.legal_kind() {
-            Kind::Inverted if self.read.digest.is_absent() => Kind::Missing,
-            kind => kind,
-        }
+        let stood_still =
+            |still: Still| still.digest == self.read.digest && still.since < due && still.again_until < due;
+        self.history.still().is_some_and(stood_still)
+            || (self.history.forgotten_until() < due
+                && self.history.matches(self.read.digest).all(|past| past.latest < due))
     }
 
     fn divergent(&self, kind: Kind, confirmed: bool) -> Verdict {
@@ -209,28 +218,24 @@ impl<'a> Case<'a> {
 
     /// The map's last write that had ended before the read, else the newest acknowledged one.
     fn should_have_shown(&self) -> (WriteId, Digest, Time) {
-        let ended = self.maximal.iter().filter(|write| write.ended() < self.read.at.begin);
-        let last = ended.max_by_key(|write| (write.map.map(|leg| leg.begin), write.id));
-        let last = last.map(|write| (write.id, write.digest, end_of_all(write)));
-        let newest =
-            || self.history.newest_settled(self.read.at.begin).map(|mark| (mark.id, mark.digest, mark.end));
-        let any = || self.maximal.first().map(|write| (write.id, write.digest, end_of_all(write)));
+        let of = |write: &Kept| (write.id(), write.digest, write.ended_wholly());
+        let ended = self.maximal().filter(|write| write.ended() < self.read.at.begin);
+        let last = ended.max_by_key(|write| (write.map().map(|leg| leg.begin), write.id())).map(of);
+        let newest = || self.history.newest_settled(self.read.at.begin);
+        let newest = || newest().map(|mark| (mark.id, mark.digest, mark.end));
+        let any = || self.maximal().next().map(of);
         // An illegal read has a settled write and a lasting one a maximal one, so there is always one to name.
-        last.or_else(newest).or_else(any).unwrap_or((
-            WriteId { source: 0, seq: 0 },
-            Digest::ABSENT,
-            Time::MIN,
-        ))
+        let none = (WriteId { source: 0, seq: 0 }, Digest::ABSENT, Time::MIN);
+        last.or_else(newest).or_else(any).unwrap_or(none)
     }
 }
 
-fn end_of_all(write: &Write) -> Time {
-    write.ended().max(write.map.map_or(Time::MIN, |leg| leg.end))
-}
-
-/// The writes begun by the end of the read that no other such write's map leg is certainly after.
-fn maximal<'a>(history: &'a History, read: &Observation) -> Vec<&'a Write> {
-    let begun =
-        || history.writes().iter().filter(|write| write.map.is_some() && write.begun() <= read.at.end);
-    begun().filter(|write| !begun().any(|other| write.is_map_before(other))).collect()
+/// The kept writes begun by the end of the read that no other such write's map leg is certainly after.
+fn maximal(history: &History, read: &Observation) -> Set {
+    let begun = || {
+        let begun = |(_, write): &(usize, &Kept)| write.map().is_some() && write.begun() <= read.at.end;
+        history.kept().enumerate().filter(begun)
+    };
+    let is_last = |write: &Kept| !begun().any(|(_, other)| write.is_map_before(other));
+    begun().filter(|(_, write)| is_last(write)).map(|(at, _)| at).collect()
 }

@@ -1,30 +1,39 @@
 //! Outcomes: which events an observation ends, and how.
 
 use crate::history::History;
+use crate::kept::Kept;
+use crate::set::Set;
 use crate::time::Time;
-use crate::verdict::{Observation, Outcome, Reason, Verdict};
-use crate::write::{Terms, Write, WriteId};
+use crate::verdict::{Judgement, Observation, Outcome, Reason, Verdict};
+use crate::write::{Scope, Terms, WriteId};
 
-/// Ends the events that `read`, judged as `verdict`, says something final about; appends them to `ended`.
+/// Ends the events that `read`, judged as `judgement`, says something final about; appends them to `ended`. Remembers
+/// what the read proves for later ones.
 ///
-/// Only events that ended before the read began are looked at: a read that began before a write ended proves nothing
-/// about it. An event for which no verdict came within the contract's patience ends undetermined.
+/// A read that began before a write ended proves nothing about it, unless nothing else explains what was read. An event
+/// for which no verdict came within the contract's patience ends undetermined.
 pub fn settle(
     history: &mut History,
     read: &Observation,
-    verdict: &Verdict,
+    judgement: &Judgement,
     terms: &Terms,
     ended: &mut Vec<(WriteId, Outcome)>,
 ) {
+    let shown = history.learn(read, judgement.legality);
     let followed = followed(history, read);
-    for (write, followed) in history.live_mut().iter_mut().zip(followed).filter(|(write, _)| write.pending) {
-        let outcome = match write.ended() < read.at.begin {
-            true => concluded(write, read, verdict, followed),
-            false => None,
+    for (at, write) in history.kept_mut().enumerate().filter(|(_, write)| write.is_pending()) {
+        let fact = Fact {
+            agrees: agrees(write, read, terms),
+            is_over: write.ended() < read.at.begin,
+            is_shown: shown == Some(write.id()),
+            is_followed: followed.has(at),
         };
-        if let Some(outcome) = outcome.or_else(|| out_of_patience(write, read.at.begin, verdict, terms)) {
-            write.pending = false;
-            ended.push((write.id, outcome));
+        let outcome = concluded(write, read, &judgement.verdict, fact);
+        if let Some(outcome) =
+            outcome.or_else(|| out_of_patience(write, read.at.begin, &judgement.verdict, terms))
+        {
+            write.end_event();
+            ended.push((write.id(), outcome));
         }
     }
 }
@@ -38,34 +47,53 @@ pub fn give_up(
     terms: &Terms,
     ended: &mut Vec<(WriteId, Outcome)>,
 ) {
-    for write in history.live_mut().iter_mut().filter(|write| write.pending) {
+    for write in history.kept_mut().filter(|write| write.is_pending()) {
         if let Some(outcome) = out_of_patience(write, now, &Verdict::Undetermined(reason), terms) {
-            write.pending = false;
-            ended.push((write.id, outcome));
+            write.end_event();
+            ended.push((write.id(), outcome));
         }
     }
 }
 
-fn concluded(write: &Write, read: &Observation, verdict: &Verdict, followed: bool) -> Option<Outcome> {
-    let agrees = write.digest == read.digest;
+/// What a read is to a write.
+#[derive(Clone, Copy)]
+struct Fact {
+    /// It saw what the write wrote.
+    agrees: bool,
+    /// It began after the write's store leg had ended.
+    is_over: bool,
+    /// Nothing but this write explains it.
+    is_shown: bool,
+    /// The map certainly took another write after this one.
+    is_followed: bool,
+}
+
+fn concluded(write: &Kept, read: &Observation, verdict: &Verdict, fact: Fact) -> Option<Outcome> {
+    if !fact.is_over && !fact.is_shown {
+        return None;
+    }
     match verdict {
-        Verdict::Consistent { .. } if agrees => Some(confirmed(write, read)),
+        Verdict::Divergent(divergence) if !divergence.confirmed => None,
+        Verdict::Divergent(_) if fact.is_followed => Some(Outcome::Superseded),
+        Verdict::Divergent(_) => Some(Outcome::Divergent),
+        _ if fact.agrees => Some(confirmed(write, read)),
         Verdict::Consistent { .. } => Some(Outcome::Superseded),
-        Verdict::InFlight if agrees => Some(confirmed(write, read)),
-        Verdict::InFlight if followed || write.map.is_none() => Some(Outcome::Superseded),
-        Verdict::Divergent(divergence) if divergence.confirmed => {
-            Some(if followed { Outcome::Superseded } else { Outcome::Divergent })
-        }
-        Verdict::InFlight | Verdict::Divergent(_) | Verdict::Undetermined(_) => None,
+        Verdict::InFlight if fact.is_followed || write.map().is_none() => Some(Outcome::Superseded),
+        Verdict::InFlight | Verdict::Undetermined(_) => None,
     }
 }
 
-fn confirmed(write: &Write, read: &Observation) -> Outcome {
-    let end = write.map.map_or_else(|| write.ended(), |leg| leg.end);
+/// Whether the store was seen to hold what `write` left in the map. A copy that dropped a value agrees with anything.
+fn agrees(write: &Kept, read: &Observation, terms: &Terms) -> bool {
+    write.digest == read.digest || (terms.scope == Scope::Process && write.is_eviction())
+}
+
+fn confirmed(write: &Kept, read: &Observation) -> Outcome {
+    let end = write.map().map_or_else(|| write.ended(), |leg| leg.end);
     Outcome::Confirmed { lag: read.at.end.since(end).max(0) }
 }
 
-fn out_of_patience(write: &Write, now: Time, verdict: &Verdict, terms: &Terms) -> Option<Outcome> {
+fn out_of_patience(write: &Kept, now: Time, verdict: &Verdict, terms: &Terms) -> Option<Outcome> {
     let reason = match verdict {
         Verdict::Undetermined(reason) => *reason,
         Verdict::InFlight => Reason::Unresolved,
@@ -74,12 +102,10 @@ fn out_of_patience(write: &Write, now: Time, verdict: &Verdict, terms: &Terms) -
     (write.deadline.plus(terms.patience) < now).then_some(Outcome::Undetermined(reason))
 }
 
-/// For each write whether the map certainly took another write, begun by the end of the read, after it.
-fn followed(history: &History, read: &Observation) -> Vec<bool> {
-    let begun = || history.writes().iter().filter(|other| other.begun() <= read.at.end);
-    history
-        .writes()
-        .iter()
-        .map(|write| write.pending && begun().any(|other| write.is_map_before(other)))
-        .collect()
+/// The kept writes that wait for an outcome and after which the map certainly took another write, begun by the end of
+/// the read.
+fn followed(history: &History, read: &Observation) -> Set {
+    let begun = || history.kept().filter(|other| other.begun() <= read.at.end);
+    let is_followed = |write: &Kept| write.is_pending() && begun().any(|other| write.is_map_before(other));
+    history.kept().enumerate().filter(|(_, write)| is_followed(write)).map(|(at, _)| at).collect()
 }

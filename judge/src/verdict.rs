@@ -48,12 +48,25 @@ pub enum Kind {
     Corrupt,
     /// The application itself reported one leg done and the other not, and the sides differ accordingly.
     Partial,
+    /// A process's own copy is older than what another source wrote to the store.
+    MapBehind,
+    /// A newer value had been read before; the store went back to an older one.
+    Reverted,
 }
 
 impl Kind {
     /// The labels of all kinds, in the order of the metrics.
-    pub const LABELS: [&str; 7] =
-        ["missing", "stale", "resurrected", "inverted", "foreign", "corrupt", "partial"];
+    pub const LABELS: [&str; 9] = [
+        "missing",
+        "stale",
+        "resurrected",
+        "inverted",
+        "foreign",
+        "corrupt",
+        "partial",
+        "map_behind",
+        "reverted",
+    ];
 
     /// The kind as a metric label.
     #[must_use]
@@ -66,6 +79,8 @@ impl Kind {
             Self::Foreign => "foreign",
             Self::Corrupt => "corrupt",
             Self::Partial => "partial",
+            Self::MapBehind => "map_behind",
+            Self::Reverted => "reverted",
         }
     }
 }
@@ -158,7 +173,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// The labels of all verdicts, in the order of the metrics.
-    pub const LABELS: [&str; 10] = [
+    pub const LABELS: [&str; 12] = [
         "consistent",
         "in_flight",
         "missing",
@@ -168,6 +183,8 @@ impl Verdict {
         "foreign",
         "corrupt",
         "partial",
+        "map_behind",
+        "reverted",
         "undetermined",
     ];
 

@@ -49,7 +49,8 @@ pub struct WriteId {
 pub enum StoreOutcome {
     /// The store acknowledged the write within the leg's interval.
     Ok,
-    /// The write was certainly not applied; there is no store leg.
+    /// The write was certainly not applied, or there was no store call at all (a copy that follows the store, or drops
+    /// a value); there is no store leg.
     Failed,
     /// Nobody knows (a time-out, a lost connection): it may be applied at any time after its begin, or never.
     Unknown,
@@ -88,11 +89,6 @@ pub struct Write {
 }
 
 impl Write {
-    /// `i_w` and `c_w` of an acknowledged store leg.
-    pub(crate) fn acknowledged(&self) -> Option<Interval> {
-        self.store.filter(|leg| leg.acknowledged).map(|leg| leg.interval)
-    }
-
     /// The instant after which a read can say something about this write: the end of its store leg, or of its map
     /// leg where there is no store leg. [`Time::MAX`] while the store leg is open.
     #[must_use]
@@ -111,27 +107,20 @@ impl Write {
         let store = self.store.map_or(Time::MAX, |leg| leg.interval.begin);
         map.min(store)
     }
-
-    /// Whether the map certainly took `later` after this one: by the map's own order within one source, by version,
-    /// or by intervals that do not touch.
-    #[must_use]
-    pub fn is_map_before(&self, later: &Self) -> bool {
-        let (Some(this_leg), Some(later_leg)) = (self.map, later.map) else { return false };
-        if let (Some(this), Some(that)) = (self.version, later.version)
-            && this != that
-        {
-            return this < that;
-        }
-        if let (Some(this), Some(that)) = (self.order, later.order)
-            && self.id.source == later.id.source
-        {
-            return this < that;
-        }
-        this_leg.is_before(later_leg)
-    }
 }
 
-/// What a contract says about time, all in nanoseconds.
+/// Whose map a contract is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Scope {
+    /// All sources share one logical map.
+    #[default]
+    Shared,
+    /// Each source keeps a copy of its own, as caches do. A history is then that of one copy: it has the source's own
+    /// writes, and the store legs alone of all others'.
+    Process,
+}
+
+/// What a contract says, durations in nanoseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Terms {
     /// Within this time after a write the store must agree.
@@ -144,6 +133,8 @@ pub struct Terms {
     pub patience: i64,
     /// Whether the store may drop values by itself (a time to live, eviction): absence then proves nothing.
     pub expires: bool,
+    /// Whose map it is.
+    pub scope: Scope,
 }
 
 /// The legs of a write as they were reported, before the contract and the clock error are applied.

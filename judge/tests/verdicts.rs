@@ -7,11 +7,12 @@
 )]
 
 use counterfoil_judge::{
-    Digest, History, Interval, Kind, Observation, Outcome, Reason, Reported, StoreOutcome, Terms, Time,
-    Verdict, Write, WriteId, judge, settle,
+    Digest, History, Interval, Kind, Observation, Outcome, Reason, Reported, Scope, StoreOutcome, Terms,
+    Time, Verdict, Write, WriteId, judge, settle,
 };
 
-const TERMS: Terms = Terms { deadline: 100, lead: 10, give_up: None, patience: 100, expires: false };
+const TERMS: Terms =
+    Terms { deadline: 100, lead: 10, give_up: None, patience: 100, expires: false, scope: Scope::Shared };
 const A: Digest = Digest([1; 16]);
 const B: Digest = Digest([2; 16]);
 const C: Digest = Digest([3; 16]);
@@ -53,7 +54,11 @@ fn read(begin: i64, end: i64, digest: Digest) -> Observation {
 }
 
 fn check(why: &str, writes: &[Write], read: Observation, terms: &Terms, expected: &str) {
-    let verdict = judge(&history(writes), &read, terms).verdict;
+    check_history(why, &history(writes), read, terms, expected);
+}
+
+fn check_history(why: &str, history: &History, read: Observation, terms: &Terms, expected: &str) {
+    let verdict = judge(history, &read, terms).verdict;
     let got = match verdict {
         Verdict::Divergent(divergence) if divergence.confirmed => format!("{} confirmed", verdict.label()),
         Verdict::Divergent(_) => format!("{} opened", verdict.label()),
@@ -251,18 +256,22 @@ fn clock_error_widens_both_legs() {
 fn an_unknown_write_whose_value_was_read_happened() {
     let unknown = write(2, B, (20, 21), Some((21, 30, StoreOutcome::Unknown)));
     let mut resolved = history(&[ok(1, A, 0, 10), unknown]);
-    let seen = read(40, 41, B);
-    resolved.resolve_unknown(&seen);
+    assert_eq!(observe(&mut resolved, read(40, 41, B))[1], (2, Outcome::Confirmed { lag: 20 }));
     assert_eq!(judge(&resolved, &read(50, 51, B), &TERMS).verdict.label(), "consistent");
     assert_eq!(judge(&resolved, &read(50, 51, A), &TERMS).verdict.label(), "stale");
 }
 
 fn outcomes(writes: &[Write], read: Observation) -> Vec<(u64, Outcome)> {
     let mut history = history(writes);
-    let verdict = judge(&history, &read, &TERMS).verdict;
-    let mut ended = Vec::new();
-    settle(&mut history, &read, &verdict, &TERMS, &mut ended);
+    let ended = observe(&mut history, read);
     assert_eq!(history.pending() + ended.len(), writes.len(), "each event ends at most once");
+    ended
+}
+
+fn observe(history: &mut History, read: Observation) -> Vec<(u64, Outcome)> {
+    let judgement = judge(history, &read, &TERMS);
+    let mut ended = Vec::new();
+    settle(history, &read, &judgement, &TERMS, &mut ended);
     ended.into_iter().map(|(id, outcome)| (id.seq, outcome)).collect()
 }
 
@@ -300,7 +309,7 @@ fn dropped_writes_end_superseded_and_leave_what_a_verdict_needs() {
     let mut pruned = history(&writes);
     let mut ended = Vec::new();
     pruned.prune(Time(2_000), None, &mut ended);
-    assert_eq!(pruned.writes().len(), 1, "only the last write can still matter");
+    assert_eq!(pruned.len(), 1, "only the last write can still matter");
     assert_eq!(ended.len(), 49);
     assert!(ended.iter().all(|(_, outcome)| *outcome == Outcome::Superseded));
     let label = |digest| judge(&pruned, &read(2_000, 2_001, digest), &TERMS).verdict.label();
@@ -310,15 +319,103 @@ fn dropped_writes_end_superseded_and_leave_what_a_verdict_needs() {
 }
 
 #[test]
-fn too_many_concurrent_writes_shed_one_and_blind_the_key_until_its_end() {
-    let mut crowded = History::watched_since(Time::MIN);
-    let mut ended = Vec::new();
-    for n in 0..300 {
-        crowded.insert(ok(n, A, 0, 1_000 + n as i64), &mut ended);
-    }
-    assert_eq!(crowded.writes().len(), counterfoil_judge::LIVE_WRITES_MAX);
-    assert_eq!(ended.len(), 300 - counterfoil_judge::LIVE_WRITES_MAX);
-    assert!(ended.iter().all(|(_, outcome)| *outcome == Outcome::Shed));
-    let verdict = judge(&crowded, &read(2_000, 2_001, B), &TERMS).verdict;
-    assert_eq!(verdict, Verdict::Undetermined(Reason::Shed));
+fn a_store_that_goes_back_to_an_older_concurrent_value_is_reverted() {
+    let (mut a, mut b) = (ok(1, A, 20, 60), ok(2, B, 20, 60));
+    (a.order, b.order) = (Some(1), Some(2));
+    let mut key = history(&[ok(0, C, 0, 10), a, b]);
+    observe(&mut key, read(30, 31, A));
+    check_history("A took effect, then B", &key, read(40, 41, B), &TERMS, "in_flight");
+    observe(&mut key, read(40, 41, B));
+    check_history(
+        "both are still under way, yet A is over",
+        &key,
+        read(50, 51, A),
+        &TERMS,
+        "reverted opened",
+    );
+    check_history("at rest and past the deadline", &key, read(170, 171, A), &TERMS, "reverted confirmed");
+    check_history("B stays", &key, read(170, 171, B), &TERMS, "consistent");
+    check_history("what was seen before is gone too", &key, read(50, 51, C), &TERMS, "stale opened");
+}
+
+#[test]
+fn trusting_the_emitters_order_would_call_overlapping_map_legs_inverted() {
+    // Two threads of one process: 2 was emitted after 1, but the map took it first, and so did the store.
+    let mut first = write(1, A, (10, 40), Some((45, 50, StoreOutcome::Ok)));
+    let mut second = write(2, B, (20, 30), Some((31, 35, StoreOutcome::Ok)));
+    let as_declared = [first.clone(), second.clone()];
+    check("the map holds A, and so does the store", &as_declared, read(300, 301, A), &TERMS, "consistent");
+    (first.order, second.order) = (Some(1), Some(2));
+    let trusted = [first, second];
+    check(
+        "a false alarm, had numbers been trusted",
+        &trusted,
+        read(300, 301, A),
+        &TERMS,
+        "inverted confirmed",
+    );
+}
+
+#[test]
+fn a_store_write_nobody_watched_is_confirmed_by_the_first_read_that_only_it_explains() {
+    let unwatched = [ok(1, A, 0, 10), write(2, B, (50, 51), None)];
+    assert_eq!(outcomes(&unwatched, read(60, 61, B))[1], (2, Outcome::Confirmed { lag: 10 }));
+    let toggling = [ok(1, B, 0, 10), write(2, B, (50, 51), None)];
+    assert_eq!(outcomes(&toggling, read(60, 61, B)).len(), 1, "the older write explains it as well");
+}
+
+#[test]
+fn doubt_keeps_no_event_from_being_confirmed() {
+    let mut blind = history(&[ok(1, A, 0, 10)]);
+    blind.blind_until(Time(50), Reason::SourceLost);
+    assert_eq!(observe(&mut blind, read(20, 21, A)), [(1, Outcome::Confirmed { lag: 20 })]);
+}
+
+/// A copy of source 1 that put A, while source 2 wrote B to the store.
+fn copy_and_foreign_write() -> [Write; 2] {
+    let mut foreign = ok(7, B, 200, 210);
+    (foreign.id.source, foreign.map, foreign.pending) = (2, None, false);
+    [ok(1, A, 0, 10), foreign]
+}
+
+#[test]
+fn a_copy_that_does_not_follow_the_store_within_the_deadline_is_behind() {
+    let terms = Terms { scope: Scope::Process, ..TERMS };
+    let [put, foreign] = copy_and_foreign_write();
+    let both = [put.clone(), foreign.clone()];
+    check("the copy has time to follow", &both, read(250, 251, B), &terms, "in_flight");
+    check("it did not", &both, read(320, 321, B), &terms, "map_behind confirmed");
+    check(
+        "in one shared map it is the store leg of half a write",
+        &both,
+        read(320, 321, B),
+        &TERMS,
+        "partial confirmed",
+    );
+    check(
+        "the other source's own copy tells that the store is stale",
+        &both,
+        read(320, 321, A),
+        &terms,
+        "consistent",
+    );
+    check(
+        "and nothing of what else is wrong with its write",
+        &both,
+        read(320, 321, ABSENT),
+        &terms,
+        "in_flight",
+    );
+    let fill = write(2, B, (230, 231), Some((230, 231, StoreOutcome::Failed)));
+    check("it followed", &[put.clone(), foreign.clone(), fill], read(320, 321, B), &terms, "consistent");
+    let evict = write(2, ABSENT, (230, 231), Some((230, 231, StoreOutcome::Failed)));
+    check("it let go of the key", &[put, foreign, evict], read(320, 321, B), &terms, "consistent");
+    let old_fill = write(2, A, (230, 231), Some((230, 231, StoreOutcome::Failed)));
+    check(
+        "it took in an old value",
+        &[both[1].clone(), old_fill],
+        read(340, 341, B),
+        &terms,
+        "map_behind confirmed",
+    );
 }

@@ -22,47 +22,58 @@ const COHORTS_MAX: usize = 256;
 
 /// The source that a batcher works for.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct SourceId {
-    pub(crate) service: String,
-    pub(crate) instance: String,
-    pub(crate) epoch: u64,
+pub struct SourceId {
+    /// The service it belongs to.
+    pub service: String,
+    /// The process among those of the service.
+    pub instance: String,
+    /// Grows each time the process starts over.
+    pub epoch: u64,
 }
 
 /// When a batch is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Fill {
-    pub(crate) events_max: usize,
-    pub(crate) bytes_max: usize,
-    pub(crate) age_ns_max: i64,
+pub struct Fill {
+    /// It holds this many events.
+    pub events_max: usize,
+    /// It holds about this many bytes.
+    pub bytes_max: usize,
+    /// Its oldest entry is this old, in nanoseconds; the caller asks [`Batcher::due`] and flushes then.
+    pub age_ns_max: i64,
 }
 
 /// A batch as it travels.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Sealed {
+pub struct Sealed {
     /// The encoded batch.
-    pub(crate) batch: Bytes,
+    pub batch: Bytes,
     /// Its code.
-    pub(crate) mac: Bytes,
+    pub mac: Bytes,
     /// How many events it has.
-    pub(crate) events: u64,
+    pub events: u64,
 }
 
 /// An event, but for the places of its names in the dictionaries.
-pub(crate) struct Entry<'a> {
-    pub(crate) map: MapName<'a>,
-    pub(crate) cohort: Option<&'a str>,
-    pub(crate) row: Row<'a>,
+pub struct Entry<'a> {
+    /// Its map.
+    pub map: MapName<'a>,
+    /// Its cohort, as `key=value`.
+    pub cohort: Option<&'a str>,
+    /// Everything else; the batcher sets the places of map and cohort.
+    pub row: Row<'a>,
 }
 
 /// A known map: its place in the configuration and its name.
 #[derive(Clone, Copy)]
-pub(crate) struct MapName<'a> {
-    pub(crate) place: usize,
-    pub(crate) name: &'a str,
+pub struct MapName<'a> {
+    /// Its place, below the number of maps that the batcher was made for.
+    pub place: usize,
+    /// Its name.
+    pub name: &'a str,
 }
 
 /// One source's open batch.
-pub(crate) struct Batcher {
+pub struct Batcher {
     source: SourceId,
     clock: Domain,
     mac_key: MacKey,
@@ -81,7 +92,9 @@ pub(crate) struct Batcher {
 }
 
 impl Batcher {
-    pub(crate) fn new(source: SourceId, clock: Domain, mac_key: MacKey, maps: usize) -> Self {
+    /// An empty batcher for the events of `source`, whose times are of `clock`. `maps` maps are configured.
+    #[must_use]
+    pub fn new(source: SourceId, clock: Domain, mac_key: MacKey, maps: usize) -> Self {
         Self {
             source,
             clock,
@@ -99,7 +112,7 @@ impl Batcher {
     }
 
     /// Sets the clock of the source's times; times of another clock do not travel in one batch.
-    pub(crate) fn set_clock(&mut self, clock: &Domain) {
+    pub fn set_clock(&mut self, clock: &Domain) {
         if self.clock != *clock {
             self.flush();
             self.clock = clock.clone();
@@ -107,7 +120,7 @@ impl Batcher {
     }
 
     /// Adds the event with number `seq`.
-    pub(crate) fn push(&mut self, seq: u64, mut entry: Entry<'_>, fill: &Fill, now: Time) {
+    pub fn push(&mut self, seq: u64, mut entry: Entry<'_>, fill: &Fill, now: Time) {
         if self.builder.is_empty() {
             self.first_seq = seq;
         }
@@ -131,7 +144,7 @@ impl Batcher {
     }
 
     /// Adds lost numbers. Those that follow each other for the same reason become one record.
-    pub(crate) fn lose(&mut self, loss: Loss, now: Time) {
+    pub fn lose(&mut self, loss: Loss, now: Time) {
         if !self.builder.is_empty() || self.losses.len() >= LOSSES_MAX {
             self.seal();
         }
@@ -149,7 +162,7 @@ impl Batcher {
     }
 
     /// Sets the watermark and the number that comes next, which matters to a batch without events.
-    pub(crate) fn promise(&mut self, watermark: Time, next_seq: u64, now: Time) {
+    pub fn promise(&mut self, watermark: Time, next_seq: u64, now: Time) {
         if self.builder.is_empty() {
             self.first_seq = next_seq;
         }
@@ -160,7 +173,7 @@ impl Batcher {
     }
 
     /// Notes that the source has ended, and seals what there is.
-    pub(crate) fn bye(&mut self, next_seq: u64) {
+    pub fn bye(&mut self, next_seq: u64) {
         if self.builder.is_empty() {
             self.first_seq = next_seq;
         }
@@ -169,19 +182,21 @@ impl Batcher {
     }
 
     /// When the open batch must be sealed; `None` if there is nothing in it.
-    pub(crate) fn due(&self, fill: &Fill) -> Option<Time> {
+    #[must_use]
+    pub fn due(&self, fill: &Fill) -> Option<Time> {
         self.opened.map(|opened| opened.plus(fill.age_ns_max))
     }
 
     /// Seals the open batch if there is anything in it.
-    pub(crate) fn flush(&mut self) {
+    pub fn flush(&mut self) {
         if self.opened.is_some() {
             self.seal();
         }
     }
 
     /// The batches sealed since the last call, in order.
-    pub(crate) fn take_sealed(&mut self) -> Vec<Sealed> {
+    #[must_use]
+    pub fn take_sealed(&mut self) -> Vec<Sealed> {
         std::mem::take(&mut self.sealed)
     }
 

@@ -16,7 +16,7 @@
 //! - One connection's errors end that connection only.
 //! - The sidecar never reads a store.
 
-mod batcher;
+pub mod batcher;
 pub mod command;
 pub mod config;
 mod connection;

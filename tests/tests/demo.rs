@@ -51,6 +51,23 @@ fn a_demo_against_redis_finds_every_bug() {
 }
 
 #[test]
+fn a_demo_with_hot_keys_finds_those_that_are_frozen_and_confirms_the_others() {
+    let object = demo(&["--hot", "95", "--seconds", "10", "--seed", "4"]);
+    assert_clean(&object);
+    let frozen = number(&object, "/planted/frozen");
+    assert!(frozen > 0, "{object}");
+    assert_eq!(number(&object, "/found/frozen"), frozen, "{object}");
+    assert!(number(&object, "/hot/writes") > number(&object, "/events") / 2, "{object}");
+    assert!(number(&object, "/hot/outcomes/confirmed") > 0, "{object}");
+}
+
+#[test]
+fn a_demo_without_hot_keys_does_not_speak_of_them() {
+    let object = demo(&["--seconds", "3", "--seed", "5"]);
+    assert_eq!((object.get("hot"), object.pointer("/planted/frozen")), (None, None), "{object}");
+}
+
+#[test]
 fn a_demo_in_a_pipe_prints_plain_tables_only() {
     let mut command = Command::new(counterfoil_tests::counterfoil());
     let output = command.args(["demo", "--seconds", "3"]).output().expect("the demo runs");

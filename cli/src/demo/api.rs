@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::Add;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -34,12 +35,22 @@ pub(super) struct Summary {
     pub(super) lost: u64,
 }
 
+impl Summary {
+    /// How events ended, over all maps.
+    pub(super) fn outcomes(&self) -> Outcomes {
+        self.maps.values().fold(Outcomes::default(), |sum, map| sum + map.outcomes)
+    }
+
+    /// The figures of map `name`; nothing but zeros if there is no such map.
+    pub(super) fn map(&self, name: &str) -> MapSummary {
+        self.maps.get(name).copied().unwrap_or_default()
+    }
+}
+
 /// One map's figures.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(super) struct MapSummary {
     pub(super) outcomes: Outcomes,
-    /// `None` before an event ended.
-    pub(super) coverage: Option<f64>,
     /// `None` before an event was confirmed.
     pub(super) lag_ms: Option<Percentiles>,
 }
@@ -58,7 +69,34 @@ pub(super) struct Outcomes {
 impl Outcomes {
     /// Events that ended or are open.
     pub(super) fn total(&self) -> u64 {
-        self.confirmed + self.superseded + self.divergent + self.undetermined + self.shed + self.open
+        self.ended() + self.open
+    }
+
+    /// Of the events that ended, the share that was confirmed or found divergent; `None` if none ended.
+    pub(super) fn coverage(&self) -> Option<f64> {
+        // A count of events has far fewer than 53 bits.
+        #[allow(clippy::cast_precision_loss, reason = "a run has far fewer than 2^53 events")]
+        let [judged, ended] = [self.confirmed + self.divergent, self.ended()].map(|count| count as f64);
+        (self.ended() > 0).then(|| judged / ended)
+    }
+
+    fn ended(&self) -> u64 {
+        self.confirmed + self.superseded + self.divergent + self.undetermined + self.shed
+    }
+}
+
+impl Add for Outcomes {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            confirmed: self.confirmed + other.confirmed,
+            superseded: self.superseded + other.superseded,
+            divergent: self.divergent + other.divergent,
+            undetermined: self.undetermined + other.undetermined,
+            shed: self.shed + other.shed,
+            open: self.open + other.open,
+        }
     }
 }
 
@@ -107,12 +145,12 @@ impl Api {
         self.get("/v1/summary")
     }
 
-    /// The whole ledger of `map`.
-    pub(super) fn divergences(&self, map: &str) -> Result<Vec<Divergence>, ApiError> {
+    /// The whole ledger.
+    pub(super) fn divergences(&self) -> Result<Vec<Divergence>, ApiError> {
         let mut all = Vec::new();
         let mut after = String::new();
         loop {
-            let page: Page = self.get(&format!("/v1/divergences?map={map}&limit={PAGE}{after}"))?;
+            let page: Page = self.get(&format!("/v1/divergences?limit={PAGE}{after}"))?;
             all.extend(page.divergences);
             after = match page.next {
                 Some(serde_json::Value::String(cursor)) => format!("&after={cursor}"),

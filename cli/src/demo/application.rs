@@ -1,10 +1,11 @@
 //! The application of a demo: a map, a store, an emitter, and threads that write, rightly or wrongly.
 
-use super::crew::Crew;
+use super::crew::{Crew, ReportedMap};
+use super::hot::{Freezer, HOT_KEYS, hot_keys};
 use super::map::DemoMap;
 use super::planter::Planter;
-use super::schedule::{Planned, schedule};
-use super::stage::{DEADLINE_MS, MAP, Stage};
+use super::schedule::{Freeze, Planned, freezes, schedule};
+use super::stage::{DEADLINE_MS, HOT_MAP, MAP, Stage};
 use super::tally::Planted;
 use crate::app_store::StoreError;
 use crate::pace::after;
@@ -29,6 +30,10 @@ const PRELOAD_BATCH: usize = 1_000;
 const SLOW_THREADS: u32 = 2;
 /// How long after its acknowledgement a late write comes: well past the deadline.
 const LATE_BY: Duration = Duration::from_millis(DEADLINE_MS + 2_000);
+/// How long a freeze lasts. A key that never rests is confirmed divergent by a write that began when every write before the
+/// freeze was due, and is due itself: that takes two deadlines. The judge steps from one such write to the next, which may
+/// take a third; then a probe must come by and watermarks pass.
+const FREEZE_LASTS: Duration = Duration::from_millis(3 * DEADLINE_MS + 2_000);
 /// How long the emitter may take to deliver the rest.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often it is looked whether the threads are done.
@@ -41,9 +46,22 @@ pub(super) struct Plan {
     /// Writes per second of the fast threads together; 0 for as many as can be.
     pub(super) rate: f64,
     pub(super) threads: u32,
-    /// Bugs per second.
+    /// Bugs per second; with 0 no hot key is frozen either.
     pub(super) plant_rate: f64,
+    /// Share of the fast threads' writes that goes to hot keys, from 0 to 1; with 0 there are none.
+    pub(super) hot_share: f64,
     pub(super) seed: u64,
+}
+
+impl Plan {
+    fn hot_keys(&self) -> usize {
+        if self.hot_share > 0.0 { HOT_KEYS } else { 0 }
+    }
+
+    fn freezes(&self) -> Vec<Freeze> {
+        let wanted = self.hot_share > 0.0 && self.plant_rate > 0.0;
+        if wanted { freezes(self.run, FREEZE_LASTS, self.seed) } else { Vec::new() }
+    }
 }
 
 /// What it did.
@@ -82,9 +100,13 @@ pub(super) fn run(
     mut watch: impl FnMut(u64),
 ) -> Result<Deeds, ApplicationError> {
     let bugs = schedule(plan.run, LATE_BY, plan.plant_rate, plan.seed);
-    let map = furnish(stage, bugs.len())?;
+    let shared = (0..KEYS).map(|rank| format!("user:{rank:05}"));
+    let map = furnish(stage, shared.chain((0..bugs.len()).map(|bug| format!("cold:{bug:05}"))), KEYS)?;
+    let hot = furnish(stage, hot_keys().take(plan.hot_keys()), plan.hot_keys())?;
     let emitter = Emitter::connect(stage.socket(), Identity::new("demo"))?;
-    let (planted, wrote_for) = Application { plan, stage, map, bugs, emitter: &emitter }.work(|| {
+    let freezes = plan.freezes();
+    let application = Application { plan, stage, map, hot, bugs, freezes, emitter: &emitter };
+    let (planted, wrote_for) = application.work(|| {
         watch(emitter.stats().issued);
         interrupted.load(Ordering::Relaxed)
     })?;
@@ -96,12 +118,11 @@ pub(super) fn run(
     Ok(Deeds { planted, events, seconds: wrote_for.as_secs_f64(), delivered })
 }
 
-/// A map over the shared keys and one for each bug, and a store that holds what the map holds.
-fn furnish(stage: &Stage, bugs: usize) -> Result<DemoMap, StoreError> {
-    let shared = (0..KEYS).map(|rank| format!("user:{rank:05}"));
-    let mut map = DemoMap::new(shared.chain((0..bugs).map(|bug| format!("cold:{bug:05}"))));
+/// A map over `keys`, some of whose first `shared` keys have a value, and a store that holds what the map holds.
+fn furnish(stage: &Stage, keys: impl Iterator<Item = String>, shared: usize) -> Result<DemoMap, StoreError> {
+    let mut map = DemoMap::new(keys);
     let mut client = stage.store.client()?;
-    let ranks = (0..KEYS).step_by(PRELOADED).collect::<Vec<_>>();
+    let ranks = (0..shared).step_by(PRELOADED).collect::<Vec<_>>();
     for batch in ranks.chunks(PRELOAD_BATCH) {
         let mut entries = Vec::with_capacity(batch.len());
         for &rank in batch {
@@ -119,7 +140,9 @@ struct Application<'a> {
     plan: &'a Plan,
     stage: &'a Stage,
     map: DemoMap,
+    hot: DemoMap,
     bugs: Vec<Planned>,
+    freezes: Vec<Freeze>,
     emitter: &'a Emitter,
 }
 
@@ -132,17 +155,22 @@ impl Application<'_> {
         let crew = self.crew(&keys, start, &stop, &ended);
         let planter =
             Planter::new(&self.map, KEYS, &self.bugs, self.emitter.map(MAP), &self.stage.store, LATE_BY)?;
+        let hot_emitter = self.emitter.map(HOT_MAP);
+        let freezer = Freezer::new(&self.hot, &self.freezes, FREEZE_LASTS, hot_emitter, &self.stage.store)?;
         let planted = thread::scope(|scope| {
             let writers = self.hire(scope, &crew);
-            let planter = scope.spawn(|| planter.run(start, &stop));
-            while !(writers.iter().all(ScopedJoinHandle::is_finished) && planter.is_finished()) {
+            let planters =
+                [scope.spawn(|| planter.run(start, &stop)), scope.spawn(|| freezer.run(start, &stop))];
+            let ended = |planter: &ScopedJoinHandle<'_, _>| planter.is_finished();
+            while !(writers.iter().all(ScopedJoinHandle::is_finished) && planters.iter().all(ended)) {
                 thread::sleep(LOOK);
                 // A thread that ends early has an error to tell: the others need not go on.
                 let early = now() < crew.until && writers.iter().any(ScopedJoinHandle::is_finished);
                 stop.fetch_or(look() || early, Ordering::Relaxed);
             }
             writers.into_iter().try_for_each(join)?;
-            join(planter)
+            let [bugs, freezes] = planters.map(join);
+            Ok::<_, ApplicationError>(bugs?.into_iter().chain(freezes?).collect())
         })?;
         let wrote_for = u64::try_from(ended.into_inner().saturating_sub(start.0)).unwrap_or(0);
         Ok((planted, Duration::from_nanos(wrote_for)))
@@ -156,9 +184,10 @@ impl Application<'_> {
         ended: &'a AtomicI64,
     ) -> Crew<'a> {
         Crew {
-            map: &self.map,
+            shared: ReportedMap { map: &self.map, emitter: self.emitter.map(MAP) },
             keys,
-            emitter: self.emitter.map(MAP),
+            hot: ReportedMap { map: &self.hot, emitter: self.emitter.map(HOT_MAP) },
+            hot_share: self.plan.hot_share,
             store: &self.stage.store,
             seed: self.plan.seed,
             until: after(start, self.plan.run),

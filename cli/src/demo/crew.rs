@@ -1,8 +1,11 @@
 //! The application's threads: they write to the map and to the store, and do it right.
 //!
 //! Most are fast. A few make store calls as real stores do: slow ones, and ones that time out and are tried again. None of
-//! that is a divergence. A key that is being written is left alone: whoever finds it held draws another.
+//! that is a divergence. A key that is being written is left alone: whoever finds it held draws another. So each key has one
+//! writer at a time, who lets go of it once the store has answered: the store takes the writes of a key in the map's order,
+//! however many threads write to it in turn.
 
+use super::hot::HOT_KEYS;
 use super::map::{DemoMap, Held};
 use super::write::{change_map, change_store};
 use crate::app_store::{AppStore, Client, StoreError};
@@ -14,7 +17,7 @@ use counterfoil_judge::Time;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::thread::sleep;
+use std::thread::{sleep, yield_now};
 use std::time::Duration;
 use thiserror::Error;
 
@@ -33,11 +36,21 @@ const RETRY_SHARE: f64 = 0.5;
 /// Of the attempts that time out, this share was carried out all the same.
 const APPLIED_SHARE: f64 = 0.5;
 
+/// A map, and the handle that reports its writes.
+pub(super) struct ReportedMap<'a> {
+    pub(super) map: &'a DemoMap,
+    pub(super) emitter: MapEmitter,
+}
+
 /// What all threads share.
 pub(super) struct Crew<'a> {
-    pub(super) map: &'a DemoMap,
+    /// The keys of unequal popularity.
+    pub(super) shared: ReportedMap<'a>,
     pub(super) keys: &'a Zipf,
-    pub(super) emitter: MapEmitter,
+    /// The keys that never rest.
+    pub(super) hot: ReportedMap<'a>,
+    /// The share of the fast threads' writes that goes to hot keys, from 0 to 1.
+    pub(super) hot_share: f64,
     pub(super) store: &'a AppStore,
     pub(super) seed: u64,
     /// When to stop.
@@ -79,10 +92,10 @@ impl Crew<'_> {
         let mut pace = Pace::new(rate);
         while self.goes_on() {
             pace.wait();
-            let (rank, mut held) = hand.draw(|rng| self.keys.draw(rng));
-            let value = hand.value(rank);
-            let mut write = change_map(&self.emitter, &mut held, value.as_deref());
-            write.store(|| change_store(hand.client.as_mut(), held.key, value.as_deref()))?;
+            let (emitter, rank, mut held) = hand.draw_any();
+            let value = hand.value(rank, &held);
+            let mut write = change_map(emitter, &mut held, value.as_deref());
+            write.store(|| change_store(hand.client.as_mut(), &held, value.as_deref()))?;
         }
         Ok(())
     }
@@ -91,16 +104,16 @@ impl Crew<'_> {
     pub(super) fn write_slowly(&self, number: u64) -> Result<(), StoreError> {
         let mut hand = self.hand(number)?;
         while self.goes_on() {
-            let (rank, mut held) = hand.draw(|rng| rng.random_range(0..SLOW_RANKS));
-            let value = hand.value(rank);
-            let mut write = change_map(&self.emitter, &mut held, value.as_deref());
+            let (rank, mut held) = hand.draw(self.shared.map, |rng| rng.random_range(0..SLOW_RANKS));
+            let value = hand.value(rank, &held);
+            let mut write = change_map(&self.shared.emitter, &mut held, value.as_deref());
             if hand.rng.random_bool(RETRY_SHARE) {
-                match hand.time_out(&mut write, held.key, value.as_deref()) {
+                match hand.time_out(&mut write, &held, value.as_deref()) {
                     Err(AttemptError::Store(error)) => return Err(error),
                     Err(AttemptError::TimedOut) | Ok(()) => {}
                 }
             }
-            hand.call_slowly(&mut write, held.key, value.as_deref())?;
+            hand.call_slowly(&mut write, &held, value.as_deref())?;
         }
         Ok(())
     }
@@ -116,20 +129,33 @@ impl Crew<'_> {
 }
 
 impl<'a> Hand<'a> {
-    /// A key that nobody holds.
-    fn draw(&mut self, rank: impl Fn(&mut SmallRng) -> usize) -> (usize, Held<'a>) {
+    /// A key that nobody holds, hot or not, and who reports its writes.
+    fn draw_any(&mut self) -> (&'a MapEmitter, usize, Held<'a>) {
+        let Crew { shared, keys, hot, hot_share, .. } = self.crew;
+        if *hot_share > 0.0 && self.rng.random_bool(*hot_share) {
+            let (number, held) = self.draw(hot.map, |rng| rng.random_range(0..HOT_KEYS));
+            return (&hot.emitter, number, held);
+        }
+        let (rank, held) = self.draw(shared.map, |rng| keys.draw(rng));
+        (&shared.emitter, rank, held)
+    }
+
+    /// A key of `map` that nobody holds.
+    fn draw(&mut self, map: &'a DemoMap, rank: impl Fn(&mut SmallRng) -> usize) -> (usize, Held<'a>) {
         loop {
             let rank = rank(&mut self.rng);
-            if let Some(held) = self.crew.map.try_hold(rank) {
+            if let Some(held) = map.try_hold(rank) {
                 return (rank, held);
             }
+            // More threads than hot keys would find every one of them held.
+            yield_now();
         }
     }
 
-    /// The next value for a key, or none for a remove.
-    fn value(&mut self, rank: usize) -> Option<Vec<u8>> {
+    /// The next value for a key, or none for a remove. A key that is frozen is not removed.
+    fn value(&mut self, rank: usize, held: &Held<'_>) -> Option<Vec<u8>> {
         self.writes += 1;
-        if self.rng.random_bool(REMOVE_SHARE) {
+        if self.rng.random_bool(REMOVE_SHARE) && !held.is_frozen() {
             return None;
         }
         if rank.is_multiple_of(TOGGLING) {
@@ -143,13 +169,13 @@ impl<'a> Hand<'a> {
     fn call_slowly(
         &mut self,
         write: &mut DualWrite,
-        key: &str,
+        held: &Held<'_>,
         value: Option<&[u8]>,
     ) -> Result<(), StoreError> {
         let [before, after] = self.waits();
         write.store(|| {
             sleep(before);
-            let result = change_store(self.client.as_mut(), key, value);
+            let result = change_store(self.client.as_mut(), held, value);
             sleep(after);
             result
         })
@@ -159,7 +185,7 @@ impl<'a> Hand<'a> {
     fn time_out(
         &mut self,
         write: &mut DualWrite,
-        key: &str,
+        held: &Held<'_>,
         value: Option<&[u8]>,
     ) -> Result<(), AttemptError> {
         let [before, after] = self.waits();
@@ -167,7 +193,7 @@ impl<'a> Hand<'a> {
         write.store(|| {
             sleep(before);
             if applied {
-                change_store(self.client.as_mut(), key, value)?;
+                change_store(self.client.as_mut(), held, value)?;
             }
             sleep(after);
             Err(AttemptError::TimedOut)

@@ -12,47 +12,71 @@ pub(super) struct DemoMap {
 /// A key and what the map holds for it.
 pub(super) struct Entry {
     pub(super) key: String,
-    value: Mutex<Option<Vec<u8>>>,
+    state: Mutex<State>,
+}
+
+/// What the lock of a key guards.
+#[derive(Default)]
+struct State {
+    value: Option<Vec<u8>>,
+    frozen: bool,
 }
 
 /// The right to change an entry: as long as it is held, nobody else writes to the key, in the map or in the store.
 pub(super) struct Held<'a> {
     pub(super) key: &'a str,
-    value: MutexGuard<'a, Option<Vec<u8>>>,
+    state: MutexGuard<'a, State>,
     order: &'a AtomicU64,
 }
 
 impl DemoMap {
     /// An empty map over `keys`.
     pub(super) fn new(keys: impl Iterator<Item = String>) -> Self {
-        let entries = keys.map(|key| Entry { key, value: Mutex::new(None) }).collect();
+        let entries = keys.map(|key| Entry { key, state: Mutex::default() }).collect();
         Self { entries, order: AtomicU64::new(0) }
     }
 
     /// Puts `value` before anybody watches.
     pub(super) fn preload(&mut self, at: usize, value: Vec<u8>) {
         if let Some(entry) = self.entries.get_mut(at) {
-            *entry.value.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            entry.state.get_mut().unwrap_or_else(PoisonError::into_inner).value = Some(value);
         }
     }
 
     /// The key at `at`, unless somebody is writing to it.
     pub(super) fn try_hold(&self, at: usize) -> Option<Held<'_>> {
         let entry = self.entries.get(at)?;
-        let value = match entry.value.try_lock() {
-            Ok(value) => value,
+        let state = match entry.state.try_lock() {
+            Ok(state) => state,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        Some(Held { key: &entry.key, value, order: &self.order })
+        Some(Held { key: &entry.key, state, order: &self.order })
+    }
+
+    /// The key at `at`, once nobody is writing to it; `None` if there is no such key.
+    pub(super) fn hold(&self, at: usize) -> Option<Held<'_>> {
+        let entry = self.entries.get(at)?;
+        let state = entry.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Held { key: &entry.key, state, order: &self.order })
     }
 }
 
 impl Held<'_> {
     /// Changes the entry; gives the change's position in the map's order.
     pub(super) fn set(&mut self, value: Option<&[u8]>) -> u64 {
-        *self.value = value.map(<[u8]>::to_vec);
+        self.state.value = value.map(<[u8]>::to_vec);
         self.order.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether the store takes none of the key's writes, although it says that it does.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.state.frozen
+    }
+
+    /// Lets the store take none of the key's writes from now on, or all of them again.
+    pub(super) fn freeze(&mut self, frozen: bool) {
+        self.state.frozen = frozen;
     }
 }
 
@@ -67,11 +91,11 @@ mod tests {
         map.preload(1, b"old".to_vec());
         let mut held = map.try_hold(0).unwrap();
         assert!(map.try_hold(0).is_none());
-        assert_eq!(map.try_hold(1).unwrap().value.as_deref(), Some(&b"old"[..]));
-        assert!(map.try_hold(2).is_none());
+        assert_eq!(map.hold(1).unwrap().state.value.as_deref(), Some(&b"old"[..]));
+        assert!(map.try_hold(2).is_none() && map.hold(2).is_none());
         let first = held.set(Some(b"x"));
-        assert_eq!(held.value.as_deref(), Some(&b"x"[..]));
+        assert_eq!(held.state.value.as_deref(), Some(&b"x"[..]));
         assert!(held.set(None) > first);
-        assert!(held.value.is_none());
+        assert!(held.state.value.is_none());
     }
 }

@@ -5,14 +5,17 @@
 //! |---|---|
 //! | `stage` | what must be there before anything runs |
 //! | `house` | the sidecar and the comparator |
-//! | `application` | the map, the store and the threads that write: `crew` rightly, `planter` wrongly, by a `schedule` |
+//! | `application` | the maps, the store and the threads that write: `crew` rightly, `planter` wrongly, by a `schedule` |
+//! | `hot` | keys that never rest, and the bug that is provable there |
 //! | `api` | the comparator's HTTP interface |
 //! | `tally` | what was planted against what was found |
 //! | `report` | what is printed |
 
+mod agenda;
 mod api;
 mod application;
 mod crew;
+mod hot;
 mod house;
 mod map;
 mod planter;
@@ -31,8 +34,8 @@ use api::Api;
 use application::{Deeds, Plan};
 use clap::Args;
 use house::House;
-use report::{Counts, Percentiles, Report};
-use stage::{MAP, Stage};
+use report::{Counts, HotReport, Percentiles, Report};
+use stage::{HOT_MAP, MAP, Stage};
 use std::io::Write;
 use std::str::FromStr;
 use std::sync::atomic::Ordering;
@@ -64,6 +67,9 @@ pub(crate) struct DemoArgs {
     /// Writes per second; 0 for as many as the machine can do
     #[arg(long, default_value_t = 12_000)]
     rate: u32,
+    /// Share of the writes, in percent, that goes to a few keys that never rest; some of them are frozen for a while
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=99))]
+    hot: u8,
     /// Threads that write
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: u32,
@@ -99,14 +105,16 @@ impl DemoArgs {
             rate: self.rate.into(),
             threads: self.threads,
             plant_rate: self.plant_rate,
+            hot_share: f64::from(self.hot) / 100.0,
             seed: self.seed,
         }
     }
 }
 
-/// Runs the demo; the answer is yes if every bug was found, nothing else was, and every event is accounted for.
+/// Runs the demo; the answer is yes if every bug was found, nothing else was, every event is accounted for, and writes of hot
+/// keys, if there are any, were confirmed.
 pub(crate) fn run(args: &DemoArgs, out: &mut dyn Write) -> Result<Answer, Failure> {
-    let stage = Stage::set(args.store.0.as_ref()).map_err(Failure::of)?;
+    let stage = Stage::set(args.store.0.as_ref(), args.hot > 0).map_err(Failure::of)?;
     let house = House::open(&stage).map_err(Failure::Command)?;
     let api = Api::new(house.http());
     let (deeds, findings) = observe(args, &stage, &house, &api)?;
@@ -128,7 +136,7 @@ fn observe(args: &DemoArgs, stage: &Stage, house: &House, api: &Api) -> Result<(
         if !progress.is_hidden()
             && let Ok(summary) = api.summary()
         {
-            let outcomes = summary.maps.get(MAP).map(|map| map.outcomes).unwrap_or_default();
+            let outcomes = summary.outcomes();
             progress.say(format!(
                 "{events} writes, {} confirmed, {} superseded, {} divergent, {} open",
                 outcomes.confirmed, outcomes.superseded, outcomes.divergent, outcomes.open
@@ -142,27 +150,35 @@ fn observe(args: &DemoArgs, stage: &Stage, house: &House, api: &Api) -> Result<(
 }
 
 fn tell(args: &DemoArgs, deeds: &Deeds, findings: &Findings, out: &mut dyn Write) -> Result<Answer, Failure> {
+    let report = report(args, deeds, findings);
+    report.write(args.output, out)?;
+    let mut remarks = findings.unsettled(deeds);
+    if report.hot.as_ref().is_some_and(|hot| hot.outcomes.confirmed == 0) {
+        remarks.push("no write of a hot key was confirmed".to_owned());
+    }
+    for remark in findings.tally.remarks.iter().chain(&remarks) {
+        eprintln!("{remark}");
+    }
+    Ok(Answer::yes_if(findings.tally.is_clean() && remarks.is_empty()))
+}
+
+fn report(args: &DemoArgs, deeds: &Deeds, findings: &Findings) -> Report {
     let [planted, found, missed, false_alarms] = Counts::of(&findings.tally);
     // A count of events has far fewer than 53 bits.
     #[allow(clippy::cast_precision_loss, reason = "a run has far fewer than 2^53 events")]
     let events = deeds.events as f64;
-    let map = findings.summary.maps.get(MAP).cloned().unwrap_or_default();
-    let report = Report {
+    let outcomes = findings.summary.outcomes();
+    Report {
         events: deeds.events,
         events_per_second: events / deeds.seconds,
-        outcomes: map.outcomes,
+        outcomes,
         planted,
         found,
         missed,
         false_alarms,
-        lag_ms: map.lag_ms.unwrap_or_default(),
+        lag_ms: findings.summary.map(MAP).lag_ms.unwrap_or_default(),
         detection_ms: Percentiles::of(&findings.tally.detection_ms),
-        coverage: map.coverage,
-    };
-    report.write(args.output, out)?;
-    let unsettled = findings.unsettled(deeds);
-    for remark in findings.tally.remarks.iter().chain(&unsettled) {
-        eprintln!("{remark}");
+        coverage: outcomes.coverage(),
+        hot: (args.hot > 0).then(|| HotReport::of(&findings.summary.map(HOT_MAP))),
     }
-    Ok(Answer::yes_if(findings.tally.is_clean() && unsettled.is_empty()))
 }

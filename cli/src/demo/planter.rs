@@ -3,6 +3,7 @@
 //! Every bug is reported to the emitter as an application would that knows nothing of it: with the true intervals of its
 //! map and store calls, and the outcome that the store call returned.
 
+use super::agenda::Agenda;
 use super::map::DemoMap;
 use super::schedule::{OLDER_BY, Planned};
 use super::tally::Planted;
@@ -13,14 +14,8 @@ use crate::plant::Plant;
 use counterfoil_clock::{now, wall_unix_ns};
 use counterfoil_emitter::{MapEmitter, StoreOutcome};
 use counterfoil_judge::Time;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::sleep;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-
-/// How often it looks whether to stop.
-const NAP: Duration = Duration::from_millis(50);
 
 /// What is due on the key of bug number `.0`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +38,7 @@ pub(super) struct Planter<'a> {
     client: Box<dyn Client>,
     stranger: Box<dyn Client>,
     late_by: Duration,
-    agenda: BinaryHeap<Reverse<(Time, Step)>>,
+    agenda: Agenda<Step>,
     planted: Vec<Planted>,
 }
 
@@ -65,7 +60,7 @@ impl<'a> Planter<'a> {
             client: store.client()?,
             stranger: store.stranger()?,
             late_by,
-            agenda: BinaryHeap::new(),
+            agenda: Agenda::new(),
             planted: Vec::new(),
         })
     }
@@ -73,20 +68,13 @@ impl<'a> Planter<'a> {
     /// Plants everything, counted from `start`; gives what was planted. Ends early if `stop` is set.
     pub(super) fn run(mut self, start: Time, stop: &AtomicBool) -> Result<Vec<Planted>, StoreError> {
         for (number, planned) in self.schedule.iter().enumerate() {
-            self.agenda.push(Reverse((after(start, planned.at), Step::Plant(number))));
+            self.agenda.add(after(start, planned.at), Step::Plant(number));
             if planned.has_older_value {
                 let older_at = planned.at.saturating_sub(OLDER_BY);
-                self.agenda.push(Reverse((after(start, older_at), Step::Older(number))));
+                self.agenda.add(after(start, older_at), Step::Older(number));
             }
         }
-        while let Some(Reverse((due, step))) = self.agenda.pop() {
-            while now() < due && !stop.load(Ordering::Relaxed) {
-                let left = u64::try_from(due.since(now())).unwrap_or(0);
-                sleep(Duration::from_nanos(left).min(NAP));
-            }
-            if stop.load(Ordering::Relaxed) {
-                break;
-            }
+        while let Some(step) = self.agenda.next(stop) {
             self.perform(step)?;
         }
         Ok(self.planted)
@@ -107,7 +95,7 @@ impl<'a> Planter<'a> {
         let Some(mut held) = self.map.try_hold(self.first_key + number) else { return Ok(()) };
         let value = format!("older value {number}").into_bytes();
         let mut write = change_map(&self.emitter, &mut held, Some(&value));
-        write.store(|| change_store(self.client.as_mut(), held.key, Some(&value)))
+        write.store(|| change_store(self.client.as_mut(), &held, Some(&value)))
     }
 
     fn plant(&mut self, number: usize) -> Result<(), StoreError> {
@@ -119,10 +107,10 @@ impl<'a> Planter<'a> {
         }
         let end = wall_unix_ns();
         if planned.plant == Plant::Late {
-            self.agenda.push(Reverse((after(now(), self.late_by), Step::Apply(number))));
+            self.agenda.add(after(now(), self.late_by), Step::Apply(number));
         }
         let key = self.map.try_hold(self.first_key + number).map(|held| held.key.to_owned());
-        let planted = |key| Planted { plant: planned.plant, key, begin, end };
+        let planted = |key| Planted { plant: planned.plant, key, begin, end, until: i64::MAX };
         self.planted.extend(key.map(planted));
         Ok(())
     }
@@ -134,8 +122,8 @@ impl<'a> Planter<'a> {
         let mut write = change_map(&self.emitter, &mut held, value.as_deref());
         write.store(|| match plant {
             Plant::Corrupted => self.client.put(held.key, &other),
-            Plant::ForeignWriter => change_store(self.client.as_mut(), held.key, value.as_deref()),
-            Plant::Dropped | Plant::Late | Plant::RemoveLost | Plant::Reordered => Ok(()),
+            Plant::ForeignWriter => change_store(self.client.as_mut(), &held, value.as_deref()),
+            Plant::Dropped | Plant::Late | Plant::RemoveLost | Plant::Reordered | Plant::Frozen => Ok(()),
         })?;
         if plant == Plant::ForeignWriter {
             self.stranger.put(held.key, &other)?;

@@ -1,12 +1,14 @@
 //! The end of a demo: what was planted, found, missed and falsely alarmed, and the figures of the run.
 
-use super::api::Outcomes;
+use super::api::{MapSummary, Outcomes};
+use super::hot::HOT_KEYS;
 use super::tally::{ELSEWHERE, Tally, sum};
 use crate::output::{Output, figure, plain_table};
 use crate::plant::Plant;
-use comfy_table::Cell;
+use comfy_table::{Cell, Table};
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 
 /// Everything a demo found out.
@@ -23,6 +25,26 @@ pub(super) struct Report {
     pub(super) detection_ms: Percentiles,
     /// Of the events that ended, the share that was confirmed or found divergent; `None` if none ended.
     pub(super) coverage: Option<f64>,
+    /// `None` in a run without hot keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hot: Option<HotReport>,
+}
+
+/// What became of the writes to hot keys, which the report's other figures include.
+#[derive(Serialize)]
+pub(super) struct HotReport {
+    keys: usize,
+    writes: u64,
+    pub(super) outcomes: Outcomes,
+    lag_ms: Percentiles,
+}
+
+impl HotReport {
+    /// From the figures of the hot keys' map.
+    pub(super) fn of(map: &MapSummary) -> Self {
+        let (outcomes, lag_ms) = (map.outcomes, map.lag_ms.unwrap_or_default());
+        Self { keys: HOT_KEYS, writes: outcomes.total(), outcomes, lag_ms }
+    }
 }
 
 /// Counts per row; written with their total.
@@ -72,25 +94,8 @@ impl Report {
     }
 
     fn write_tables(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut bugs = plain_table(["bug", "planted", "found", "missed", "false alarms"]);
-        let columns = [&self.planted, &self.found, &self.missed, &self.false_alarms];
-        for name in Plant::ALL.map(Plant::name).into_iter().chain([ELSEWHERE]) {
-            let counts = columns.map(|column| figure(column.0.get(name).copied().unwrap_or_default()));
-            bugs.add_row([Cell::new(name)].into_iter().chain(counts));
-        }
-        let totals = columns.map(|column| figure(sum(&column.0)));
-        bugs.add_row([Cell::new("total")].into_iter().chain(totals));
-        writeln!(out, "{}\n", bugs.trim_fmt())?;
-
-        let mut delays = plain_table(["milliseconds", "p50", "p95", "p99", "max"]);
-        for (name, percentiles) in [("lag", &self.lag_ms), ("detection", &self.detection_ms)] {
-            let figures =
-                percentiles.figures().map(|ms| figure(ms.map_or("-".to_owned(), |ms| format!("{ms:.1}"))));
-            delays.add_row([Cell::new(name)].into_iter().chain(figures));
-        }
-        writeln!(out, "{}\n", delays.trim_fmt())?;
-
-        let Outcomes { confirmed, superseded, divergent, undetermined, shed, open } = self.outcomes;
+        writeln!(out, "{}\n", self.bugs().trim_fmt())?;
+        writeln!(out, "{}\n", self.delays().trim_fmt())?;
         writeln!(
             out,
             "{} events, {:.0} per second, coverage {}",
@@ -98,8 +103,44 @@ impl Report {
             self.events_per_second,
             self.coverage.map_or("-".to_owned(), |coverage| format!("{coverage:.3}"))
         )?;
-        writeln!(
-            out,
+        writeln!(out, "{}", self.outcomes)?;
+        if let Some(HotReport { keys, writes, outcomes, .. }) = &self.hot {
+            writeln!(out, "\n{writes} of them on {keys} hot keys\n{outcomes}")?;
+        }
+        Ok(())
+    }
+
+    fn bugs(&self) -> Table {
+        let mut bugs = plain_table(["bug", "planted", "found", "missed", "false alarms"]);
+        let columns = [&self.planted, &self.found, &self.missed, &self.false_alarms];
+        let names = Plant::ALL.map(Plant::name).into_iter().filter(|name| self.planted.0.contains_key(name));
+        for name in names.chain([ELSEWHERE]) {
+            let counts = columns.map(|column| figure(column.0.get(name).copied().unwrap_or_default()));
+            bugs.add_row([Cell::new(name)].into_iter().chain(counts));
+        }
+        let totals = columns.map(|column| figure(sum(&column.0)));
+        bugs.add_row([Cell::new("total")].into_iter().chain(totals));
+        bugs
+    }
+
+    fn delays(&self) -> Table {
+        let mut delays = plain_table(["milliseconds", "p50", "p95", "p99", "max"]);
+        let hot = self.hot.as_ref().map(|hot| ("lag, hot keys", &hot.lag_ms));
+        let rows = [("lag", &self.lag_ms)].into_iter().chain(hot).chain([("detection", &self.detection_ms)]);
+        for (name, percentiles) in rows {
+            let figures =
+                percentiles.figures().map(|ms| figure(ms.map_or("-".to_owned(), |ms| format!("{ms:.1}"))));
+            delays.add_row([Cell::new(name)].into_iter().chain(figures));
+        }
+        delays
+    }
+}
+
+impl fmt::Display for Outcomes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { confirmed, superseded, divergent, undetermined, shed, open } = self;
+        write!(
+            f,
             "{confirmed} confirmed, {superseded} superseded, {divergent} divergent, {undetermined} undetermined, \
              {shed} shed, {open} open"
         )
@@ -132,6 +173,7 @@ mod tests {
             lag_ms: Percentiles::default(),
             detection_ms: Percentiles::of(&[1.0, 2.0]),
             coverage: Some(1.0),
+            hot: None,
         }
     }
 
@@ -156,7 +198,7 @@ mod tests {
         ];
         assert_eq!(keys, promised);
         for counts in ["planted", "found", "missed", "false_alarms"] {
-            for row in Plant::ALL.map(Plant::name).into_iter().chain(["total"]) {
+            for row in Plant::OF_ONE_WRITE.map(Plant::name).into_iter().chain(["total"]) {
                 assert_eq!(object[counts][row], 0, "{counts}.{row}");
             }
         }
@@ -178,5 +220,24 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert!(text.is_ascii() && !text.contains('\u{1b}'), "{text}");
         assert!(text.contains("foreign_writer") && text.contains("5 per second"), "{text}");
+    }
+
+    #[test]
+    fn a_run_with_hot_keys_tells_of_them_and_another_says_nothing() {
+        let outcomes = Outcomes { confirmed: 3, superseded: 4, ..Outcomes::default() };
+        let hot = HotReport::of(&MapSummary { outcomes, lag_ms: None });
+        let written = |report: &Report, output| {
+            let mut out = Vec::new();
+            report.write(output, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let report = Report { hot: Some(hot), ..report() };
+        let object: serde_json::Value = serde_json::from_str(&written(&report, Output::Json)).unwrap();
+        assert_eq!((&object["hot"]["writes"], &object["hot"]["keys"]), (&7.into(), &HOT_KEYS.into()));
+        assert_eq!(object["hot"]["outcomes"]["confirmed"], 3);
+        let table = written(&report, Output::Table);
+        assert!(table.contains("7 of them on 16 hot keys\n3 confirmed, 4 superseded"), "{table}");
+        let without = written(&Report { hot: None, ..report }, Output::Table);
+        assert!(!without.contains("hot") && !without.contains("frozen"), "{without}");
     }
 }

@@ -1,8 +1,9 @@
 //! Which bug is planted when: decided before the run, from the seed alone.
 //!
 //! Every bug has a key of its own that nothing else writes to, so that it lasts. Some keys hold an older value, written
-//! correctly and reported a while before.
+//! correctly and reported a while before. Hot keys are frozen: a few of them, each once at most.
 
+use super::hot::HOT_KEYS;
 use crate::plant::Plant;
 use crate::random::stream;
 use rand::Rng;
@@ -20,6 +21,15 @@ const SHORT_RUN_SHARE: u32 = 2;
 
 const STREAM: u64 = 1_000;
 
+/// A freeze for so much of the run,
+const FREEZE_EVERY: Duration = Duration::from_secs(4);
+/// but so many at most: the other hot keys stay right all the time.
+const FREEZES_MAX: u32 = 8;
+/// How long a key that was frozen is written afterwards, where the run is long enough.
+const AFTER_FREEZE: Duration = Duration::from_secs(1);
+
+const FREEZE_STREAM: u64 = 1_001;
+
 /// A bug to plant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Planned {
@@ -29,6 +39,15 @@ pub(super) struct Planned {
     pub(super) at: Duration,
     /// Whether its key holds an older value by then.
     pub(super) has_older_value: bool,
+}
+
+/// A hot key to freeze.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Freeze {
+    /// Its number among the hot keys.
+    pub(super) key: usize,
+    /// When, counted from the start of the run.
+    pub(super) at: Duration,
 }
 
 /// The bugs of a run of length `run` at `rate` bugs per second, spread evenly, as many of each kind as can be. The last one
@@ -50,11 +69,27 @@ pub(super) fn schedule(run: Duration, due_within: Duration, rate: f64, seed: u64
     planned.collect()
 }
 
+/// The freezes of a run of length `run`, each on a key of its own and `lasting` so long; spread evenly. Each is over before
+/// the end, where the run is long enough.
+pub(super) fn freezes(run: Duration, lasting: Duration, seed: u64) -> Vec<Freeze> {
+    let window = run.saturating_sub(FIRST_AFTER + lasting + AFTER_FREEZE);
+    let wanted = u32::try_from(run.as_secs() / FREEZE_EVERY.as_secs()).unwrap_or(FREEZES_MAX);
+    let count = wanted.clamp(1, FREEZES_MAX);
+    let mut rng = stream(seed, FREEZE_STREAM);
+    let mut keys = (0..HOT_KEYS).collect::<Vec<_>>();
+    keys.shuffle(&mut rng);
+    let planned = keys.into_iter().zip(0..count).map(|(key, slot)| {
+        let share = (f64::from(slot) + rng.random_range(0.0..1.0)) / f64::from(count);
+        Freeze { key, at: FIRST_AFTER + window.mul_f64(share) }
+    });
+    planned.collect()
+}
+
 /// `count` bugs in turn; each kind with and without an older value, as far as it has the choice.
 fn bugs(count: usize) -> Vec<(Plant, bool)> {
     let rounds = [false, true].into_iter().cycle();
     let bugs = rounds.flat_map(|older| {
-        Plant::ALL.map(|plant| match plant {
+        Plant::OF_ONE_WRITE.map(|plant| match plant {
             Plant::RemoveLost => (plant, true),
             Plant::Reordered => (plant, false),
             _ => (plant, older),
@@ -66,6 +101,7 @@ fn bugs(count: usize) -> Vec<(Plant, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     const DUE: Duration = Duration::from_secs(4);
 
@@ -76,7 +112,7 @@ mod tests {
     #[test]
     fn twenty_seconds_at_the_usual_rate_plant_each_kind_more_than_twenty_five_times() {
         let planned = planned(20, super::super::PLANT_RATE, 1);
-        for plant in Plant::ALL {
+        for plant in Plant::OF_ONE_WRITE {
             let count = planned.iter().filter(|planned| planned.plant == plant).count();
             assert!(count >= 25, "{plant}: {count}");
         }
@@ -92,6 +128,32 @@ mod tests {
         assert_ne!(twice[0], planned(10, 12.0, 4));
         let early = twice[0].iter().filter(|planned| planned.at < Duration::from_millis(3_600)).count();
         assert!((20..40).contains(&early), "{early} of {}", twice[0].len());
+    }
+
+    #[test]
+    fn freezes_come_one_to_a_key_spread_over_the_run_and_are_over_before_its_end() {
+        let lasting = Duration::from_secs(7);
+        for seed in 0..100 {
+            let freezes = freezes(Duration::from_secs(20), lasting, seed);
+            assert!(freezes.len() >= 4, "{freezes:?}");
+            assert!(freezes.iter().all(|freeze| freeze.key < HOT_KEYS));
+            let keys = freezes.iter().map(|freeze| freeze.key).collect::<HashSet<_>>();
+            assert_eq!(keys.len(), freezes.len(), "one freeze per key: {freezes:?}");
+            let at = freezes.iter().map(|freeze| freeze.at).collect::<Vec<_>>();
+            assert!(at.is_sorted() && at.iter().all(|at| *at >= FIRST_AFTER), "{at:?}");
+            assert!(at.iter().all(|at| *at + lasting + AFTER_FREEZE <= Duration::from_secs(20)), "{at:?}");
+            let early = at.iter().filter(|at| **at < Duration::from_millis(6_600)).count();
+            assert!((2..=3).contains(&early), "half of them in the first half: {at:?}");
+        }
+    }
+
+    #[test]
+    fn freezes_repeat_with_the_seed_and_leave_half_of_the_hot_keys_alone_however_long_the_run() {
+        let of = |seconds, seed| freezes(Duration::from_secs(seconds), Duration::from_secs(7), seed);
+        assert_eq!(of(20, 3), of(20, 3));
+        assert_ne!(of(20, 3), of(20, 4));
+        assert_eq!(of(3_600, 1).len(), HOT_KEYS / 2);
+        assert_eq!(of(2, 1).iter().map(|freeze| freeze.at).collect::<Vec<_>>(), [FIRST_AFTER]);
     }
 
     #[test]

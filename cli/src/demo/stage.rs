@@ -14,6 +14,9 @@ use thiserror::Error;
 /// Name of the map.
 pub(super) const MAP: &str = "demo";
 
+/// Name of the map of hot keys: a map of its own, so that its figures are.
+pub(super) const HOT_MAP: &str = "demo-hot";
+
 /// Within this time the store must agree.
 pub(super) const DEADLINE_MS: u64 = 2_000;
 
@@ -35,12 +38,13 @@ pub(super) struct Stage {
     folder: TempDir,
     namespace: String,
     url: StoreUrl,
+    maps: &'static [&'static str],
     pub(super) store: AppStore,
 }
 
 impl Stage {
-    /// A stage with a store at `url`, or in a file of its own.
-    pub(super) fn set(url: Option<&StoreUrl>) -> Result<Self, StageError> {
+    /// A stage with a store at `url`, or in a file of its own; with a map of hot keys or without.
+    pub(super) fn set(url: Option<&StoreUrl>, has_hot_keys: bool) -> Result<Self, StageError> {
         let folder = tempfile::Builder::new().prefix("counterfoil-demo-").tempdir()?;
         let key: [u8; 32] = rand::rng().random();
         let digits = key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -48,7 +52,8 @@ impl Stage {
         let url = url.cloned().unwrap_or_else(|| StoreUrl::Sqlite(folder.path().join("application.db")));
         let namespace = format!("counterfoil_demo_{}_{}", std::process::id(), now().0);
         let store = AppStore::create(&url, &namespace)?;
-        Ok(Self { folder, namespace, url, store })
+        let maps: &[_] = if has_hot_keys { &[MAP, HOT_MAP] } else { &[MAP] };
+        Ok(Self { folder, namespace, url, maps, store })
     }
 
     /// Where the sidecar listens.
@@ -58,12 +63,7 @@ impl Stage {
 
     /// The comparator's configuration.
     pub(super) fn comparator_yaml(&self) -> String {
-        let mut map = self.lookup();
-        map.extend([
-            ("name".to_owned(), MAP.into()),
-            ("store".to_owned(), "application".into()),
-            ("deadline_ms".to_owned(), DEADLINE_MS.into()),
-        ]);
+        let contracts = self.maps.iter().map(|name| self.contract(name)).collect::<Vec<_>>();
         let url = match &self.url {
             StoreUrl::Sqlite(path) => {
                 let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
@@ -76,7 +76,7 @@ impl Stage {
             "listen": { "grpc": "127.0.0.1:0", "http": "127.0.0.1:0", "insecure": true },
             "key": self.key(),
             "stores": { "application": { "url": url } },
-            "maps": [map],
+            "maps": contracts,
             "ledger": { "path": self.folder.path().join("ledger.db") },
             "telemetry": { "log": "warn" },
         });
@@ -88,7 +88,7 @@ impl Stage {
         let config = json!({
             "kind": "sidecar",
             "socket": { "path": self.socket() },
-            "maps": [{ "name": MAP }],
+            "maps": self.maps.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>(),
             "uplink": { "endpoint": format!("http://{comparator}"), "insecure": true },
             "key": self.key(),
             "telemetry": { "log": "warn" },
@@ -98,6 +98,17 @@ impl Stage {
 
     fn key(&self) -> Value {
         json!({ "id": KEY_ID, "file": self.folder.path().join("deployment.key") })
+    }
+
+    /// What map `name` promises: all maps keep their values in one place.
+    fn contract(&self, name: &str) -> Map<String, Value> {
+        let mut contract = self.lookup();
+        contract.extend([
+            ("name".to_owned(), name.into()),
+            ("store".to_owned(), "application".into()),
+            ("deadline_ms".to_owned(), DEADLINE_MS.into()),
+        ]);
+        contract
     }
 
     /// How the comparator finds a key in the store.

@@ -2,7 +2,8 @@
 //!
 //! A planted bug is *found* when its key has a confirmed divergence of a kind that the bug may show as, opened after the
 //! bug's write began; else it is *missed*. A *false alarm* is any divergence of a key without a bug, opened or confirmed, any
-//! that was opened before the bug, and a confirmed one of a kind that the bug cannot show as.
+//! that was opened before the bug or when it was over, and a confirmed one of a kind that the bug cannot show as. A bug that
+//! shows as several divergences is one bug found.
 
 use super::api::Divergence;
 use crate::plant::Plant;
@@ -23,6 +24,15 @@ pub(super) struct Planted {
     /// When its write began and ended: wall-clock time, nanoseconds since 1970, as the ledger has it.
     pub(super) begin: i64,
     pub(super) end: i64,
+    /// Until when a divergence may be its doing: `MAX` where the bug lasts.
+    pub(super) until: i64,
+}
+
+impl Planted {
+    /// Whether `divergence` was opened while the bug could be seen.
+    fn covers(&self, divergence: &Divergence) -> bool {
+        (self.begin..=self.until).contains(&divergence.opened_at_unix_ns)
+    }
 }
 
 /// Counts per kind of bug; false alarms elsewhere have a row of their own.
@@ -40,7 +50,9 @@ pub(super) struct Tally {
 
 /// Compares what was planted with the ledger.
 pub(super) fn tally(planted: &[Planted], divergences: &[Divergence]) -> Tally {
-    let names = || Plant::ALL.iter().map(|plant| (plant.name(), 0));
+    let has_row =
+        |plant: &Plant| Plant::OF_ONE_WRITE.contains(plant) || planted.iter().any(|bug| bug.plant == *plant);
+    let names = || Plant::ALL.iter().filter(|plant| has_row(plant)).map(|plant| (plant.name(), 0));
     let mut tally = Tally {
         planted: names().collect(),
         found: names().collect(),
@@ -87,7 +99,7 @@ impl Tally {
     fn count_false_alarm(&mut self, bug: Option<&Planted>, divergence: &Divergence) {
         let row = match bug {
             None => ELSEWHERE,
-            Some(bug) if divergence.opened_at_unix_ns < bug.begin => bug.plant.name(),
+            Some(bug) if !bug.covers(divergence) => bug.plant.name(),
             Some(bug) if divergence.confirmed_at_unix_ns.is_some() && !is_proof(bug, divergence) => {
                 bug.plant.name()
             }
@@ -100,7 +112,7 @@ impl Tally {
 
 fn is_proof(bug: &Planted, divergence: &Divergence) -> bool {
     divergence.confirmed_at_unix_ns.is_some()
-        && divergence.opened_at_unix_ns >= bug.begin
+        && bug.covers(divergence)
         && bug.plant.shows_as().contains(&divergence.kind.as_str())
 }
 
@@ -125,7 +137,7 @@ mod tests {
     use super::*;
 
     fn bug(plant: Plant, key: &str) -> Planted {
-        Planted { plant, key: key.to_owned(), begin: 900, end: 1_000 }
+        Planted { plant, key: key.to_owned(), begin: 900, end: 1_000, until: i64::MAX }
     }
 
     fn divergence(key: &str, kind: &str, opened: i64, confirmed: Option<i64>) -> Divergence {
@@ -175,5 +187,30 @@ mod tests {
         let tally = tally(&[bug(Plant::Corrupted, "a")], &ledger);
         assert_eq!((sum(&tally.found), tally.false_alarms.get(ELSEWHERE)), (1, Some(&1)));
         assert!(!tally.is_clean());
+    }
+
+    #[test]
+    fn a_bug_that_is_over_is_found_once_while_it_lasts_and_alarms_before_and_after_are_false() {
+        let frozen = Planted { until: 9_000, ..bug(Plant::Frozen, "hot") };
+        let during = [
+            divergence("hot", "stale", 1_500, None),
+            divergence("hot", "stale", 2_500, Some(3_001_000)),
+            divergence("hot", "missing", 9_000, Some(4_001_000)),
+        ];
+        let found = tally(std::slice::from_ref(&frozen), &during);
+        assert!(found.is_clean(), "{:?}", found.remarks);
+        assert_eq!((found.found.get("frozen"), sum(&found.found)), (Some(&1), 1));
+        assert_eq!(found.detection_ms, [3.0], "the first of them counts");
+        for (opened, confirmed) in [(899, None), (899, Some(3_000)), (9_001, None), (9_001, Some(9_500))] {
+            let outside = [divergence("hot", "stale", opened, confirmed)];
+            let tally = tally(std::slice::from_ref(&frozen), &outside);
+            assert_eq!((sum(&tally.missed), tally.false_alarms.get("frozen")), (1, Some(&1)), "{outside:?}");
+        }
+    }
+
+    #[test]
+    fn there_is_no_row_for_frozen_keys_where_none_were_planted() {
+        assert_eq!(tally(&[], &[]).planted.len(), Plant::OF_ONE_WRITE.len());
+        assert!(!tally(&[], &[]).found.contains_key("frozen"));
     }
 }

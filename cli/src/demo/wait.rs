@@ -1,8 +1,7 @@
 //! After the last write: waiting until every event has its outcome and every bug was found, or time is up.
 
-use super::api::{Api, ApiError, Outcomes, Summary};
+use super::api::{Api, ApiError, Summary};
 use super::application::Deeds;
-use super::stage::MAP;
 use super::tally::{Tally, sum, tally};
 use crate::pace::since;
 use counterfoil_clock::now;
@@ -28,7 +27,7 @@ pub(super) fn wait(api: &Api, deeds: &Deeds, interrupted: &AtomicBool) -> Result
     let (start, mut settled) = (now(), None);
     loop {
         let summary = api.summary()?;
-        let tally = tally(&deeds.planted, &api.divergences(MAP)?);
+        let tally = tally(&deeds.planted, &api.divergences()?);
         let findings = Findings { summary, tally };
         if findings.unsettled(deeds).is_empty() {
             settled = settled.or(Some(now()));
@@ -46,7 +45,7 @@ impl Findings {
     /// What does not add up: each event is accepted or declared lost, and each accepted one has one outcome.
     pub(super) fn unsettled(&self, deeds: &Deeds) -> Vec<String> {
         let Summary { accepted, lost, .. } = self.summary;
-        let outcomes = self.outcomes();
+        let outcomes = self.summary.outcomes();
         let mut problems = Vec::new();
         if !deeds.delivered {
             problems.push("the emitter could not deliver everything in time".to_owned());
@@ -66,31 +65,31 @@ impl Findings {
         }
         problems
     }
-
-    fn outcomes(&self) -> Outcomes {
-        self.summary.maps.get(MAP).map(|map| map.outcomes).unwrap_or_default()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::api::MapSummary;
+    use crate::demo::api::{MapSummary, Outcomes};
+    use crate::demo::stage::{HOT_MAP, MAP};
 
     fn problems(events: u64, accepted: u64, lost: u64, outcomes: Outcomes) -> usize {
         let deeds = Deeds { planted: Vec::new(), events, seconds: 1.0, delivered: true };
-        let map = MapSummary { outcomes, ..MapSummary::default() };
-        let summary = Summary { maps: [(MAP.to_owned(), map)].into(), accepted, lost };
+        let one_hot = Outcomes { confirmed: 1, ..Outcomes::default() };
+        let maps = [(MAP, outcomes), (HOT_MAP, one_hot)];
+        let maps =
+            maps.map(|(name, outcomes)| (name.to_owned(), MapSummary { outcomes, ..MapSummary::default() }));
+        let summary = Summary { maps: maps.into(), accepted, lost };
         Findings { summary, tally: tally(&[], &[]) }.unsettled(&deeds).len()
     }
 
     #[test]
     fn every_event_must_be_accepted_or_lost_and_end_exactly_once() {
         let outcomes = |confirmed, open| Outcomes { confirmed, open, ..Outcomes::default() };
-        assert_eq!(problems(10, 9, 1, outcomes(9, 0)), 0);
-        assert_eq!(problems(10, 9, 0, outcomes(9, 0)), 1, "one event vanished on the way");
-        assert_eq!(problems(10, 10, 0, outcomes(9, 0)), 1, "one event has no outcome");
-        assert_eq!(problems(10, 10, 0, outcomes(9, 1)), 1, "one event is open");
-        assert_eq!(problems(10, 10, 0, outcomes(11, 0)), 1, "one event ended twice");
+        assert_eq!(problems(11, 10, 1, outcomes(9, 0)), 0, "and one on a hot key");
+        assert_eq!(problems(11, 10, 0, outcomes(9, 0)), 1, "one event vanished on the way");
+        assert_eq!(problems(11, 11, 0, outcomes(9, 0)), 1, "one event has no outcome");
+        assert_eq!(problems(11, 11, 0, outcomes(9, 1)), 1, "one event is open");
+        assert_eq!(problems(11, 11, 0, outcomes(11, 0)), 1, "one event ended twice");
     }
 }

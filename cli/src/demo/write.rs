@@ -15,14 +15,15 @@ pub(super) fn change_map(emitter: &MapEmitter, held: &mut Held<'_>, value: Optio
     write
 }
 
-/// What the map was told, told to the store.
+/// What the map was told, told to the store. A store that is frozen for this key takes nothing, and says that all is well.
 pub(super) fn change_store(
     client: &mut dyn Client,
-    key: &str,
+    held: &Held<'_>,
     value: Option<&[u8]>,
 ) -> Result<(), StoreError> {
     match value {
-        Some(value) => client.put(key, value),
-        None => client.remove(key),
+        _ if held.is_frozen() => Ok(()),
+        Some(value) => client.put(held.key, value),
+        None => client.remove(held.key),
     }
 }

@@ -4,8 +4,8 @@
 //! a key held before its first write is not known. Each read is judged alone: what one read proves is not held against
 //! another one.
 //!
-//! The judge's history keeps a bounded number of writes. On a key with more, those that can no longer explain the read
-//! are dropped first, which changes neither legality nor verdict; the count of `versions` is then a lower bound.
+//! Unlike in the comparator, nothing is merged or forgotten: legality and the figures of a stale value are exact, however
+//! many writes a key has.
 
 mod line;
 mod output;
@@ -16,11 +16,14 @@ mod tests;
 use crate::exit::{Answer, Failure};
 use crate::output::Output;
 use clap::{Args, ValueEnum};
-use counterfoil_judge::{History, Judgement, LIVE_WRITES_MAX, Legality, Terms, Time, Verdict, judge};
+use counterfoil_judge::{History, Judgement, Legality, Scope, Terms, Verdict, judge};
 use recording::{BadLine, RecordedRead, Recording};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+
+/// Writes of a key from one pruning to the next.
+const PRUNE_EVERY: usize = 256;
 
 /// Flags of `counterfoil replay`.
 #[derive(Args, Debug)]
@@ -63,7 +66,14 @@ struct Options {
 
 impl Options {
     fn terms(&self) -> Terms {
-        Terms { deadline: self.deadline, lead: self.lead, give_up: None, patience: 0, expires: false }
+        Terms {
+            deadline: self.deadline,
+            lead: self.lead,
+            give_up: None,
+            patience: 0,
+            expires: false,
+            scope: Scope::Shared,
+        }
     }
 }
 
@@ -115,16 +125,16 @@ fn judge_all(input: impl BufRead, options: &Options) -> Result<Vec<Judged>, BadL
     Ok(recording.reads.iter().map(judged).collect())
 }
 
-/// The writes that had begun by the end of the read; later ones prove nothing about it.
+/// The writes that had begun by the end of the read; later ones prove nothing about it. Those that can no longer explain
+/// it are dropped now and then, which changes nothing but the time it takes.
 fn history(recording: &Recording, read: &RecordedRead) -> History {
-    let mut history = History::watched_since(Time::MIN);
+    let mut history = History::unbounded();
     let mut ended = Vec::new();
-    for write in recording.writes_before(read) {
-        if history.writes().len() == LIVE_WRITES_MAX {
-            history.note_seen(&read.observation);
+    for (write, count) in recording.writes_before(read).iter().zip(1..) {
+        history.insert(write.clone(), &mut ended);
+        if count % PRUNE_EVERY == 0 {
             history.prune(read.observation.at.begin, None, &mut ended);
         }
-        history.insert(write.clone(), &mut ended);
     }
     history
 }

@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
 
     /// Values are numbered, not hashed: equal values have equal digests and others do not, with certainty.
     fn digest(&mut self, value: Option<String>) -> Digest {
-        value.map_or(Digest::ABSENT, |value| Digest((self.values.number(value) as u128 + 1).to_be_bytes()))
+        value.map_or(Digest::ABSENT, |value| Digest((self.values.number(value) as u128 + 1).to_le_bytes()))
     }
 
     fn finish(mut self) -> Recording {

@@ -4,10 +4,11 @@ mod written;
 
 pub use written::{
     Written, WrittenKey, WrittenLedger, WrittenLimits, WrittenListen, WrittenMap, WrittenProbe,
-    WrittenSources, WrittenTable,
+    WrittenScope, WrittenSources, WrittenTable,
 };
 
 use crate::contract::{Contract, Contracts};
+use crate::sources::Silence;
 use crate::store::Reader;
 use counterfoil_digest::{DeploymentKey, MapDigester};
 use counterfoil_judge::Terms;
@@ -19,6 +20,9 @@ use std::time::Duration;
 
 /// Nanoseconds in a millisecond.
 const MS: i64 = 1_000_000;
+
+/// Most contracts; the key table has 16 bits for a map.
+const MAPS_MAX: usize = 65_000;
 
 /// Everything a comparator needs to be built.
 #[derive(Debug)]
@@ -33,8 +37,8 @@ pub struct Settings {
     pub contracts: Contracts,
     /// File of the divergence ledger.
     pub ledger: PathBuf,
-    /// A source that is silent for this long is lost, in nanoseconds.
-    pub source_timeout: i64,
+    /// When a silent source is given up.
+    pub silence: Silence,
     /// Most sources known at a time.
     pub sources_max: usize,
     /// Most keys kept in the table.
@@ -54,7 +58,7 @@ pub struct Settings {
 /// When probes are made, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Probing {
-    /// From the end of a write to the first probe of its key.
+    /// From the end of a write to the first probe of its key, at least; what was learned of the lag may make it longer.
     pub first_delay: i64,
     /// From a verdict that was not final to the next probe.
     pub gap_min: i64,
@@ -98,7 +102,10 @@ impl Settings {
             http,
             key,
             contracts,
-            source_timeout: i64::from(written.sources.timeout_ms) * MS,
+            silence: Silence {
+                timeout: i64::from(written.sources.timeout_ms) * MS,
+                expiry: i64::from(written.sources.expiry_ms) * MS,
+            },
             sources_max: wide(written.sources.sources_max),
             keys_max: wide(table.keys_max),
             probe: Probing {
@@ -136,6 +143,9 @@ fn contracts(written: &Written, key: &DeploymentKey, problems: &mut Problems) ->
                 }
             }
         }
+    }
+    if written.maps.len() > MAPS_MAX {
+        problems.add("maps", format!("has {} contracts; at most {MAPS_MAX} fit", written.maps.len()));
     }
     if written.maps.is_empty() {
         problems.add("maps", "empty; write a contract for each map");
@@ -175,6 +185,7 @@ fn terms(map: &WrittenMap) -> Terms {
         give_up: map.give_up_ms.map(ms),
         patience: ms(map.patience_ms.unwrap_or(map.deadline_ms)),
         expires: map.expires,
+        scope: map.scope.into(),
     }
 }
 

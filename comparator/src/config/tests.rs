@@ -60,3 +60,13 @@ fn two_contracts_for_one_map_are_refused() {
         settings(|yaml| yaml.replace("maps: [", "maps: [{name: cart, store: main, hash: h}, ")).unwrap_err();
     assert!(text.contains("maps[1].name") && text.contains("already"), "{text}");
 }
+
+#[test]
+fn a_lost_source_expires_after_a_minute_unless_something_else_is_written() {
+    let silence = |change: fn(String) -> String| settings(change).unwrap().silence;
+    assert_eq!(silence(|yaml| yaml), Silence { timeout: 10_000_000_000, expiry: 60_000_000_000 });
+    let written = silence(|yaml| yaml + "sources: {timeout_ms: 200, expiry_ms: 0}\n");
+    assert_eq!(written, Silence { timeout: 200_000_000, expiry: 0 });
+    let text = settings(|yaml| yaml + "sources: {expiry_ms: 86400001}\n").unwrap_err();
+    assert!(text.contains("sources.expiry_ms"), "{text}");
+}

@@ -2,6 +2,7 @@
 
 use crate::store::{KeyType, WrittenLookup, WrittenStore};
 use counterfoil_digest::Codec;
+use counterfoil_judge::Scope;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -120,6 +121,30 @@ pub struct WrittenMap {
     /// Whether the store drops values by itself (a time to live, eviction): absence then proves nothing.
     #[serde(default)]
     pub expires: bool,
+    /// Whose map it is: `shared`, where all processes' maps are one logical map, or `process`, where each process keeps a
+    /// copy of its own, as caches do, which must follow the store within the deadline.
+    #[serde(default)]
+    pub scope: WrittenScope,
+}
+
+/// Whose map a contract is about.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WrittenScope {
+    /// All processes' maps are one logical map.
+    #[default]
+    Shared,
+    /// Each process keeps a copy of its own.
+    Process,
+}
+
+impl From<WrittenScope> for Scope {
+    fn from(written: WrittenScope) -> Self {
+        match written {
+            WrittenScope::Shared => Self::Shared,
+            WrittenScope::Process => Self::Process,
+        }
+    }
 }
 
 fn deadline_ms() -> u32 {
@@ -153,6 +178,11 @@ pub struct WrittenSources {
     /// is undetermined. Milliseconds.
     #[schemars(range(min = 100, max = 86_400_000))]
     pub timeout_ms: u32,
+    /// How long a lost source may still be writing without being heard of, cut off from the comparator: until then, or
+    /// until its process was started over, every key is undetermined; after that the source is taken for gone. Longer
+    /// than the partitions to be survived. Milliseconds.
+    #[schemars(range(max = 86_400_000))]
+    pub expiry_ms: u32,
     /// Most sources known at a time; the batches of more are refused.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub sources_max: u32,
@@ -160,7 +190,7 @@ pub struct WrittenSources {
 
 impl Default for WrittenSources {
     fn default() -> Self {
-        Self { timeout_ms: 10_000, sources_max: 10_000 }
+        Self { timeout_ms: 10_000, expiry_ms: 60_000, sources_max: 10_000 }
     }
 }
 
@@ -183,7 +213,8 @@ impl Default for WrittenTable {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WrittenProbe {
-    /// From the end of a write to the first probe of its key, in milliseconds.
+    /// From the end of a write to the first probe of its key, at least, in milliseconds. The comparator learns each map's
+    /// lag and waits longer where the store needs longer, so that most checks take one read.
     #[schemars(range(max = 3_600_000))]
     pub first_delay_ms: u32,
     /// From a verdict that was not final to the next probe, in milliseconds; it doubles each time.

@@ -1,71 +1,121 @@
 //! One key: its writes, its divergence, and when to look next.
+//!
+//! A table holds millions of these, most of them with one write that waits to be confirmed. So what only some keys have
+//! (a probe under way, a divergence, traces) is kept elsewhere, and the hash is computed anew where it is needed.
 
 use super::{Effects, Ended, Observed, Rules, Turn, Turned};
-use crate::contract::MapId;
+use crate::contract::{Contract, MapId};
 use bytes::Bytes;
-use counterfoil_digest::bucket;
+use counterfoil_digest::{bucket, key_hash};
 use counterfoil_judge::{
-    Digest, Divergence, History, Interval, Observation, Outcome, Terms, Time, Verdict, Write, WriteId,
-    give_up, judge, settle,
+    Divergence, History, Interval, Judgement, Kind, Observation, Outcome, Terms, Time, Verdict, Write,
+    WriteId, give_up, judge, settle,
 };
 use counterfoil_proto::TraceRef;
+use smallvec::SmallVec;
 
 /// A history with fewer writes is not worth pruning when another arrives.
 const WORTH_PRUNING: usize = 4;
 
+/// Keys up to this length take no allocation.
+const INLINE_KEY_BYTES: usize = 16;
+
 /// How long after a deadline a probe is made that shall see whether it was kept, in nanoseconds.
 const PAST_DEADLINE: i64 = 1_000_000;
 
+/// One key of one map.
+pub(super) struct Entry {
+    map: u16,
+    /// Verdicts in a row that were not final.
+    attempts: u8,
+    /// Whether the two sides agree is still to be seen though no event waits for it: the store could not be read, or
+    /// another source wrote what this copy has to follow.
+    owes: bool,
+    /// It stands in the shard's queue of settled keys.
+    queued: bool,
+    /// The source whose copy this is, where the map's contract gives each its own.
+    copy: Option<CopyOf>,
+    key: SmallVec<[u8; INLINE_KEY_BYTES]>,
+    history: History,
+    /// When it is to be probed; `MAX` for never, or while a probe is under way.
+    pub(super) due: Time,
+    extra: Option<Box<Extra>>,
+}
+
+/// The source of a copy, never [`u32::MAX`], so that "none" takes no room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct CopyOf(std::num::NonZeroU32);
+
+impl CopyOf {
+    pub(super) fn new(source: u32) -> Option<Self> {
+        std::num::NonZeroU32::new(!source).map(Self)
+    }
+
+    pub(super) fn source(self) -> u32 {
+        !self.0.get()
+    }
+}
+
+/// What only some keys have.
+#[derive(Default)]
+struct Extra {
+    /// The probe under way: from when it was taken, open at its end until the store was read.
+    reading: Option<Interval>,
+    open: Option<Open>,
+    traces: SmallVec<[(WriteId, TraceRef); 1]>,
+}
+
 /// A divergence that was not resolved yet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 struct Open {
     divergence: Divergence,
     trace: Option<TraceRef>,
 }
 
-/// One key of one map.
-pub(super) struct Entry {
-    pub(super) hash: u64,
-    pub(super) map: MapId,
-    pub(super) key: Bytes,
-    history: History,
-    /// When it is to be probed; `MAX` for never, or while a probe is under way.
-    pub(super) due: Time,
-    /// The probe under way: from when it was taken, open at its end until the store was read.
-    reading: Option<Interval>,
-    /// Verdicts in a row that were not final.
-    attempts: u32,
-    /// The store could not be read; whether the two sides agree is still to be seen.
-    unanswered: bool,
-    open: Option<Open>,
-    /// It stands in the shard's queue of settled keys.
-    queued: bool,
-    traces: Vec<(WriteId, TraceRef)>,
-}
-
 impl Entry {
-    pub(super) fn new(map: MapId, hash: u64, key: &[u8], watched_since: Time) -> Self {
-        Self {
-            hash,
-            map,
-            key: Bytes::copy_from_slice(key),
-            history: History::watched_since(watched_since),
-            due: Time::MAX,
-            reading: None,
+    /// `None` for a map whose number is out of bounds.
+    pub(super) fn new(map: MapId, key: &[u8], copy: Option<CopyOf>, history: History) -> Option<Self> {
+        Some(Self {
+            map: u16::try_from(map.0).ok()?,
             attempts: 0,
-            unanswered: false,
-            open: None,
+            owes: false,
             queued: false,
-            traces: Vec::new(),
-        }
+            copy,
+            key: SmallVec::from_slice(key),
+            history,
+            due: Time::MAX,
+            extra: None,
+        })
+    }
+
+    pub(super) fn map(&self) -> MapId {
+        MapId(self.map.into())
+    }
+
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    pub(super) fn copy(&self) -> Option<CopyOf> {
+        self.copy
+    }
+
+    pub(super) fn hash(&self, rules: &Rules) -> u64 {
+        rules.contracts.get(self.map()).map_or(0, |contract| key_hash(&contract.name, &self.key))
+    }
+
+    /// The history of another source's copy of the same key, which has nothing of its own yet.
+    pub(super) fn history_for_another_copy(&self) -> History {
+        self.history.for_another_copy()
     }
 
     /// Nothing is open: it may be forgotten. A write of unknown outcome could still land, and is not forgotten.
     pub(super) fn is_settled(&self) -> bool {
-        self.reading.is_none()
+        let is_over = |write: Write| !write.pending && write.ended() < Time::MAX;
+        self.reading().is_none()
             && self.due == Time::MAX
-            && self.open.is_none()
-            && self.history.writes().iter().all(|write| !write.pending && write.ended() < Time::MAX)
+            && !self.has_divergence()
+            && self.history.writes().all(is_over)
     }
 
     /// Whether it is to be put into the queue of settled keys, because it does not stand there yet.
@@ -81,7 +131,7 @@ impl Entry {
 
     /// When the last of its writes had ended.
     pub(super) fn ended(&self) -> Time {
-        self.history.writes().iter().map(Write::ended).max().unwrap_or(Time::MIN)
+        self.history.writes().map(|write| write.ended()).max().unwrap_or(Time::MIN)
     }
 
     pub(super) fn open_events(&self) -> usize {
@@ -89,9 +139,10 @@ impl Entry {
     }
 
     pub(super) fn has_divergence(&self) -> bool {
-        self.open.is_some()
+        self.open().is_some()
     }
 
+    /// Takes a write that was reported for this key.
     pub(super) fn write(
         &mut self,
         write: Write,
@@ -100,94 +151,139 @@ impl Entry {
         rules: &Rules,
         effects: &mut Effects,
     ) {
-        let ends = write.ended();
-        self.traces.extend(trace.map(|trace| (write.id, trace)));
+        let wanted_at = now.plus(rules.probing.first_delay);
+        let wanted_at = wanted_at.max(expected_at(&write).plus(rules.lags.delay(self.map())));
+        if let Some(trace) = trace {
+            self.extra_mut().traces.push((write.id, trace));
+        }
+        self.insert(write, now, effects);
+        if self.reading().is_none() {
+            self.attempts = 0;
+            self.due = self.due.min(wanted_at);
+        }
+    }
+
+    /// Takes a write that another source made to the store, and that this copy has to follow within the deadline.
+    pub(super) fn follow(&mut self, write: &Write, now: Time, effects: &mut Effects) {
+        let followed = Write { map: None, order: None, pending: false, ..write.clone() };
+        self.insert(followed, now, effects);
+        self.owes = true;
+        if self.reading().is_none() {
+            self.due = self.due.min(write.deadline.plus(PAST_DEADLINE).max(now));
+        }
+    }
+
+    fn insert(&mut self, write: Write, now: Time, effects: &mut Effects) {
         let mut ended = Vec::new();
-        self.history.insert(write, &mut ended);
-        if self.history.writes().len() >= WORTH_PRUNING {
-            self.history.prune(now, self.reading, &mut ended);
+        effects.merged += u64::from(self.history.insert(write, &mut ended));
+        if self.history.len() >= WORTH_PRUNING {
+            self.history.prune(now, self.reading(), &mut ended);
         }
         self.tell_ended(ended, effects);
-        if self.reading.is_none() {
-            self.attempts = 0;
-            let known_at = if ends == Time::MAX { now } else { ends.max(now) };
-            self.due = self.due.min(known_at.plus(rules.probing.first_delay));
-        }
     }
 
     /// Takes the key for a probe.
     pub(super) fn probe(&mut self, now: Time) {
         self.due = Time::MAX;
-        self.reading = Some(Interval { begin: now, end: Time::MAX });
+        self.extra_mut().reading = Some(Interval { begin: now, end: Time::MAX });
     }
 
     /// The store was read; what it held is judged later.
     pub(super) fn looked(&mut self, at: Interval) {
-        self.reading = self.reading.map(|reading| Interval { end: at.end, ..reading });
+        if let Some(reading) = self.extra.as_mut().and_then(|extra| extra.reading.as_mut()) {
+            reading.end = at.end;
+        }
     }
 
+    /// Judges what a probe saw, and sets the next one.
     pub(super) fn observe(
         &mut self,
         observed: &Observed,
         now: Time,
-        terms: &Terms,
+        contract: &Contract,
         rules: &Rules,
         effects: &mut Effects,
     ) {
-        self.reading = None;
-        let (until, reason) = rules.taints.of(bucket(self.hash));
+        self.extra_mut().reading = None;
+        let (until, reason) = rules.taints.of(bucket(self.hash(rules)));
         self.history.blind_until(until, reason);
         let mut ended = Vec::new();
         match observed.seen {
             Ok(seen) => {
                 let read = Observation { at: observed.at, digest: seen.digest, version: seen.version };
-                self.judge(&read, terms, &mut ended, effects);
+                self.judge(&read, &contract.terms, rules, &mut ended, effects);
             }
             Err(reason) => {
-                self.unanswered = true;
-                give_up(&mut self.history, now, reason, terms, &mut ended);
-                effects.verdicts.push((self.map, Verdict::Undetermined(reason)));
+                self.owes = true;
+                give_up(&mut self.history, now, reason, &contract.terms, &mut ended);
+                effects.verdicts.push((self.map(), Verdict::Undetermined(reason)));
             }
         }
         self.attempts = if ended.is_empty() { self.attempts.saturating_add(1) } else { 0 };
         self.history.prune(now, None, &mut ended);
         self.tell_ended(ended, effects);
         self.schedule(observed.at.begin, now, rules);
+        if self.extra.as_ref().is_some_and(|extra| extra.is_void()) {
+            self.extra = None;
+        }
     }
 
     fn judge(
         &mut self,
         read: &Observation,
         terms: &Terms,
+        rules: &Rules,
         ended: &mut Vec<(WriteId, Outcome)>,
         effects: &mut Effects,
     ) {
-        self.unanswered = false;
-        let verdict = judge(&self.history, read, terms).verdict;
-        effects.verdicts.push((self.map, verdict));
-        settle(&mut self.history, read, &verdict, terms, ended);
-        self.history.resolve_unknown(read);
-        self.history.note_seen(read);
+        let judgement = judge(&self.history, read, terms);
+        let verdict = self.of_those_who_live(judgement, rules);
+        effects.verdicts.push((self.map(), verdict));
+        settle(&mut self.history, read, &Judgement { verdict, ..judgement }, terms, ended);
         let confirmed_one = ended.iter().any(|(_, outcome)| matches!(outcome, Outcome::Confirmed { .. }));
+        if self.attempts == 0 {
+            rules.lags.learn(self.map(), confirmed_one, terms, &rules.probing);
+        }
+        let may_come = |write: Write| write.deadline.plus(terms.patience) >= read.at.begin;
+        self.owes = match verdict {
+            Verdict::Consistent { .. } | Verdict::Divergent(_) => false,
+            Verdict::InFlight | Verdict::Undetermined(_) => self.owes && self.history.writes().any(may_come),
+        };
         match verdict {
             Verdict::Divergent(divergence) => self.diverge(divergence, read, effects),
             Verdict::Consistent { .. } => self.resolve("agreed", read, effects),
             Verdict::InFlight if confirmed_one => self.resolve("superseded", read, effects),
+            Verdict::InFlight if self.is_of_the_gone(rules) => self.resolve("source ended", read, effects),
             Verdict::InFlight | Verdict::Undetermined(_) => {}
         }
     }
 
+    /// A copy whose process is gone need not follow the store any more.
+    fn of_those_who_live(&self, judgement: Judgement, rules: &Rules) -> Verdict {
+        match judgement.verdict {
+            Verdict::Divergent(divergence)
+                if divergence.kind == Kind::MapBehind && self.is_of_the_gone(rules) =>
+            {
+                Verdict::InFlight
+            }
+            verdict => verdict,
+        }
+    }
+
+    fn is_of_the_gone(&self, rules: &Rules) -> bool {
+        self.copy.is_some_and(|copy| rules.gone.has(copy.source()))
+    }
+
     fn diverge(&mut self, divergence: Divergence, read: &Observation, effects: &mut Effects) {
-        let other = self.open.is_some_and(|open| open.divergence.named != divergence.named);
-        if other {
+        if self.open().is_some_and(|open| open.divergence.named != divergence.named) {
             self.resolve("superseded", read, effects);
         }
-        let before = self.open.map(|open| open.divergence);
-        let trace = self.open.map_or_else(|| self.trace(divergence.named), |open| open.trace);
-        let was_confirmed = before.is_some_and(|before| before.confirmed);
+        let before = self.open();
+        let trace = before.map_or_else(|| self.trace(divergence.named), |open| open.trace);
+        let was_confirmed = before.is_some_and(|before| before.divergence.confirmed);
         let confirmed = divergence.confirmed || was_confirmed;
         let divergence = Divergence { confirmed, ..divergence };
-        self.open = Some(Open { divergence, trace });
+        self.extra_mut().open = Some(Open { divergence, trace });
         if before.is_none() {
             effects.turned.push(self.turned(divergence, trace, Turn::Opened, read));
         }
@@ -197,7 +293,8 @@ impl Entry {
     }
 
     fn resolve(&mut self, how: &'static str, read: &Observation, effects: &mut Effects) {
-        if let Some(Open { divergence, trace }) = self.open.take() {
+        let open = self.extra.as_mut().and_then(|extra| extra.open.take());
+        if let Some(Open { divergence, trace }) = open {
             effects.turned.push(self.turned(divergence, trace, Turn::Resolved(how), read));
         }
     }
@@ -209,53 +306,77 @@ impl Entry {
         turn: Turn,
         read: &Observation,
     ) -> Turned {
-        let (found, at): (Digest, _) = (read.digest, read.at);
-        Turned { map: self.map, key: self.key.clone(), divergence, found, turn, trace, at }
+        let key = Bytes::copy_from_slice(&self.key);
+        Turned { map: self.map(), key, divergence, found: read.digest, turn, trace, at: read.at }
     }
 
     fn trace(&self, id: WriteId) -> Option<TraceRef> {
-        self.traces.iter().find(|(of, _)| *of == id).map(|(_, trace)| *trace)
+        self.extra.as_ref()?.traces.iter().find(|(of, _)| *of == id).map(|(_, trace)| *trace)
     }
 
     fn tell_ended(&mut self, ended: Vec<(WriteId, Outcome)>, effects: &mut Effects) {
+        let map = self.map();
+        let mut traces = self.extra.as_mut().map(|extra| &mut extra.traces);
         for (id, outcome) in ended {
-            let at = self.traces.iter().position(|(of, _)| *of == id);
-            let trace = at.map(|at| self.traces.swap_remove(at).1);
-            effects.ended.push(Ended { map: self.map, id, outcome, trace });
+            let at = traces.as_ref().and_then(|traces| traces.iter().position(|(of, _)| *of == id));
+            let trace = traces.as_mut().zip(at).map(|(traces, at)| traces.swap_remove(at).1);
+            effects.ended.push(Ended { map, id, outcome, trace });
         }
     }
 
     /// Sets the next probe: after a gap that doubles from verdict to verdict, but right after a deadline that had not
     /// passed when the store was last `looked` at, and not before something can be learned.
     fn schedule(&mut self, looked: Time, now: Time, rules: &Rules) {
-        let open_events = self.history.writes().iter().any(|write| write.pending);
-        if !open_events && self.open.is_none() && !self.unanswered {
+        let must_look = self.has_divergence() || self.owes;
+        if self.history.pending() == 0 && !must_look {
             self.due = Time::MAX;
             return;
         }
         let probing = rules.probing;
-        let doubled =
-            probing.gap_min.saturating_mul(1i64.checked_shl(self.attempts.min(30)).unwrap_or(i64::MAX));
-        let due = now.plus(doubled.min(probing.gap_max));
+        let factor = 1i64.checked_shl(u32::from(self.attempts).min(30)).unwrap_or(i64::MAX);
+        let due = now.plus(probing.gap_min.saturating_mul(factor).min(probing.gap_max));
         let after_deadline = self.next_deadline(looked).map(|deadline| deadline.plus(PAST_DEADLINE).max(now));
         let due = after_deadline.map_or(due, |after| due.min(after));
-        self.due = match self.first_end() {
-            Some(end) if self.open.is_none() && !self.unanswered && end > now => {
-                due.max(end.plus(probing.first_delay))
-            }
+        self.due = match self.first_expected() {
+            Some(expected) if !must_look && expected > now => due.max(expected.plus(probing.first_delay)),
             _ => due,
         };
     }
 
     /// The first deadline from `looked` on of a write that waits for a verdict or for agreement.
     fn next_deadline(&self, looked: Time) -> Option<Time> {
-        let waiting = self.history.writes().iter().filter(|write| write.pending || self.open.is_some());
+        let must_look = self.has_divergence() || self.owes;
+        let waiting = self.history.writes().filter(|write| write.pending || must_look);
         waiting.map(|write| write.deadline).filter(|deadline| *deadline >= looked).min()
     }
 
-    /// When the first open event's write ends, as far as that is known: before that nothing is to be learned.
-    fn first_end(&self) -> Option<Time> {
-        let open = self.history.writes().iter().filter(|write| write.pending);
-        open.map(|write| if write.ended() == Time::MAX { write.begun() } else { write.ended() }).min()
+    /// When the first of the open events' writes may be expected in the store: before that nothing is to be learned.
+    fn first_expected(&self) -> Option<Time> {
+        self.history.writes().filter(|write| write.pending).map(|write| expected_at(&write)).min()
     }
+
+    fn reading(&self) -> Option<Interval> {
+        self.extra.as_ref().and_then(|extra| extra.reading)
+    }
+
+    fn open(&self) -> Option<Open> {
+        self.extra.as_ref().and_then(|extra| extra.open)
+    }
+
+    fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+}
+
+impl Extra {
+    fn is_void(&self) -> bool {
+        self.reading.is_none() && self.open.is_none() && self.traces.is_empty()
+    }
+}
+
+/// When a write may be expected in the store: at the end of its call, or, where nobody watched that or knows how it went,
+/// when the map had changed.
+fn expected_at(write: &Write) -> Time {
+    let is_watched = write.ended() < write.deadline;
+    if is_watched { write.ended() } else { write.map.map_or_else(|| write.begun(), |leg| leg.end) }
 }

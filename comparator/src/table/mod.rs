@@ -14,7 +14,10 @@
 //! - A key with an open event, an open divergence or a probe under way is never forgotten.
 
 mod entry;
+mod gone;
+mod lags;
 mod shard;
+mod shedding;
 mod taints;
 
 pub(crate) use taints::Taints;
@@ -24,6 +27,8 @@ use crate::contract::{Contracts, MapId};
 use bytes::Bytes;
 use counterfoil_judge::{Digest, Divergence, Interval, Outcome, Reason, Time, Verdict, Write, WriteId};
 use counterfoil_proto::{BucketSet, TraceRef};
+use gone::Gone;
+use lags::Lags;
 use shard::Shard;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -135,12 +140,16 @@ pub struct Turned {
 /// What has to be done after a change.
 #[derive(Default, Debug)]
 pub struct Effects {
+    /// How many events were accepted, by map.
+    pub accepted: Vec<(MapId, u64)>,
     /// Events that ended.
     pub ended: Vec<Ended>,
     /// Verdicts that were given.
     pub verdicts: Vec<(MapId, Verdict)>,
     /// What happened to divergences, in order.
     pub turned: Vec<Turned>,
+    /// How often the writes of a key had to be merged.
+    pub merged: u64,
 }
 
 /// How many keys and events a table holds.
@@ -159,6 +168,8 @@ pub(crate) struct Rules {
     pub(crate) contracts: Arc<Contracts>,
     pub(crate) taints: Taints,
     pub(crate) probing: Probing,
+    gone: Gone,
+    lags: Lags,
     keys_per_shard_max: usize,
 }
 
@@ -173,8 +184,15 @@ impl Table {
     #[must_use]
     pub fn new(contracts: Arc<Contracts>, probing: Probing, keys_max: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(contracts.iter().len()))).collect();
-        let rules =
-            Rules { contracts, taints: Taints::none(), probing, keys_per_shard_max: keys_max / SHARDS + 1 };
+        let lags = Lags::new(contracts.iter().len(), &probing);
+        let rules = Rules {
+            taints: Taints::none(),
+            gone: Gone::default(),
+            lags,
+            contracts,
+            probing,
+            keys_per_shard_max: keys_max / SHARDS + 1,
+        };
         Self { shards, rules }
     }
 
@@ -220,7 +238,9 @@ impl Table {
             }
             if let (Some(shard), Ok(number)) = (self.shards.get(at), u32::try_from(at)) {
                 let room = limit - probes.len();
-                lock(shard).due(map, now, room, |slot, key| probes.push(Probe { shard: number, slot, key }));
+                lock(shard).due(map, now, room, |slot, key| {
+                    probes.push(Probe { shard: number, slot, key: Bytes::copy_from_slice(key) });
+                });
             }
         }
         probes
@@ -229,6 +249,28 @@ impl Table {
     /// Writes to keys of `buckets` that nobody reported may land until `until`.
     pub fn taint(&self, buckets: &BucketSet, until: Time, reason: Reason) {
         self.rules.taints.add(buckets, until, reason);
+    }
+
+    /// Notes that a source is gone, or that it is back: a copy of its own need not follow the store while it is gone.
+    pub fn set_gone(&self, source: u32, is_gone: bool) {
+        self.rules.gone.set(source, is_gone);
+    }
+
+    /// From the time at which a write of `map` may be expected in the store to the first probe of its key, in
+    /// nanoseconds: the learned 95th percentile of the lag.
+    #[must_use]
+    pub fn first_delay(&self, map: MapId) -> i64 {
+        self.rules.lags.delay(map)
+    }
+
+    /// How many of the buckets are closed to new keys for lack of room, and how often one was opened again.
+    #[must_use]
+    pub fn shedding(&self) -> (u32, u64) {
+        let of = |shard| {
+            let shard = lock(shard);
+            (shard.shedding().closed(), shard.shedding().reopened())
+        };
+        self.shards.iter().map(of).fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1))
     }
 
     /// Counts the keys and open events of each map, one by one.

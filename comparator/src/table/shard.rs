@@ -1,17 +1,23 @@
 //! One lock's worth of keys.
 
-use super::entry::Entry;
+use super::entry::{CopyOf, Entry};
+use super::shedding::Shedding;
 use super::{Arrival, Census, Effects, Ended, Observed, Rules};
 use crate::contract::MapId;
-use bytes::Bytes;
 use counterfoil_digest::bucket;
-use counterfoil_judge::{Outcome, Reason, Time};
+use counterfoil_judge::{History, Outcome, Reason, Scope, Time};
 use counterfoil_proto::BucketSet;
 use hashbrown::HashTable;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 type Slot = u32;
+
+/// The slots grow by this part of their number: a vector that doubles would waste half of the memory at worst.
+const GROWTH_IN: usize = 16;
+
+/// A shard opens closed buckets when this part of its keys could be forgotten.
+const ROOM_IN: usize = 8;
 
 /// Keys, found by their hash or by when they are due.
 pub(super) struct Shard {
@@ -24,6 +30,7 @@ pub(super) struct Shard {
     settled: VecDeque<Slot>,
     /// Writes of forgotten keys had ended by then.
     forgotten_until: Time,
+    shedding: Shedding,
 }
 
 impl Shard {
@@ -35,26 +42,69 @@ impl Shard {
             due: (0..maps).map(|_| BinaryHeap::new()).collect(),
             settled: VecDeque::new(),
             forgotten_until: Time::MIN,
+            shedding: Shedding::new(),
         }
     }
 
     pub(super) fn write(&mut self, arrival: Arrival<'_>, now: Time, rules: &Rules, effects: &mut Effects) {
-        let (map, id, trace) = (arrival.map, arrival.write.id, arrival.trace);
-        let Some(slot) = self.find(&arrival).or_else(|| self.add(&arrival, rules)) else {
-            let mut buckets = BucketSet::none();
-            buckets.insert(bucket(arrival.hash));
-            rules.taints.add(&buckets, arrival.write.ended(), Reason::Shed);
-            effects.ended.push(Ended { map, id, outcome: Outcome::Shed, trace });
+        let scope = rules.contracts.get(arrival.map).map_or(Scope::Shared, |contract| contract.terms.scope);
+        let copy = match scope {
+            Scope::Shared => None,
+            Scope::Process => CopyOf::new(arrival.write.id.source),
+        };
+        let sibling = match scope {
+            Scope::Shared => None,
+            Scope::Process => self.tell_other_copies(&arrival, copy, now, effects),
+        };
+        let Some(slot) = self.find(&arrival, copy).or_else(|| self.add(&arrival, copy, sibling, now, rules))
+        else {
+            self.shed(&arrival, rules, effects);
             return;
         };
         if let Some(entry) = self.entry(slot) {
             let before = entry.due;
-            entry.write(arrival.write, trace, now, rules, effects);
+            entry.write(arrival.write, arrival.trace, now, rules, effects);
             let due = entry.due;
             if due < before {
-                self.await_due(map, due, slot);
+                self.await_due(arrival.map, due, slot);
             }
         }
+    }
+
+    /// Lets the copies of other sources know what was written to the store; gives one of them as it was before.
+    fn tell_other_copies(
+        &mut self,
+        arrival: &Arrival<'_>,
+        copy: Option<CopyOf>,
+        now: Time,
+        effects: &mut Effects,
+    ) -> Option<History> {
+        let others: Vec<Slot> = self.index.iter_hash(arrival.hash).copied().collect();
+        let mut history = None;
+        for slot in others {
+            let Some(entry) = self.entry(slot) else { continue };
+            if !is_of(entry, arrival) || entry.copy() == copy {
+                continue;
+            }
+            history.get_or_insert_with(|| entry.history_for_another_copy());
+            let before = entry.due;
+            if arrival.write.store.is_some() {
+                entry.follow(&arrival.write, now, effects);
+            }
+            let due = entry.due;
+            if due < before {
+                self.await_due(arrival.map, due, slot);
+            }
+        }
+        history
+    }
+
+    fn shed(&mut self, arrival: &Arrival<'_>, rules: &Rules, effects: &mut Effects) {
+        let mut buckets = BucketSet::none();
+        buckets.insert(bucket(arrival.hash));
+        rules.taints.add(&buckets, arrival.write.ended(), Reason::Shed);
+        let (map, id, trace) = (arrival.map, arrival.write.id, arrival.trace);
+        effects.ended.push(Ended { map, id, outcome: Outcome::Shed, trace });
     }
 
     /// The store was read for this probe.
@@ -67,9 +117,9 @@ impl Shard {
     pub(super) fn observe(&mut self, observed: &Observed, now: Time, rules: &Rules, effects: &mut Effects) {
         let slot = observed.probe.slot;
         let Some(entry) = self.probed(observed) else { return };
-        let map = entry.map;
+        let map = entry.map();
         let Some(contract) = rules.contracts.get(map) else { return };
-        entry.observe(observed, now, &contract.terms, rules, effects);
+        entry.observe(observed, now, contract, rules, effects);
         let (due, settled) = (entry.due, entry.is_settled());
         if due < Time::MAX {
             self.await_due(map, due, slot);
@@ -80,7 +130,7 @@ impl Shard {
     }
 
     /// Takes up to `limit` keys of `map` that are due.
-    pub(super) fn due(&mut self, map: MapId, now: Time, limit: usize, mut take: impl FnMut(Slot, Bytes)) {
+    pub(super) fn due(&mut self, map: MapId, now: Time, limit: usize, mut take: impl FnMut(Slot, &[u8])) {
         let mut taken = 0;
         while taken < limit {
             let Some(heap) = self.due.get_mut(map.index()) else { return };
@@ -88,9 +138,9 @@ impl Shard {
                 return;
             };
             heap.pop();
-            if let Some(entry) = self.entry(slot).filter(|entry| entry.due == due && entry.map == map) {
+            if let Some(entry) = self.entry(slot).filter(|entry| entry.due == due && entry.map() == map) {
                 entry.probe(now);
-                take(slot, entry.key.clone());
+                take(slot, entry.key());
                 taken += 1;
             }
         }
@@ -98,7 +148,7 @@ impl Shard {
 
     pub(super) fn count(&self, census: &mut [Census]) {
         for entry in self.entries.iter().flatten() {
-            if let Some(census) = census.get_mut(entry.map.index()) {
+            if let Some(census) = census.get_mut(entry.map().index()) {
                 census.keys += 1;
                 census.open += entry.open_events() as u64;
                 census.divergences += u64::from(entry.has_divergence());
@@ -106,25 +156,44 @@ impl Shard {
         }
     }
 
-    fn find(&self, arrival: &Arrival<'_>) -> Option<Slot> {
+    pub(super) fn shedding(&self) -> &Shedding {
+        &self.shedding
+    }
+
+    fn find(&self, arrival: &Arrival<'_>, copy: Option<CopyOf>) -> Option<Slot> {
         let same = |slot: &Slot| {
             let entry = usize::try_from(*slot).ok().and_then(|slot| self.entries.get(slot)?.as_ref());
-            entry.is_some_and(|entry| {
-                entry.hash == arrival.hash && entry.key == arrival.key && entry.map == arrival.map
-            })
+            entry.is_some_and(|entry| is_of(entry, arrival) && entry.copy() == copy)
         };
         self.index.find(arrival.hash, same).copied()
     }
 
-    /// Makes room for a new key, if there is any to be had.
-    fn add(&mut self, arrival: &Arrival<'_>, rules: &Rules) -> Option<Slot> {
-        if self.index.len() >= rules.keys_per_shard_max && !self.forget_one() {
+    /// Makes room for a new key, if there is any to be had. A copy begins with what a sibling knows of the store.
+    fn add(
+        &mut self,
+        arrival: &Arrival<'_>,
+        copy: Option<CopyOf>,
+        sibling: Option<History>,
+        now: Time,
+        rules: &Rules,
+    ) -> Option<Slot> {
+        let (bucket, max) = (bucket(arrival.hash), rules.keys_per_shard_max);
+        let is_room = max.saturating_sub(self.index.len()) + self.settled.len() > max / ROOM_IN;
+        if self.shedding.turns_away(bucket, is_room, now) {
             return None;
         }
-        let entry = Entry::new(arrival.map, arrival.hash, arrival.key, self.forgotten_until);
+        if self.index.len() >= max && !self.forget_one(rules) {
+            self.shedding.close(bucket, now);
+            return None;
+        }
+        let history = sibling.unwrap_or(History::watched_since(self.forgotten_until));
+        let entry = Entry::new(arrival.map, arrival.key, copy, history)?;
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
+                if self.entries.len() == self.entries.capacity() {
+                    self.entries.reserve_exact(self.entries.len() / GROWTH_IN + 1);
+                }
                 self.entries.push(None);
                 Slot::try_from(self.entries.len() - 1).ok()?
             }
@@ -133,17 +202,17 @@ impl Shard {
         let entries = &self.entries;
         let hash_of = |slot: &Slot| {
             let entry = usize::try_from(*slot).ok().and_then(|slot| entries.get(slot)?.as_ref());
-            entry.map_or(0, |entry| entry.hash)
+            entry.map_or(0, |entry| entry.hash(rules))
         };
         self.index.insert_unique(arrival.hash, slot, hash_of);
         Some(slot)
     }
 
     /// Forgets the key that settled first.
-    fn forget_one(&mut self) -> bool {
+    fn forget_one(&mut self, rules: &Rules) -> bool {
         while let Some(slot) = self.settled.pop_front() {
             let Some(entry) = self.entry(slot).and_then(Entry::dequeue) else { continue };
-            let (hash, ended) = (entry.hash, entry.ended());
+            let (hash, ended) = (entry.hash(rules), entry.ended());
             self.forgotten_until = self.forgotten_until.max(ended);
             if let Ok(found) = self.index.find_entry(hash, |other| *other == slot) {
                 found.remove();
@@ -159,7 +228,7 @@ impl Shard {
 
     /// The key that a probe was taken for.
     fn probed(&mut self, observed: &Observed) -> Option<&mut Entry> {
-        self.entry(observed.probe.slot).filter(|entry| entry.key == observed.probe.key)
+        self.entry(observed.probe.slot).filter(|entry| entry.key() == observed.probe.key)
     }
 
     fn entry(&mut self, slot: Slot) -> Option<&mut Entry> {
@@ -171,4 +240,8 @@ impl Shard {
             heap.push(Reverse((due, slot)));
         }
     }
+}
+
+fn is_of(entry: &Entry, arrival: &Arrival<'_>) -> bool {
+    entry.map() == arrival.map && entry.key() == arrival.key
 }

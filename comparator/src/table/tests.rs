@@ -4,12 +4,18 @@ use super::*;
 use crate::contract::Contract;
 use crate::store::Lookup;
 use counterfoil_digest::{Codec, DeploymentKey, MapDigester, key_hash};
-use counterfoil_judge::{Reported, StoreOutcome, Terms};
+use counterfoil_judge::{Reported, Scope, StoreOutcome, Terms};
 use std::collections::HashSet;
 
 const MS: i64 = 1_000_000;
-const TERMS: Terms =
-    Terms { deadline: 1_000 * MS, lead: 0, give_up: None, patience: 1_000 * MS, expires: false };
+const TERMS: Terms = Terms {
+    deadline: 1_000 * MS,
+    lead: 0,
+    give_up: None,
+    patience: 1_000 * MS,
+    expires: false,
+    scope: Scope::Shared,
+};
 const PROBING: Probing = Probing { first_delay: 10 * MS, gap_min: 50 * MS, gap_max: 400 * MS };
 const MAP: MapId = MapId(0);
 const A: Digest = Digest([1; 16]);

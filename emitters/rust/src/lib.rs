@@ -22,7 +22,8 @@
 //! returned; the event that it emits carries the interval of each and the outcome of the store call. Asynchronous
 //! code takes the same thing apart: [`MapEmitter::begin_put`] and [`DualWrite`]. Who only changes a map, and leaves the
 //! store to somebody else, calls [`MapEmitter::put`]; the map's contract then says when the store may follow.
-//! [`WatchedMap`] is a map that reports itself.
+//! [`WatchedMap`] is a map that reports itself. A process that keeps a copy of what the store holds, as caches do, tells
+//! by [`MapEmitter::fill`] and [`MapEmitter::evict`] that its copy changed and the store was not written to.
 //!
 //! # What it promises
 //!

@@ -7,11 +7,20 @@ use crate::open::Seat;
 use crate::shared::Shared;
 use crate::write::DualWrite;
 use counterfoil_digest::{bucket, key_hash};
-use counterfoil_judge::{Interval, Reported};
+use counterfoil_judge::{Interval, Reported, StoreOutcome};
 use std::sync::Arc;
 
 /// The version and the map order that stand for "none" on the wire.
 const NO_NUMBER: u64 = u64::MAX;
+
+/// What became of the store call of a change that is reported as an instant.
+#[derive(Clone, Copy)]
+enum StoreCall {
+    /// Somebody makes it, at some time that the contract bounds.
+    Unwatched,
+    /// There is none. On the wire that is a call that was certainly not applied, at the instant of the change.
+    None,
+}
 
 /// Reports the writes of one map. Cheap to clone; no call blocks, panics or fails.
 #[derive(Clone)]
@@ -37,12 +46,29 @@ impl MapEmitter {
     /// The instant of this call stands for the instant of the change, so make it while holding what guards the key.
     /// Where that cannot be, take the interval: [`MapEmitter::begin_put`] and [`DualWrite::map`].
     pub fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
-        self.instant(key.as_ref(), Change::Put(value.as_ref()));
+        self.instant(key.as_ref(), Change::Put(value.as_ref()), StoreCall::Unwatched);
     }
 
     /// Reports that the map now has no value for `key`; see [`MapEmitter::put`].
     pub fn remove(&self, key: impl AsRef<[u8]>) {
-        self.instant(key.as_ref(), Change::Remove);
+        self.instant(key.as_ref(), Change::Remove, StoreCall::Unwatched);
+    }
+
+    /// Reports that this process's copy now has `value` for `key`, as it was read from the store: nothing was written
+    /// there. For maps whose contract says `scope: process`; elsewhere a change that the store was not told of counts
+    /// as one that is missing there.
+    ///
+    /// The instant of this call stands for the instant of the change, as in [`MapEmitter::put`]. Where that cannot be,
+    /// take the interval: [`MapEmitter::begin_put`], [`DualWrite::map`], and [`DualWrite::store_ended`] with
+    /// [`StoreOutcome::Failed`].
+    pub fn fill(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        self.instant(key.as_ref(), Change::Put(value.as_ref()), StoreCall::None);
+    }
+
+    /// Reports that this process's copy no longer has a value for `key`, while the store keeps its own; see
+    /// [`MapEmitter::fill`].
+    pub fn evict(&self, key: impl AsRef<[u8]>) {
+        self.instant(key.as_ref(), Change::Remove, StoreCall::None);
     }
 
     /// Begins a write of `value` to `key`. Its event is emitted when the guard goes.
@@ -114,9 +140,14 @@ impl MapEmitter {
         self.shared.open.leave(&seat);
     }
 
-    fn instant(&self, key: &[u8], change: Change<'_>) {
+    fn instant(&self, key: &[u8], change: Change<'_>, call: StoreCall) {
         let seat = self.shared.open.enter();
-        let legs = Reported { map: Some(Interval::new(seat.begin, seat.begin)), store: None };
+        let leg = Interval::new(seat.begin, seat.begin);
+        let store = match call {
+            StoreCall::Unwatched => None,
+            StoreCall::None => Some((leg, StoreOutcome::Failed)),
+        };
+        let legs = Reported { map: Some(leg), store };
         self.finish(self.content(key, change), legs, self.marks());
         self.shared.open.leave(&seat);
     }

@@ -70,6 +70,26 @@ where
         self.begin_remove(key).1
     }
 
+    /// Gives the key the value that was read from the store, and reports that; returns the value it had. Nothing is
+    /// written to the store. For maps whose contract says `scope: process`: see [`MapEmitter::fill`].
+    pub fn fill(&self, key: K, value: V) -> Option<V> {
+        let (mut write, before) = self.begin_put(key, value);
+        write.without_store_call();
+        before
+    }
+
+    /// Drops the key's value from this map alone, and reports that; returns it. The store keeps its own. For maps whose
+    /// contract says `scope: process`: see [`MapEmitter::fill`].
+    pub fn evict<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + AsRef<[u8]> + ?Sized,
+    {
+        let (mut write, before) = self.begin_remove(key);
+        write.without_store_call();
+        before
+    }
+
     /// Gives the key a value, calls `store`, and reports both as one event.
     ///
     /// # Errors

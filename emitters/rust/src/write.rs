@@ -149,6 +149,13 @@ impl DualWrite {
     /// Ends the write and emits its event.
     pub fn finish(self) {}
 
+    /// There is no store call: the map, which has changed, follows the store or drops a value. On the wire that is a
+    /// call that was certainly not applied, at the instants of the map leg.
+    pub(crate) fn without_store_call(&mut self) {
+        self.store_leg = self.map_leg;
+        self.outcome = Some(StoreOutcome::Failed);
+    }
+
     fn settle(&mut self, outcome: StoreOutcome) {
         self.outcome = match (self.outcome, outcome) {
             (Some(before), StoreOutcome::Failed) => Some(before),

@@ -5,37 +5,14 @@
 mod support;
 
 use counterfoil_clock::now;
-use counterfoil_emitter::{
-    Change, Emitter, Identity, Interval, MapEmitter, Options, Report, Reported, StoreOutcome, Time,
-    WatchedMap,
-};
+use counterfoil_emitter::{Change, Emitter, Identity, Interval, Report, Reported, StoreOutcome, Time};
 use counterfoil_proto::wire::emit::{MapOrder, MapOutcome, Op, Stamps, StoreOutcome as Told};
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use support::{FakeSidecar, welcome};
-
-/// Lets `writes` write to the map `cart` and returns the events that came of it.
-fn events_of(count: usize, writes: impl FnOnce(&MapEmitter)) -> Vec<support::Told> {
-    let sidecar = FakeSidecar::new();
-    let emitter = sidecar.connect();
-    let mut peer = sidecar.accept_and_welcome();
-    writes(&emitter.map("cart"));
-    let serving = std::thread::spawn(move || {
-        peer.serve();
-        peer.seen
-    });
-    assert!(emitter.close(support::PATIENCE));
-    let seen = serving.join().unwrap();
-    assert_eq!((seen.events.len(), seen.lost()), (count, 0), "{:?}", seen.events);
-    seen.events
-}
-
-fn ns(time: Time) -> u64 {
-    u64::try_from(time.0).unwrap()
-}
+use support::{FakeSidecar, events_of, ns};
 
 #[test]
 fn the_hello_names_the_source_its_clock_and_interval_order() {
@@ -230,42 +207,4 @@ fn the_span_and_the_listed_baggage_travel_but_nothing_else_of_the_context() {
     assert_eq!((without.event.trace_id.len(), without.event.span_id.len(), &without.cohort), (0, 0, &None));
     let before = events[&b"before the welcome"[..]];
     assert_eq!((before.event.trace_id.len(), &before.cohort), (16, &None), "no list, no cohort");
-}
-
-#[test]
-fn the_orders_of_a_watched_map_follow_its_changes() {
-    const THREADS: u8 = 4;
-    const CHANGES: u8 = 200;
-    let sidecar = FakeSidecar::new();
-    let emitter = sidecar.connect_with(Options::default());
-    let mut peer = sidecar.accept();
-    peer.welcome(welcome());
-    let map = WatchedMap::<Vec<u8>, Vec<u8>>::new(emitter.map("cart"));
-    let serving = std::thread::spawn(move || {
-        peer.serve();
-        peer.seen
-    });
-    std::thread::scope(|scope| {
-        for thread in 0..THREADS {
-            let map = &map;
-            scope.spawn(move || {
-                for change in 0..CHANGES {
-                    map.dual_write_put(b"hot".to_vec(), vec![thread, change], || Ok::<_, ()>(())).unwrap();
-                }
-            });
-        }
-    });
-    let last = map.get(&b"hot"[..]).unwrap();
-    assert_eq!((map.len(), map.remove(&b"hot"[..]), map.is_empty()), (1, Some(last.clone()), true));
-    assert!(emitter.close(support::PATIENCE));
-    let mut events = serving.join().unwrap().events;
-    events.sort_by_key(|told| told.event.map_order.unwrap());
-    assert_eq!(events.len(), usize::from(THREADS) * usize::from(CHANGES) + 1);
-    assert!(events.windows(2).all(|pair| pair[0].event.map_order < pair[1].event.map_order));
-    assert!(
-        events.windows(2).all(|pair| pair[0].event.map_end_ns <= pair[1].event.map_begin_ns),
-        "under one lock"
-    );
-    let [.., put, remove] = &events[..] else { panic!() };
-    assert_eq!((remove.event.op(), &put.event.value[..]), (Op::Remove, &last[..]));
 }

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part of it")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
-use counterfoil_emitter::{Emitter, Identity, Options};
+use counterfoil_emitter::{Emitter, Identity, MapEmitter, Options, Time};
 use counterfoil_proto::wire::emit::{self, frame::Body};
 use prost::Message;
 use std::io::{BufReader, Read, Write};
@@ -227,4 +227,25 @@ impl Seen {
 /// A welcome that lists cohort keys.
 pub(crate) fn welcome_with_cohorts(cohort_keys: &[&str]) -> emit::Welcome {
     emit::Welcome { cohort_keys: cohort_keys.iter().map(|&key| key.to_owned()).collect(), ..welcome() }
+}
+
+/// Lets `writes` write to the map `cart` and returns the events that came of it.
+pub(crate) fn events_of(count: usize, writes: impl FnOnce(&MapEmitter)) -> Vec<Told> {
+    let sidecar = FakeSidecar::new();
+    let emitter = sidecar.connect();
+    let mut peer = sidecar.accept_and_welcome();
+    writes(&emitter.map("cart"));
+    let serving = std::thread::spawn(move || {
+        peer.serve();
+        peer.seen
+    });
+    assert!(emitter.close(PATIENCE));
+    let seen = serving.join().unwrap();
+    assert_eq!((seen.events.len(), seen.lost()), (count, 0), "{:?}", seen.events);
+    seen.events
+}
+
+/// As it travels.
+pub(crate) fn ns(time: Time) -> u64 {
+    u64::try_from(time.0).unwrap()
 }

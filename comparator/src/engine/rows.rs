@@ -1,0 +1,93 @@
+//! From the rows of a batch to writes in the table.
+
+use super::{Engine, NO_CONTRACT};
+use crate::clocks::Translation;
+use crate::contract::MapId;
+use crate::sources::Source;
+use crate::table::{Arrival, Change, Effects, Ended};
+use counterfoil_digest::{bucket, key_hash};
+use counterfoil_judge::{Interval, Outcome, Reason, Reported, Time, Write, WriteId};
+use counterfoil_proto::{BucketSet, Columns, Row};
+use std::sync::atomic::Ordering;
+
+impl Engine {
+    /// Puts new rows of a batch into the table. Those that nothing can be said about end at once: of a map without a
+    /// contract, or in times that nothing relates to the comparator's.
+    pub(super) fn apply<'a>(
+        &self,
+        source: &Source,
+        columns: &'a Columns,
+        rows: impl Iterator<Item = (u64, Row<'a>)>,
+        translation: Option<Translation>,
+        at: Time,
+    ) -> Effects {
+        let maps: Vec<_> = columns.maps().iter().map(|name| (self.contracts.find(name), &**name)).collect();
+        let mut accepted = vec![0u64; maps.len()];
+        let (mut arrivals, mut ended) = (Vec::with_capacity(columns.len()), Vec::new());
+        for (seq, row) in rows {
+            if let Some(accepted) = accepted.get_mut(row.map) {
+                *accepted += 1;
+            }
+            let (map, name) = maps.get(row.map).copied().unwrap_or((None, ""));
+            let id = WriteId { source: source.id, seq };
+            let hash = key_hash(name, row.key);
+            match (map, translation) {
+                (Some(map), Some(clock)) => arrivals.extend(self.arrival(map, hash, id, row, clock)),
+                (Some(map), None) => {
+                    let mut buckets = BucketSet::none();
+                    buckets.insert(bucket(hash));
+                    self.doubt(&buckets, at, Reason::Clock);
+                    ended.push(undetermined(map, id, &row, Reason::Clock));
+                }
+                (None, _) => ended.push(undetermined(NO_CONTRACT, id, &row, Reason::NoContract)),
+            }
+        }
+        let maps = maps.iter().map(|(map, _)| map.unwrap_or(NO_CONTRACT));
+        let accepted: Vec<_> = maps.zip(accepted).filter(|(_, count)| *count > 0).collect();
+        self.count_accepted(&accepted);
+        let mut effects = self.table.apply(Change::Writes(arrivals), at);
+        effects.ended.extend(ended);
+        effects.accepted = accepted;
+        effects
+    }
+
+    fn count_accepted(&self, accepted: &[(MapId, u64)]) {
+        for (map, count) in accepted {
+            if let Some(accepted) = self.accepted_of(*map) {
+                accepted.fetch_add(*count, Ordering::Release);
+            }
+        }
+    }
+
+    fn arrival<'a>(
+        &self,
+        map: MapId,
+        hash: u64,
+        id: WriteId,
+        row: Row<'a>,
+        clock: Translation,
+    ) -> Option<Arrival<'a>> {
+        let terms = &self.contracts.get(map)?.terms;
+        let move_leg = |leg: Interval| clock.interval(leg);
+        let legs = Reported {
+            map: row.legs.map.map(move_leg),
+            store: row.legs.store.map(|(leg, outcome)| (move_leg(leg), outcome)),
+        };
+        let (map_leg, store, deadline) = legs.under(terms, clock.error);
+        let write = Write {
+            id,
+            digest: row.digest,
+            map: map_leg,
+            order: row.map_order,
+            store,
+            version: row.version,
+            deadline,
+            pending: true,
+        };
+        Some(Arrival { map, hash, key: row.key, write, trace: row.trace })
+    }
+}
+
+fn undetermined(map: MapId, id: WriteId, row: &Row<'_>, reason: Reason) -> Ended {
+    Ended { map, id, outcome: Outcome::Undetermined(reason), trace: row.trace }
+}

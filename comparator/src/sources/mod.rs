@@ -1,0 +1,166 @@
+//! The sources: what each has reported, what it lost, and until when it has told everything.
+//!
+//! # Invariants
+//!
+//! - Each sequence number of a source is applied once: [`Source::take`] says which events of a batch are new.
+//! - issued = accepted + declared lost + undeclared, always: every number below `next_seq` is one of the three.
+//! - A source holds verdicts up until its watermark has passed them. It stops doing so when it says bye, or when it was
+//!   silent for the time-out: then it is lost, and nobody knows what it writes.
+//! - A lost source is never forgotten. It ends so by being heard of again, or by expiring: when it was silent for longer
+//!   still, or was started over.
+
+mod phase;
+mod source;
+
+pub use phase::{Phase, Silence};
+pub use source::{Report, Source, SourceName, Taken};
+
+use crate::clocks::{Clocks, Translation};
+use counterfoil_judge::Time;
+use counterfoil_proto::Header;
+use dashmap::DashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+/// Sequence numbers of a source begin here or one later.
+const FIRST_SEQ_MAX: u64 = 1;
+
+/// All sources.
+pub struct Sources {
+    by_name: DashMap<SourceName, Arc<Source>>,
+    by_id: DashMap<u32, Arc<Source>>,
+    next_id: AtomicU32,
+    lost: Arc<AtomicUsize>,
+    sources_max: usize,
+    silence: Silence,
+}
+
+/// Sources that were given up on.
+#[derive(Default)]
+pub struct GivenUp {
+    /// Verdicts no longer wait for them.
+    pub lost: Vec<Arc<Source>>,
+    /// They leave no new doubt any more. Of these, some may have been lost at the same time.
+    pub expired: Vec<Arc<Source>>,
+}
+
+impl Sources {
+    /// No sources yet, and never more than `sources_max`.
+    #[must_use]
+    pub fn new(sources_max: usize, silence: Silence) -> Self {
+        Self {
+            by_name: DashMap::new(),
+            by_id: DashMap::new(),
+            next_id: AtomicU32::new(0),
+            lost: Arc::new(AtomicUsize::new(0)),
+            sources_max,
+            silence,
+        }
+    }
+
+    /// The source of a batch, and whether it is new here though it had reported before: then what it reported before is
+    /// not known. `None` if there is no room for another source.
+    pub fn enter(&self, header: &Header, now: Time) -> Option<(Arc<Source>, bool)> {
+        let name = SourceName::of(header);
+        if let Some(known) = self.by_name.get(&name) {
+            return Some((known.clone(), false));
+        }
+        if self.by_name.len() >= self.sources_max && !self.forget_one() {
+            return None;
+        }
+        let first_lost = header.losses.iter().map(|loss| loss.first_seq).min();
+        let next_seq = first_lost.map_or(header.first_seq, |lost| lost.min(header.first_seq));
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let source = Arc::new(Source::new(id, name.clone(), header, next_seq, now, self.lost.clone()));
+        let source = self.by_name.entry(name).or_insert(source).value().clone();
+        self.by_id.insert(source.id, source.clone());
+        self.note_started_over(&source);
+        Some((source, next_seq > FIRST_SEQ_MAX))
+    }
+
+    /// The source with this number.
+    #[must_use]
+    pub fn get(&self, id: u32) -> Option<Arc<Source>> {
+        self.by_id.get(&id).map(|source| source.clone())
+    }
+
+    /// All of them, in the order in which they were first heard of.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Source>> {
+        let mut all: Vec<_> = self.by_name.iter().map(|entry| entry.value().clone()).collect();
+        all.sort_unstable_by_key(|source| source.id);
+        all
+    }
+
+    /// How many are in each phase, in the order of [`Phase::ALL`].
+    #[must_use]
+    pub fn count(&self) -> [(Phase, usize); Phase::ALL.len()] {
+        let mut counts = Phase::ALL.map(|phase| (phase, 0));
+        for entry in &self.by_name {
+            let phase = entry.value().lock().phase;
+            counts.iter_mut().filter(|(of, _)| *of == phase).for_each(|(_, count)| *count += 1);
+        }
+        counts
+    }
+
+    /// Whether a source is lost: any key may be written without a report.
+    #[must_use]
+    pub fn has_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed) > 0
+    }
+
+    /// Every write begun before this instant of the comparator's timeline was reported by every live source.
+    #[must_use]
+    pub fn horizon(&self, clocks: &Clocks, now: Time) -> Time {
+        let passed = self.by_name.iter().filter_map(|entry| {
+            let report = entry.value().lock();
+            let earliest = |clock: Translation| clock.earliest(report.watermark);
+            let passed = || clocks.translation(&report.clock, now).map_or(Time::MIN, earliest);
+            (report.phase == Phase::Live).then(passed)
+        });
+        passed.min().unwrap_or(Time::MAX)
+    }
+
+    /// Gives up on sources that are silent for too long at `at`; gives those whose phase that changed.
+    #[must_use]
+    pub fn give_up_silent(&self, at: Time) -> GivenUp {
+        let mut given_up = GivenUp::default();
+        for entry in &self.by_name {
+            let (lost, expired) = entry.value().give_up(at, self.silence);
+            given_up.lost.extend(lost.then(|| entry.value().clone()));
+            given_up.expired.extend(expired.then(|| entry.value().clone()));
+        }
+        given_up
+    }
+
+    /// A process that was started over is gone as it was before.
+    fn note_started_over(&self, newcomer: &Source) {
+        for entry in &self.by_name {
+            let other = entry.value();
+            if other.name.is_followed_by(&newcomer.name) {
+                other.note_started_over();
+            }
+            if newcomer.name.is_followed_by(&other.name) {
+                newcomer.note_started_over();
+            }
+        }
+    }
+
+    /// Makes room by forgetting the source that ended or expired first. One that is lost is not forgotten: nothing else
+    /// would remember the doubt.
+    fn forget_one(&self) -> bool {
+        let over = self.by_name.iter().filter_map(|entry| {
+            let report = entry.value().lock();
+            let is_over = matches!(report.phase, Phase::Ended | Phase::Expired);
+            is_over.then(|| (report.heard, entry.value().clone()))
+        });
+        let first = over.min_by_key(|(heard, source)| (*heard, source.id));
+        let Some((_, source)) = first else { return false };
+        self.by_name.remove(&source.name);
+        self.by_id.remove(&source.id);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

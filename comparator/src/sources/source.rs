@@ -1,0 +1,217 @@
+//! One source: what it has reported, what it lost, and whether verdicts wait for it.
+
+use super::phase::{Phase, Silence};
+use counterfoil_clock::Domain;
+use counterfoil_judge::Time;
+use counterfoil_proto::{Header, Loss, LossReason};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Names one process that emits.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct SourceName {
+    /// The service it belongs to.
+    pub service: String,
+    /// The process among those of the service.
+    pub instance: String,
+    /// Grows each time the process starts over.
+    pub epoch: u64,
+}
+
+impl SourceName {
+    /// The source of a batch.
+    pub(super) fn of(header: &Header) -> Self {
+        Self { service: header.service.clone(), instance: header.instance.clone(), epoch: header.epoch }
+    }
+
+    /// Whether `later` is the same process started over.
+    pub(super) fn is_followed_by(&self, later: &Self) -> bool {
+        self.epoch < later.epoch && self.instance == later.instance && self.service == later.service
+    }
+}
+
+impl fmt::Display for SourceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.service, self.instance, self.epoch)
+    }
+}
+
+/// What is known of a source.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The clock of its times.
+    pub clock: Domain,
+    /// The next number expected.
+    pub next_seq: u64,
+    /// Everything begun before this was reported; in the source's clock.
+    pub watermark: Time,
+    /// When it was last heard of; in the comparator's timeline.
+    pub heard: Time,
+    /// Whether verdicts wait for it.
+    pub phase: Phase,
+    /// Events applied.
+    pub accepted: u64,
+    /// Events that came again and were not applied again.
+    pub duplicates: u64,
+    /// Numbers declared lost, by reason.
+    pub lost: [u64; LossReason::ALL.len()],
+    /// Numbers missing that nobody declared lost.
+    pub undeclared: u64,
+}
+
+impl Report {
+    /// Of a source that is heard of for the first time, at `now`, and begins with number `next_seq`.
+    fn new(header: &Header, next_seq: u64, now: Time) -> Self {
+        Self {
+            clock: header.clock.clone(),
+            next_seq,
+            watermark: Time::MIN,
+            heard: now,
+            phase: Phase::Live,
+            accepted: 0,
+            duplicates: 0,
+            lost: [0; LossReason::ALL.len()],
+            undeclared: 0,
+        }
+    }
+}
+
+/// One process that emits.
+pub struct Source {
+    /// Its number, the `source` of its writes' ids.
+    pub id: u32,
+    /// Its name.
+    pub name: SourceName,
+    turn: Mutex<()>,
+    report: Mutex<Report>,
+    /// The same process was heard of with a later epoch.
+    started_over: AtomicBool,
+    /// How many of all sources are lost.
+    lost_sources: Arc<AtomicUsize>,
+}
+
+/// What is new in a batch.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Events before this number were applied earlier.
+    pub first_new: u64,
+    /// Losses that were not declared earlier.
+    pub losses: Vec<Loss>,
+    /// Numbers missing that nobody declared lost.
+    pub undeclared: u64,
+    /// The source was lost or expired and is heard of again: verdicts had not waited for what it tells now.
+    pub returned: bool,
+}
+
+impl Source {
+    /// A live source that begins with number `next_seq`.
+    pub(super) fn new(
+        id: u32,
+        name: SourceName,
+        header: &Header,
+        next_seq: u64,
+        now: Time,
+        lost_sources: Arc<AtomicUsize>,
+    ) -> Self {
+        let report = Mutex::new(Report::new(header, next_seq, now));
+        Self { id, name, turn: Mutex::new(()), report, started_over: AtomicBool::new(false), lost_sources }
+    }
+
+    /// What is known of it.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        self.lock().clone()
+    }
+
+    /// Waits until no other batch of it is being taken; to be held from [`Self::take`] to [`Self::promise`].
+    pub fn take_turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the sequence numbers of a batch with `count` events and says what is new in it.
+    #[must_use]
+    pub fn take(&self, header: &Header, count: u64, now: Time) -> Taken {
+        let mut report = self.lock();
+        report.heard = report.heard.max(now);
+        let returned = matches!(report.phase, Phase::Lost | Phase::Expired);
+        report.clock = header.clock.clone();
+        let expected = report.next_seq;
+        let (first, end) = (header.first_seq, header.first_seq.saturating_add(count));
+        let losses: Vec<_> = header.losses.iter().filter_map(|loss| after(loss, expected)).collect();
+        let declared: u64 = losses.iter().map(|loss| loss.count).sum();
+        let lost_end = losses.iter().map(|loss| loss.first_seq.saturating_add(loss.count)).max().unwrap_or(0);
+        let undeclared = first.max(lost_end).saturating_sub(expected).saturating_sub(declared);
+        let first_new = expected.max(first);
+        let new = end.saturating_sub(first_new);
+        // What comes again after a bye does not take the bye back.
+        if report.phase != Phase::Ended || end > expected {
+            self.enter(&mut report, Phase::Live);
+        }
+        report.next_seq = expected.max(end).max(lost_end);
+        report.accepted += new;
+        report.duplicates += count - new.min(count);
+        report.undeclared += undeclared;
+        for loss in &losses {
+            if let Some(lost) = report.lost.get_mut(reason_index(loss.reason)) {
+                *lost += loss.count;
+            }
+        }
+        Taken { first_new, losses, undeclared, returned }
+    }
+
+    /// Notes the batch's promise, once its events are in the table.
+    pub fn promise(&self, header: &Header) {
+        let mut report = self.lock();
+        report.watermark = report.watermark.max(header.watermark);
+        if header.bye {
+            self.enter(&mut report, Phase::Ended);
+        }
+    }
+
+    /// Gives up on it if it was silent for too long at `at`. Gives whether it is newly lost, and whether newly expired.
+    pub(super) fn give_up(&self, at: Time, silence: Silence) -> (bool, bool) {
+        let mut report = self.lock();
+        let lost = report.phase == Phase::Live && report.heard < at.minus(silence.timeout);
+        if lost {
+            self.enter(&mut report, Phase::Lost);
+        }
+        let gone_since = at.minus(silence.timeout).minus(silence.expiry);
+        let gone = report.heard < gone_since || self.started_over.load(Ordering::Relaxed);
+        let expired = report.phase == Phase::Lost && gone;
+        if expired {
+            self.enter(&mut report, Phase::Expired);
+        }
+        (lost, expired)
+    }
+
+    /// The same process was heard of with a later epoch: once lost, it is certainly gone.
+    pub(super) fn note_started_over(&self) {
+        self.started_over.store(true, Ordering::Relaxed);
+    }
+
+    fn enter(&self, report: &mut Report, phase: Phase) {
+        match (report.phase == Phase::Lost, phase == Phase::Lost) {
+            (false, true) => _ = self.lost_sources.fetch_add(1, Ordering::Relaxed),
+            (true, false) => _ = self.lost_sources.fetch_sub(1, Ordering::Relaxed),
+            _ => {}
+        }
+        report.phase = phase;
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Report> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The part of a loss from number `expected` on.
+fn after(loss: &Loss, expected: u64) -> Option<Loss> {
+    let end = loss.first_seq.saturating_add(loss.count);
+    let first_seq = loss.first_seq.max(expected);
+    (end > first_seq).then(|| Loss { first_seq, count: end - first_seq, ..loss.clone() })
+}
+
+/// Index of a reason in [`Report::lost`].
+fn reason_index(reason: LossReason) -> usize {
+    LossReason::ALL.iter().position(|&other| other == reason).unwrap_or(0)
+}

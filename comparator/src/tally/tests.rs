@@ -1,0 +1,96 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use super::*;
+use counterfoil_telemetry::Telemetry;
+
+const MS: i64 = 1_000_000;
+
+fn tally() -> Tally {
+    Tally::new("cart", Some(30_000 * MS))
+}
+
+fn confirm(tally: &Tally, lag_ms: i64, times: u64) {
+    (0..times).for_each(|_| tally.ended(Outcome::Confirmed { lag: lag_ms * MS }));
+}
+
+fn shares(tally: &Tally) -> Vec<(&'static str, Option<i64>, Option<f64>)> {
+    tally.within().iter().map(|it| (it.age, it.age_ms, it.share)).collect()
+}
+
+#[test]
+fn nothing_is_said_of_a_share_before_there_is_a_sample() {
+    let tally = tally();
+    for other in [Outcome::Superseded, Outcome::Shed, Outcome::Undetermined(Reason::Gap)] {
+        tally.ended(other);
+    }
+    assert!(tally.within().iter().all(|it| it.share.is_none() && it.nines.is_none()));
+    assert_eq!(tally.reads_per_confirmed(), None);
+}
+
+#[test]
+fn each_age_has_its_share_of_the_writes_that_agreed_or_diverged() {
+    let tally = tally();
+    confirm(&tally, 1_000, 4);
+    confirm(&tally, 1_001, 3);
+    confirm(&tally, 60_000, 2);
+    tally.ended(Outcome::Divergent);
+    tally.ended(Outcome::Superseded);
+    let expected = [
+        ("1s", Some(1_000), Some(0.4)),
+        ("10s", Some(10_000), Some(0.7)),
+        ("1m", Some(60_000), Some(0.9)),
+        ("5m", Some(300_000), Some(0.9)),
+        ("deadline", Some(30_000), Some(0.7)),
+    ];
+    assert_eq!(shares(&tally), expected);
+}
+
+#[test]
+fn nines_count_the_missing_and_end_at_nine() {
+    let tally = tally();
+    tally.ended(Outcome::Divergent);
+    let nines = || tally.within()[0].nines.unwrap();
+    assert_eq!(nines().to_bits(), 0f64.to_bits(), "none of one, and no minus before it");
+    confirm(&tally, 1, 9);
+    assert!((nines() - 1.0).abs() < 1e-12, "9 of 10, not {}", nines());
+    confirm(&tally, 1, 9_990);
+    assert!((nines() - 4.0).abs() < 1e-12, "9,999 of 10,000, not {}", nines());
+    let flawless = self::tally();
+    confirm(&flawless, 1, 1);
+    assert!(flawless.within().iter().all(|it| it.share == Some(1.0) && it.nines == Some(9.0)));
+}
+
+#[test]
+fn reads_are_told_per_confirmed_event() {
+    let tally = tally();
+    tally.looked_up(5);
+    assert_eq!(tally.reads_per_confirmed(), None, "nothing to divide by");
+    confirm(&tally, 1, 2);
+    tally.looked_up(1);
+    assert_eq!(tally.reads_per_confirmed(), Some(3.0));
+}
+
+#[test]
+fn every_series_is_at_0_from_the_start_and_counts_with_the_summary() {
+    let telemetry = Telemetry::install("test", &counterfoil_telemetry::Written::default()).unwrap();
+    let tally = Tally::new("tallied", Some(5 * MS));
+    let other = Tally::new(OTHER, None);
+    let value = |series: &str| {
+        let text = telemetry.render_metrics();
+        let line = text.lines().find_map(|line| line.strip_prefix(series).map(str::to_owned));
+        line.unwrap_or_else(|| panic!("no {series} in {text}")).trim().parse::<u64>().unwrap()
+    };
+    let within = |map: &str, age: &str| {
+        value(&format!("counterfoil_outcome_within_events_total{{map=\"{map}\",age=\"{age}\"}}"))
+    };
+    for age in ["1s", "10s", "1m", "5m", "deadline"] {
+        assert_eq!(within("tallied", age), 0, "{age}");
+        within(OTHER, age);
+    }
+    let read_keys = "counterfoil_prober_map_read_keys_total{map=\"tallied\"}";
+    assert_eq!(value(read_keys), 0);
+    confirm(&tally, 6, 1);
+    tally.looked_up(7);
+    assert_eq!((within("tallied", "1s"), within("tallied", "deadline"), value(read_keys)), (1, 0, 7));
+    assert_eq!(other.within()[4], Share { age: "deadline", age_ms: None, share: None, nines: None });
+}

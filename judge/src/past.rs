@@ -1,0 +1,66 @@
+//! What is left of writes that are not kept any more.
+
+use crate::kept::Kept;
+use crate::time::{Interval, Time};
+use crate::write::{Digest, WriteId};
+
+/// A fingerprint of a digest: its first eight bytes. Digests are keyed hashes, so two different ones share a
+/// fingerprint with probability 2⁻⁶⁴; what that costs is a divergence not seen, never a false one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Fingerprint(u64);
+
+impl From<Digest> for Fingerprint {
+    fn from(Digest([a, b, c, d, e, f, g, h, ..]): Digest) -> Self {
+        Self(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+    }
+}
+
+/// The store leg of a write, kept or remembered, as far as explaining a read goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Past {
+    pub(crate) digest: Fingerprint,
+    pub(crate) store: Interval,
+    /// Even a store that is as late as the contract allows has taken it by then.
+    pub(crate) latest: Time,
+    pub(crate) acknowledged: bool,
+}
+
+impl Past {
+    pub(crate) fn of(write: &Kept) -> Option<Self> {
+        let leg = write.store()?;
+        let end = leg.interval.end;
+        let latest = if write.is_seen() { end } else { end.max(write.deadline) };
+        let digest = write.digest.into();
+        Some(Self { digest, store: leg.interval, latest, acknowledged: leg.acknowledged })
+    }
+
+    /// Whether it is the store leg of one of these.
+    pub(crate) fn is_one_of<'a>(&self, dropped: &[Self], mut kept: impl Iterator<Item = &'a Kept>) -> bool {
+        let same = |other: &Self| other.digest == self.digest && other.store.begin == self.store.begin;
+        dropped.iter().any(same) || kept.any(|write| Self::of(write).is_some_and(|other| same(&other)))
+    }
+}
+
+/// The begin of an acknowledged write, with its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Mark {
+    pub(crate) begin: Time,
+    pub(crate) id: WriteId,
+    pub(crate) digest: Digest,
+    pub(crate) end: Time,
+}
+
+impl Mark {
+    pub(crate) fn of(write: &Kept) -> Option<Self> {
+        let leg = write.store().filter(|leg| leg.acknowledged)?.interval;
+        Some(Self { begin: leg.begin, id: write.id(), digest: write.digest, end: leg.end })
+    }
+}
+
+/// The mark that began later, if there is any.
+pub(crate) fn latest(left: Option<Mark>, right: Option<Mark>) -> Option<Mark> {
+    match (left, right) {
+        (Some(left), Some(right)) => Some(if right.begin > left.begin { right } else { left }),
+        (one, other) => one.or(other),
+    }
+}

@@ -1,0 +1,143 @@
+//! What stays bounded and sound whatever is reported: crowds of concurrent writes, and input that makes no sense.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test may panic; its numbers are small"
+)]
+
+use counterfoil_judge::{
+    Digest, GROUPS_MAX, History, Interval, LIVE_WRITES_MAX, Legality, MERGED_DIGESTS_MAX, Observation,
+    Reason, Scope, StoreLeg, Terms, Time, Verdict, Write, WriteId, judge, settle,
+};
+use proptest::prelude::*;
+use std::collections::HashSet;
+
+const TERMS: Terms =
+    Terms { deadline: 50, lead: 0, give_up: None, patience: 50, expires: false, scope: Scope::Shared };
+
+fn digest(value: u64) -> Digest {
+    let mut bytes = [1; 16];
+    bytes[..8].copy_from_slice(&value.to_le_bytes());
+    Digest(bytes)
+}
+
+fn write(seq: u64, value: u64, begin: i64, end: Option<i64>) -> Write {
+    let interval = Interval { begin: Time(begin), end: end.map_or(Time::MAX, Time) };
+    let map = Interval::new(Time(begin), Time(end.unwrap_or(begin)));
+    Write {
+        id: WriteId { source: 1, seq },
+        digest: digest(value),
+        map: Some(map),
+        order: None,
+        store: Some(StoreLeg { interval, acknowledged: end.is_some() }),
+        version: None,
+        deadline: map.end.plus(TERMS.deadline),
+        pending: true,
+    }
+}
+
+fn read(begin: i64, end: i64, value: u64) -> Observation {
+    Observation { at: Interval::new(Time(begin), Time(end)), digest: digest(value), version: None }
+}
+
+/// The rule by its definition, over all writes.
+fn is_legal(writes: &[Write], read: &Observation) -> bool {
+    let leg = |write: &Write| write.store.map(|leg| leg.interval);
+    let settled = writes.iter().filter(|write| write.store.is_some_and(|leg| leg.acknowledged));
+    let settled = settled.filter_map(leg).filter(|leg| leg.end < read.at.begin);
+    let Some(newest) = settled.map(|leg| leg.begin).max() else { return true };
+    let same = writes.iter().filter(|write| write.digest == read.digest).filter_map(leg);
+    same.into_iter().any(|leg| leg.begin <= read.at.end && leg.end >= newest)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn merging_never_makes_a_possible_read_impossible(
+        legs in proptest::collection::vec((0i64..300, 0i64..200, proptest::bool::weighted(0.97), 0u64..6), 200..500),
+        reads in proptest::collection::vec((0i64..600, 0i64..8, 0u64..7), 40),
+    ) {
+        let (mut history, mut ended, mut merges) = (History::watched_since(Time::MIN), Vec::new(), 0);
+        let mut writes = Vec::new();
+        for (seq, (begin, length, known, value)) in (0u64..).zip(legs) {
+            let write = write(seq, value, begin, known.then_some(begin + length));
+            merges += u32::from(history.insert(write.clone(), &mut ended));
+            writes.push(write);
+        }
+        prop_assert!(merges > 0 && history.len() <= LIVE_WRITES_MAX);
+        prop_assert_eq!(ended.len() + history.pending(), writes.len(), "each event ends once");
+        for (begin, length, value) in reads {
+            let read = read(begin, begin + length, value);
+            let judgement = judge(&history, &read, &TERMS);
+            prop_assert!(judgement.legality != Legality::Illegal || !is_legal(&writes, &read), "{:?}", read);
+        }
+    }
+}
+
+#[test]
+fn a_crowd_of_writes_that_are_over_is_judged_as_if_nothing_had_been_merged() {
+    let (mut history, mut ended) = (History::watched_since(Time::MIN), Vec::new());
+    for n in 0..300 {
+        history.insert(write(n, n % 3, 0, Some(100)), &mut ended);
+    }
+    history.insert(write(300, 9, 200, Some(210)), &mut ended);
+    let label = |value| judge(&history, &read(300, 301, value), &TERMS).verdict.label();
+    assert_eq!((label(9), label(1), label(7)), ("consistent", "stale", "foreign"));
+}
+
+#[test]
+fn ten_thousand_concurrent_writes_stay_within_bounds_and_leave_doubt_and_no_alarm() {
+    let (mut history, mut ended) = (History::watched_since(Time::MIN), Vec::new());
+    for n in 0..10_000 {
+        history.insert(write(n, n, 0, Some(1_000 + n as i64)), &mut ended);
+        assert!(history.len() <= LIVE_WRITES_MAX && history.merged() <= MERGED_DIGESTS_MAX);
+    }
+    let distinct: HashSet<_> = ended.iter().map(|(id, _)| id.seq).collect();
+    assert_eq!((ended.len(), distinct.len()), (10_000 - history.pending(), ended.len()));
+    for value in [0, 9_000, 9_999] {
+        assert_eq!(
+            judge(&history, &read(500, 501, value), &TERMS).verdict.label(),
+            verdict_of(value),
+            "{value}"
+        );
+    }
+    let forgotten = judge(&history, &read(20_000, 20_001, 0), &TERMS).verdict;
+    assert_eq!(forgotten, Verdict::Undetermined(Reason::Shed), "its digest had to be forgotten");
+    const { assert!(GROUPS_MAX < LIVE_WRITES_MAX) };
+}
+
+/// The first ones were forgotten, the others explain themselves.
+fn verdict_of(value: u64) -> &'static str {
+    if value == 0 { "undetermined" } else { "in_flight" }
+}
+
+#[test]
+fn input_that_makes_no_sense_neither_panics_nor_raises_an_alarm() {
+    let backwards = Interval::new(Time(90), Time(10));
+    assert_eq!(backwards, Interval { begin: Time(10), end: Time(90) }, "the wider reading");
+    let far = i64::MAX - 1;
+    let versioned =
+        |seq, version, begin| Write { version: Some(version), ..write(seq, seq, begin, Some(begin + 5)) };
+    let rows: [(&str, Vec<Write>); 5] = [
+        ("equal numbers", vec![write(1, 1, 0, Some(10)), write(1, 2, 20, Some(30))]),
+        ("versions that go backwards", vec![versioned(1, 9, 0), versioned(2, 3, 20), versioned(3, 9, 40)]),
+        ("the far future", vec![write(1, 1, far - 1, Some(far)), write(2, 2, 0, Some(far))]),
+        ("no legs", vec![Write { map: None, store: None, ..write(1, 1, 0, Some(1)) }]),
+        ("the same write again and again", vec![write(1, 1, 0, Some(10)); 500]),
+    ];
+    for (why, writes) in rows {
+        let (mut history, mut ended) = (History::watched_since(Time::MIN), Vec::new());
+        for write in &writes {
+            history.insert(write.clone(), &mut ended);
+        }
+        for (begin, value) in [(50, 1), (60, 2), (70, 3), (far - 2, 2)] {
+            let read = read(begin, begin + 1, value);
+            let judgement = judge(&history, &read, &TERMS);
+            settle(&mut history, &read, &judgement, &TERMS, &mut ended);
+            history.prune(Time(begin + 1), None, &mut ended);
+        }
+        assert!(ended.len() <= writes.len(), "{why}: each event ends at most once");
+        assert_eq!(ended.len() + history.pending(), writes.len(), "{why}");
+    }
+}

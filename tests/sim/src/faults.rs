@@ -1,0 +1,132 @@
+//! The faults that are planted, and what a checker may call each.
+
+/// What is done to a key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum FaultKind {
+    /// A store write is acknowledged and never applied.
+    Lost,
+    /// The same, of a remove.
+    LostRemove,
+    /// A value is written to the store behind the application's back.
+    Foreign,
+    /// The store holds other bytes beside the version of the last write.
+    Corrupt,
+    /// Two concurrent writes reach the store in the other order than the map.
+    Inverted,
+    /// The store write failed, was reported so, and is never made up for.
+    Partial,
+    /// A store write of unknown outcome never lands and is never made up for.
+    Unlanded,
+    /// The store goes back to an older one of two concurrent writes after the newer was there.
+    Reverted,
+    /// For a while the store acknowledges every write of a key that never rests, and applies none.
+    Frozen,
+    /// One process's copy of the map does not follow the write of another.
+    MapBehind,
+    /// A process died between the two legs of a write. Nobody planted this; it follows from a crash.
+    Orphan,
+}
+
+impl FaultKind {
+    /// Every kind, in the order of the report.
+    pub const ALL: [Self; 11] = [
+        Self::Lost,
+        Self::LostRemove,
+        Self::Foreign,
+        Self::Corrupt,
+        Self::Inverted,
+        Self::Partial,
+        Self::Unlanded,
+        Self::Reverted,
+        Self::Frozen,
+        Self::MapBehind,
+        Self::Orphan,
+    ];
+
+    /// Those that a plan can plant.
+    pub const PLANTED: [Self; 10] = [
+        Self::Lost,
+        Self::LostRemove,
+        Self::Foreign,
+        Self::Corrupt,
+        Self::Inverted,
+        Self::Partial,
+        Self::Unlanded,
+        Self::Reverted,
+        Self::Frozen,
+        Self::MapBehind,
+    ];
+
+    /// The kind in reports.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::LostRemove => "lost_remove",
+            Self::Foreign => "foreign",
+            Self::Corrupt => "corrupt",
+            Self::Inverted => "inverted",
+            Self::Partial => "partial",
+            Self::Unlanded => "unlanded",
+            Self::Reverted => "reverted",
+            Self::Frozen => "frozen",
+            Self::MapBehind => "map_behind",
+            Self::Orphan => "orphan",
+        }
+    }
+
+    /// The labels of the divergences that such a fault can look like.
+    #[must_use]
+    pub const fn looks_like(self) -> &'static [&'static str] {
+        match self {
+            // The value before may be absent, still possible, or no longer possible.
+            Self::Lost => &["missing", "stale", "inverted"],
+            Self::LostRemove => &["resurrected", "stale", "inverted"],
+            // Where the past is not known, a value that nobody reported may be one of it: it only does not agree.
+            Self::Foreign => &["foreign", "inverted", "resurrected"],
+            Self::Corrupt => &["corrupt"],
+            Self::Inverted => &["inverted", "reverted"],
+            Self::Partial => &["partial"],
+            Self::Unlanded => &["inverted", "missing"],
+            Self::Reverted => &["reverted", "inverted", "stale"],
+            Self::Frozen => &["missing", "stale", "resurrected", "inverted", "reverted"],
+            Self::MapBehind => &["map_behind"],
+            Self::Orphan => &[
+                "missing",
+                "stale",
+                "resurrected",
+                "inverted",
+                "foreign",
+                "corrupt",
+                "partial",
+                "reverted",
+                "map_behind",
+            ],
+        }
+    }
+}
+
+/// A fault that came into effect.
+#[derive(Clone, Debug)]
+pub struct Fault<K, W> {
+    /// What was done.
+    pub kind: FaultKind,
+    /// To which key.
+    pub key: K,
+    /// The write that should have shown.
+    pub harmed: W,
+    /// From when the two sides differ.
+    pub since: i64,
+    /// Until when they may, by the contract.
+    pub deadline: i64,
+    /// When an honest write brought them together again.
+    pub until: Option<i64>,
+}
+
+impl<K, W> Fault<K, W> {
+    /// Whether the two sides differ because of it at `at`.
+    #[must_use]
+    pub fn is_in_effect(&self, at: i64) -> bool {
+        self.since <= at && self.until.is_none_or(|until| at < until)
+    }
+}

@@ -1,0 +1,156 @@
+//! Alarms against the truth: was the key really divergent when the store was looked at, and rightly named?
+
+use super::{Oracle, ms};
+use crate::faults::FaultKind;
+use crate::values;
+use crate::world::{FaultRef, KeyRef, World, WriteRef};
+use counterfoil_comparator::engine::Engine;
+use counterfoil_comparator::table::{Turn, Turned};
+use counterfoil_judge::{Interval, Outcome, StoreOutcome, Time};
+use std::collections::VecDeque;
+
+/// Samples kept of a key; only one read of it is under way at a time.
+const SAMPLES_MAX: usize = 16;
+
+/// The truth about a key at the instant at which the store was looked at.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    at: Interval,
+    instant: i64,
+    value: u64,
+    faults: Vec<FaultRef>,
+}
+
+impl Sample {
+    /// The truth about `key` now, for a read made within `at`.
+    #[must_use]
+    pub fn new(world: &World, key: KeyRef, at: Interval) -> Self {
+        let (instant, it) = (world.now(), world.keys.get(key));
+        let in_effect = |fault: &FaultRef| {
+            let fault = world.faults.get(*fault);
+            // After a crash the two sides may agree by luck.
+            fault.is_in_effect(instant) && (fault.kind != FaultKind::Orphan || it.differs())
+        };
+        let faults = it.faults.iter().copied().filter(in_effect).collect();
+        Self { at, instant, value: it.store.value, faults }
+    }
+}
+
+impl Oracle {
+    /// The store was looked at.
+    pub fn sampled(&mut self, key: KeyRef, sample: Sample) {
+        let samples: &mut VecDeque<Sample> = self.samples.entry(key).or_default();
+        if samples.len() == SAMPLES_MAX {
+            samples.pop_front();
+        }
+        samples.push_back(sample);
+    }
+
+    pub(super) fn turned(&mut self, turned: &Turned, engine: &Engine, world: &World) {
+        let Some(key) = self.key(&turned.key) else {
+            self.breach(world.now(), "a divergence of a key that nobody wrote".to_owned());
+            return;
+        };
+        if matches!(turned.turn, Turn::Resolved(_)) {
+            self.finds.resolved(key);
+            return;
+        }
+        let samples = self.samples.get(&key).into_iter().flatten();
+        let Some(sample) = samples.rev().find(|sample| sample.at == turned.at).cloned() else {
+            self.breach(world.now(), "a divergence of a read that nobody made".to_owned());
+            return;
+        };
+        let confirmed = turned.turn == Turn::Confirmed;
+        if let Some(problem) = self.problem(turned, key, &sample, engine, world) {
+            let (label, found) = (turned.divergence.kind.label(), turned.found);
+            let text = format!(
+                "{problem}: {label} {} {:?} on key {} named {:?}, read [{:.3}, {:.3}] at {:.3} found {found:?}, store held {}, now {:.3}, faults {:?}{}",
+                if confirmed { "confirmed" } else { "opened" },
+                turned.divergence.kind,
+                key.0,
+                turned.divergence.named,
+                ms(sample.at.begin.0),
+                ms(sample.at.end.0),
+                ms(sample.instant),
+                sample.value,
+                ms(world.now()),
+                world.keys.get(key).faults.iter().map(|it| world.faults.get(*it)).collect::<Vec<_>>(),
+                self.story(key, world),
+            );
+            self.breach(world.now(), text);
+        }
+        self.credit(turned, key, &sample, confirmed, world);
+    }
+
+    fn problem(
+        &mut self,
+        turned: &Turned,
+        key: KeyRef,
+        sample: &Sample,
+        engine: &Engine,
+        world: &World,
+    ) -> Option<&'static str> {
+        let faults = || sample.faults.iter().map(|fault| world.faults.get(*fault));
+        let label = turned.divergence.kind.label();
+        if sample.faults.is_empty() {
+            self.score.false_alarms += 1;
+            return Some("false alarm");
+        }
+        if values::digest(sample.value) != turned.found {
+            return Some("the store held something else");
+        }
+        if !faults().any(|fault| fault.kind.looks_like().contains(&label)) {
+            return Some("named wrongly");
+        }
+        let named = self.write(turned.divergence.named, engine);
+        if named.is_none_or(|named| world.writes.get(named).key != key) {
+            return Some("names a write of another key");
+        }
+        let due = faults().map(|fault| fault.deadline).min();
+        let early = turned.turn == Turn::Confirmed && due.is_some_and(|due| sample.instant <= due);
+        early.then_some("confirmed before the deadline")
+    }
+
+    fn credit(&mut self, turned: &Turned, key: KeyRef, sample: &Sample, confirmed: bool, world: &World) {
+        self.paths.hit(&format!("verdict: {}", turned.divergence.kind.label()));
+        if !confirmed {
+            return;
+        }
+        for fault in &sample.faults {
+            let it = world.faults.get(*fault);
+            if it.kind == FaultKind::Frozen {
+                self.paths.hit("hot key confirmed divergent");
+            }
+            if self.finds.confirmed(key, *fault) {
+                let after = world.now() - it.deadline.max(it.since);
+                self.score.confirmed_after_max_ns = self.score.confirmed_after_max_ns.max(after);
+                self.check_latency(it, after, world);
+            }
+        }
+    }
+
+    /// What is called confirmed was seen after its store leg, and what is called superseded was followed.
+    pub(super) fn check_outcome(&mut self, write: WriteRef, outcome: Outcome, world: &World) {
+        let it = world.writes.get(write);
+        let is_wrong = match outcome {
+            Outcome::Confirmed { .. } => !self.was_seen(write, world),
+            Outcome::Superseded => world.keys.get(it.key).last_mapped == Some(write),
+            Outcome::Divergent | Outcome::Undetermined(_) | Outcome::Shed => false,
+        };
+        if is_wrong {
+            let story = self.story(it.key, world);
+            self.breach(world.now(), format!("write {} cannot have ended {outcome:?}{story}", write.0));
+        }
+    }
+
+    fn was_seen(&self, write: WriteRef, world: &World) -> bool {
+        let it = world.writes.get(write);
+        let from = match (it.store, it.outcome) {
+            (_, StoreOutcome::Unknown) | (None, _) => it.wanted,
+            (Some(_), StoreOutcome::Failed) => it.map.1,
+            (Some(leg), StoreOutcome::Ok) => leg.1,
+        };
+        let mut samples = self.samples.get(&it.key).into_iter().flatten();
+        samples.any(|sample| sample.value == it.value && sample.at.begin > Time(from))
+    }
+}

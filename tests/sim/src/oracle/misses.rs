@@ -1,0 +1,110 @@
+//! What lasted and was not told.
+
+use super::{Oracle, ms};
+use crate::faults::{Fault, FaultKind};
+use crate::plan::{Ending, MS, Mode, Plan};
+use crate::world::{FaultRef, KeyRef, World, WriteRef};
+use counterfoil_judge::Outcome;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What was confirmed so far.
+#[derive(Default)]
+pub(super) struct Finds {
+    ever: BTreeSet<FaultRef>,
+    /// The faults behind the divergence that stands confirmed on a key.
+    standing: BTreeMap<KeyRef, BTreeSet<FaultRef>>,
+}
+
+impl Finds {
+    /// A divergence was confirmed while this fault was in effect; gives whether that is news.
+    pub(super) fn confirmed(&mut self, key: KeyRef, fault: FaultRef) -> bool {
+        self.standing.entry(key).or_default().insert(fault);
+        self.ever.insert(fault)
+    }
+
+    /// The key's divergence was resolved.
+    pub(super) fn resolved(&mut self, key: KeyRef) {
+        self.standing.remove(&key);
+    }
+
+    fn stands(&self, key: KeyRef, fault: FaultRef) -> bool {
+        self.standing.get(&key).is_some_and(|faults| faults.contains(&fault))
+    }
+}
+
+impl Oracle {
+    pub(super) fn look_for_misses(&mut self, world: &World) {
+        for (at, fault) in world.faults.iter() {
+            let lasts = world.plan.mode == Mode::Liveness
+                && fault.until.is_none()
+                && fault.kind != FaultKind::Orphan
+                && fault.since <= world.plan.times.stop;
+            let found = self.finds.ever.contains(&at);
+            let stands = self.finds.stands(fault.key, at);
+            let doubted = self.is_doubted(fault, world);
+            let row = self.score.of(fault.kind);
+            row.planted += 1;
+            row.found += u64::from(found);
+            row.undetermined += u64::from(!found && lasts && doubted);
+            row.passed += u64::from(!found && !lasts);
+            row.missed += u64::from(lasts && !found && !doubted);
+            if lasts && !stands && !doubted {
+                let (kind, key, story) = (fault.kind, fault.key.0, self.story(fault.key, world));
+                let (deadline, found) = (ms(fault.deadline), if found { "resolved" } else { "missed" });
+                let text = format!("{kind:?} on key {key}, due {deadline:.3}, was {found}{story}");
+                self.breach(world.now(), text);
+            }
+        }
+    }
+
+    /// Whether something was said about the doubt of a key since the fault, or its event never arrived.
+    fn is_doubted(&self, fault: &Fault<KeyRef, WriteRef>, world: &World) -> bool {
+        let harmed = world.writes.get(fault.harmed);
+        let arrived = self
+            .issued
+            .get(&fault.harmed)
+            .and_then(|(source, seq)| Some(self.accounts.get(source)?.is_accepted(*seq)));
+        let since = world.writes.iter().filter(|(_, it)| it.key == fault.key && it.version >= harmed.version);
+        let mut outcomes = since.filter_map(|(write, _)| self.outcomes.get(&write));
+        arrived != Some(true)
+            || outcomes.any(|outcome| matches!(outcome, Outcome::Undetermined(_) | Outcome::Shed))
+    }
+
+    /// In a run in which only the planted faults go wrong, a divergence is confirmed in time.
+    pub(super) fn check_latency(&mut self, fault: &Fault<KeyRef, WriteRef>, after: i64, world: &World) {
+        let bound = latency_max(&world.plan);
+        if is_calm(&world.plan) && fault.kind != FaultKind::Frozen && after > bound {
+            let text = format!(
+                "{:?} on key {} was confirmed {:.3} ms after its deadline; {:.3} ms are allowed{}",
+                fault.kind,
+                fault.key.0,
+                after as f64 / MS as f64,
+                bound as f64 / MS as f64,
+                self.story(fault.key, world)
+            );
+            self.breach(world.now(), text);
+        }
+    }
+}
+
+/// Clock error, one probe interval, one read, and the way of an event from its process to the comparator.
+fn latency_max(plan: &Plan) -> i64 {
+    let longest = |of: fn(&crate::plan::SidecarPlan) -> i64| plan.sidecars.iter().map(of).max().unwrap_or(0);
+    let (delay, age) = (longest(|it| it.delay.1), longest(|it| it.batch_age_max));
+    let flush = plan.sources.iter().map(|it| it.flush_every).max().unwrap_or(0);
+    let give_up = plan.maps.iter().filter_map(|map| map.give_up).max().unwrap_or(0);
+    let lead = plan.maps.iter().map(|map| map.lead).max().unwrap_or(0);
+    let comparator = &plan.comparator;
+    let read = plan.store.read.1 * 10;
+    let error = 2 * delay;
+    let way = 2 * (flush + age + delay) + lead;
+    2 * error + comparator.gap.1.max(comparator.first_delay) + read * 3 + way + 3 * comparator.tick + give_up
+}
+
+fn is_calm(plan: &Plan) -> bool {
+    plan.sidecars.iter().all(|sidecar| sidecar.troubles.is_empty())
+        && plan.sources.iter().all(|source| source.ending == Ending::Never)
+        && plan.domains.iter().all(|domain| domain.sleeps.is_empty())
+        && plan.store.outages.is_empty()
+        && plan.comparator.keys_max > plan.keys.len() * 64
+}

@@ -1,0 +1,175 @@
+//! The oracle: knows the truth of a world, and checks what the comparator says against it, as it says it.
+//!
+//! 1. *No false alarm*: a divergence is told only of a key on which at the true instant of the read a fault is in effect,
+//!    under a name that the fault can have, and confirmed only after its true deadline. No write that was harmed is ever
+//!    called confirmed or superseded.
+//! 2. *No miss*: when the infrastructure's faults have stopped, each lasting fault is confirmed, or its key was honestly
+//!    called undetermined.
+//! 3. *Accounts*: per source issued = accepted + declared lost + undeclared, and each accepted event ends exactly once.
+//!    Tables and queues keep their bounds, and the bounds of every clock hold.
+
+mod accounts;
+mod alarms;
+mod bounds;
+mod misses;
+mod paths;
+mod score;
+
+pub use alarms::Sample;
+pub use paths::{Paths, REQUIRED};
+pub use score::{Found, Score};
+
+use crate::plan::{BEGIN, MS};
+use crate::world::{KeyRef, SourceRef, World, WriteRef};
+use accounts::Account;
+use counterfoil_comparator::engine::Engine;
+use counterfoil_comparator::table::Effects;
+use counterfoil_judge::{Outcome, WriteId};
+use misses::Finds;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Breaches that are told; one is enough to fail.
+const BREACHES_MAX: usize = 8;
+
+/// Something that must not happen.
+#[derive(Clone, Debug)]
+pub struct Breach {
+    /// When, in nanoseconds of true time.
+    pub at: i64,
+    /// What.
+    pub what: String,
+}
+
+/// Knows the truth.
+pub struct Oracle {
+    /// How often each rare path was taken.
+    pub paths: Paths,
+    score: Score,
+    breaches: Vec<Breach>,
+    keys: BTreeMap<String, KeyRef>,
+    sources: BTreeMap<(String, u64), SourceRef>,
+    /// The comparator's numbers of the sources.
+    numbers: BTreeMap<u32, SourceRef>,
+    accounts: BTreeMap<SourceRef, Account>,
+    /// The source and number of each write that got one.
+    issued: BTreeMap<WriteRef, (SourceRef, u64)>,
+    outcomes: BTreeMap<WriteRef, Outcome>,
+    samples: BTreeMap<KeyRef, VecDeque<Sample>>,
+    finds: Finds,
+    shed: BTreeSet<KeyRef>,
+    crashed: BTreeSet<usize>,
+    jumped: BTreeSet<usize>,
+}
+
+impl Oracle {
+    /// Knows a world in which nothing has happened yet.
+    #[must_use]
+    pub fn new(world: &World) -> Self {
+        let keys = world.plan.keys.iter().enumerate().map(|(at, key)| (key.name.clone(), KeyRef(at)));
+        let sources = (0..world.plan.sources.len()).map(SourceRef).map(|source| {
+            let id = crate::delivery::source_id(source, world);
+            ((id.instance, id.epoch), source)
+        });
+        Self {
+            paths: Paths::default(),
+            score: Score::default(),
+            breaches: Vec::new(),
+            keys: keys.collect(),
+            sources: sources.collect(),
+            numbers: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            issued: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
+            samples: BTreeMap::new(),
+            finds: Finds::default(),
+            shed: BTreeSet::new(),
+            crashed: BTreeSet::new(),
+            jumped: BTreeSet::new(),
+        }
+    }
+
+    /// Something must not have happened.
+    pub fn breach(&mut self, at: i64, what: String) {
+        if self.breaches.len() < BREACHES_MAX {
+            self.breaches.push(Breach { at, what });
+        }
+    }
+
+    /// The key of this name.
+    #[must_use]
+    pub fn key(&self, name: &[u8]) -> Option<KeyRef> {
+        std::str::from_utf8(name).ok().and_then(|name| self.keys.get(name)).copied()
+    }
+
+    /// The comparator said this.
+    pub fn told(&mut self, effects: &Effects, engine: &Engine, world: &World) {
+        for ended in &effects.ended {
+            self.ended(ended.id, ended.outcome, engine, world);
+        }
+        for turned in &effects.turned {
+            self.turned(turned, engine, world);
+        }
+    }
+
+    /// The run is over. `next` has each source's next number.
+    pub fn conclude(&mut self, engine: &Engine, next: &[(SourceRef, u64)], world: &World) {
+        self.close_accounts(engine, next, world);
+        self.look_for_misses(world);
+        self.count_disorder(world);
+        self.check_bounds(engine, 0, world);
+    }
+
+    /// What was found out.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<Breach>, Paths, Score) {
+        (self.breaches, self.paths, self.score)
+    }
+
+    fn source(&mut self, number: u32, engine: &Engine) -> Option<SourceRef> {
+        if let Some(known) = self.numbers.get(&number) {
+            return Some(*known);
+        }
+        let name = engine.sources().get(number)?.name.clone();
+        let source = *self.sources.get(&(name.instance, name.epoch))?;
+        self.numbers.insert(number, source);
+        Some(source)
+    }
+
+    /// The write that the comparator names so.
+    fn write(&mut self, id: WriteId, engine: &Engine) -> Option<WriteRef> {
+        let source = self.source(id.source, engine)?;
+        self.accounts.get(&source)?.write(id.seq)
+    }
+
+    /// The last writes of a key, for whoever has to understand a breach.
+    fn story(&self, key: KeyRef, world: &World) -> String {
+        let of_key: Vec<_> = world.writes.iter().rev().filter(|(_, it)| it.key == key).take(8).collect();
+        let mut story = String::new();
+        for (write, it) in of_key.into_iter().rev() {
+            let at = |time: i64| format!("{:.3}", ms(time));
+            let leg = |leg: (i64, i64)| format!("[{}, {}]", at(leg.0), at(leg.1));
+            story += &format!(
+                "\n    write {} of source {}: value {} version {} map {} mapped {} store {} {:?} applied {} over {} fault {:?} number {:?} outcome {:?}",
+                write.0,
+                it.source.0,
+                it.value,
+                it.version,
+                leg(it.map),
+                it.mapped.map_or("never".to_owned(), at),
+                it.store.map_or("unwatched".to_owned(), leg),
+                it.outcome,
+                it.applied.map_or("never".to_owned(), at),
+                it.over.map_or("never".to_owned(), at),
+                it.fault,
+                self.issued.get(&write).map(|(_, seq)| seq),
+                self.outcomes.get(&write),
+            );
+        }
+        story
+    }
+}
+
+/// Milliseconds since the run began.
+fn ms(at: i64) -> f64 {
+    (at - BEGIN) as f64 / MS as f64
+}

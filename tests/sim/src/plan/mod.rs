@@ -1,0 +1,170 @@
+//! The plan of a run: every parameter, drawn from the seed before anything happens. A plan knows when processes live,
+//! networks part and stores fail; what the application does in detail is drawn as the world goes on.
+
+mod application;
+mod infrastructure;
+mod terms;
+
+pub use application::{Discipline, FaultPlan, KeyPlan, MapPlan, Role, Workload};
+pub use infrastructure::{
+    ComparatorPlan, DRAIN, DomainPlan, Ending, SidecarPlan, Sleep, SourcePlan, StorePlan, Trouble, TroubleKind,
+};
+pub use terms::terms;
+
+use crate::faults::FaultKind;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+/// Nanoseconds in a millisecond.
+pub const MS: i64 = 1_000_000;
+
+/// When every run begins: far enough from 0 that no clock shows a time before its boot.
+pub const BEGIN: i64 = 1_000_000 * MS;
+
+/// How long each process is heard of before it begins to write.
+pub const WARM_UP: i64 = 150 * MS;
+
+/// Spreads stream numbers over the seed space (the 64-bit golden ratio), so that neighbours share nothing.
+const STREAM_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The generator of stream `stream` under `seed`: the same pair gives the same choices.
+#[must_use]
+pub fn stream(seed: u64, stream: u64) -> SmallRng {
+    SmallRng::seed_from_u64(seed ^ stream.wrapping_add(1).wrapping_mul(STREAM_STEP))
+}
+
+/// What a run is to show.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Anything may fail until the end: nothing false may be told.
+    Safety,
+    /// The infrastructure's faults stop, a quiet time follows: nothing may be missed.
+    Liveness,
+}
+
+/// Which faults are planted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Planting {
+    /// A few, of any kind.
+    Any,
+    /// None: the negative control.
+    None,
+    /// One of this kind, and nothing else goes wrong.
+    Only(FaultKind),
+}
+
+/// What a plan is drawn for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// What the run is to show; drawn if not given.
+    pub mode: Option<Mode>,
+    /// Which faults are planted.
+    pub planting: Planting,
+    /// Whether processes, networks and the store's reads fail too.
+    pub troubles: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { mode: None, planting: Planting::Any, troubles: true }
+    }
+}
+
+/// The instants at which a run changes its character.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Times {
+    /// It begins.
+    pub begin: i64,
+    /// The infrastructure's faults stop.
+    pub quiet: i64,
+    /// The application writes no more.
+    pub stop: i64,
+    /// It ends.
+    pub end: i64,
+}
+
+/// Every parameter of a run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What it was drawn from.
+    pub seed: u64,
+    /// What it is to show.
+    pub mode: Mode,
+    /// When what happens.
+    pub times: Times,
+    /// The application's maps.
+    pub maps: Vec<MapPlan>,
+    /// Its keys.
+    pub keys: Vec<KeyPlan>,
+    /// How it writes.
+    pub workload: Workload,
+    /// The faults to be planted.
+    pub faults: Vec<FaultPlan>,
+    /// The machines' clocks; the first is the comparator's own.
+    pub domains: Vec<DomainPlan>,
+    /// The sidecars and their networks.
+    pub sidecars: Vec<SidecarPlan>,
+    /// The application's processes, each from its start to its end.
+    pub sources: Vec<SourcePlan>,
+    /// How the store is read.
+    pub store: StorePlan,
+    /// How the comparator is set up.
+    pub comparator: ComparatorPlan,
+}
+
+impl Plan {
+    /// The plan of `seed`.
+    #[must_use]
+    pub fn draw(seed: u64, options: &Options) -> Self {
+        let mut rng = stream(seed, 0);
+        let drawn = if rng.random_bool(0.5) { Mode::Safety } else { Mode::Liveness };
+        let mode = options.mode.unwrap_or(drawn);
+        let maps = application::maps(&mut rng, options);
+        let comparator = infrastructure::comparator(&mut rng, options);
+        let times = times(&mut rng, mode, &maps, &comparator);
+        let mut keys = application::keys(&mut rng, &maps);
+        let faults = application::faults(&mut rng, options, &times, &maps, &mut keys);
+        let workload = application::workload(&mut rng, options);
+        let house = infrastructure::house(&mut rng, options, &times, &comparator);
+        let store = infrastructure::store(&mut rng, options, &times);
+        Self {
+            seed,
+            mode,
+            times,
+            maps,
+            keys,
+            workload,
+            faults,
+            domains: house.domains,
+            sidecars: house.sidecars,
+            sources: house.sources,
+            store,
+            comparator,
+        }
+    }
+
+    /// The longest deadline of any map, in nanoseconds.
+    #[must_use]
+    pub fn deadline_max(&self) -> i64 {
+        self.maps.iter().map(|map| map.deadline).max().unwrap_or(0)
+    }
+}
+
+fn times(rng: &mut SmallRng, mode: Mode, maps: &[MapPlan], comparator: &ComparatorPlan) -> Times {
+    let quiet = BEGIN + rng.random_range(2_000..3_500) * MS;
+    let deadline = maps.iter().map(|map| map.deadline).max().unwrap_or(0);
+    match mode {
+        Mode::Safety => Times { begin: BEGIN, quiet, stop: quiet, end: quiet + 300 * MS },
+        Mode::Liveness => {
+            let stop = quiet + 200 * MS;
+            // A source that died last is given up, the doubt about it ends, and every event's patience runs out.
+            let tail = comparator.timeout + comparator.expiry + 5 * deadline + 300 * MS;
+            Times { begin: BEGIN, quiet, stop, end: stop + tail }
+        }
+    }
+}
+
+/// A span of time drawn evenly.
+pub(crate) fn span(rng: &mut SmallRng, from: i64, to: i64) -> i64 {
+    if from < to { rng.random_range(from..to) } else { from }
+}
