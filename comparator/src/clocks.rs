@@ -46,6 +46,8 @@ struct Known {
     heard: Time,
     /// Clock epochs, the present one included.
     epochs: u64,
+    /// Times of the domain before this were read in an earlier clock epoch, and cannot be placed any more.
+    epoch_since: Time,
 }
 
 /// What an exchange taught.
@@ -100,12 +102,15 @@ impl Clocks {
 
     /// How to translate times of `domain` that are as old as `oldest`, a time of that domain. The bounds hold at `now`;
     /// before that the clocks may have been elsewhere by their drift since, and the error says so. `None` while the domain
-    /// is unbounded.
+    /// is unbounded, and for times of an earlier clock epoch.
     #[must_use]
     pub fn translation_since(&self, domain: &Domain, oldest: Time, now: Time) -> Option<Translation> {
         let present = self.translation(domain, now)?;
         if *domain == self.own {
             return Some(present);
+        }
+        if self.known.get(domain).is_some_and(|known| oldest < known.epoch_since) {
+            return None;
         }
         let age = now.since(present.earliest(oldest));
         // By the same drift the true age may be greater than it seems.
@@ -124,7 +129,7 @@ impl Clocks {
 
 impl Known {
     fn since(heard: Time) -> Self {
-        Self { bounds: None, heard, epochs: 1 }
+        Self { bounds: None, heard, epochs: 1, epoch_since: Time::MIN }
     }
 
     fn learn(&mut self, exchange: Exchange) -> Learned {
@@ -141,6 +146,7 @@ impl Known {
             return Learned::Narrowed;
         }
         self.epochs += 1;
+        self.epoch_since = exchange.sent;
         Learned::Jumped
     }
 }

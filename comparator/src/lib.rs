@@ -94,7 +94,11 @@ impl Parts {
             metrics::KEYS.gauge(&map).set(census.keys as f64);
             metrics::OPEN_EVENTS.gauge(&map).set(census.open as f64);
             metrics::OPEN_DIVERGENCES.gauge(&map).set(census.divergences as f64);
+            metrics::FIRST_DELAY.gauge(&map).set(self.engine.table().first_delay(id) as f64 / 1e9);
         }
+        let (closed, reopened) = self.engine.table().shedding();
+        metrics::CLOSED_BUCKETS.gauge(&[]).set(closed);
+        metrics::REOPENED_BUCKETS.counter(&[]).absolute(reopened);
         let ledger = self.telling.ledger_stats();
         metrics::LEDGER_RETRIES.gauge(&[]).set(ledger.retries as f64);
         metrics::INVARIANTS.counter(&[("id", "divergence_order")]).absolute(ledger.orphans);

@@ -45,6 +45,14 @@ catalogue! {
         "Divergences opened, confirmed and resolved.";
     OPEN_EVENTS: Gauge "counterfoil_table_open_events" ["map"] "events" "Events without an outcome yet.";
     KEYS: Gauge "counterfoil_table_keys" ["map"] "keys" "Keys in the table.";
+    MERGES: Counter "counterfoil_table_merges_total" [] "merges"
+        "Times that a key had so many concurrent writes that half of them were merged; it is judged on, less sharply.";
+    CLOSED_BUCKETS: Gauge "counterfoil_table_closed_buckets" [] "buckets"
+        "Of 1,024 key buckets, those that take no new keys because the table is full of keys that wait.";
+    REOPENED_BUCKETS: Counter "counterfoil_table_reopened_buckets_total" [] "buckets"
+        "Key buckets that were opened again.";
+    FIRST_DELAY: Gauge "counterfoil_prober_first_delay_seconds" ["map"] "seconds"
+        "From a write until its key is first probed: the learned 95th percentile of the map's lag.";
     OPEN_DIVERGENCES: Gauge "counterfoil_divergence_open" ["map"] "divergences" "Divergences not resolved.";
     READS: Counter "counterfoil_prober_reads_total" ["store"] "reads" "Round trips to the store.";
     READ_KEYS: Counter "counterfoil_prober_read_keys_total" ["store"] "keys" "Keys looked up in the store.";

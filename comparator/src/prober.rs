@@ -98,6 +98,9 @@ impl Prober {
         let reader = contracts.readers().get(request.store).cloned();
         let series = self.series.get(request.store).cloned();
         let (Some(reader), Some(series)) = (reader, series) else { return };
+        if let Some(tally) = self.parts.tallies.of(request.map) {
+            tally.looked_up(request.probes.len() as u64);
+        }
         reads.spawn(async move {
             let Some(contract) = contracts.get(request.map) else { return };
             let read = read(&reader, contract, request, &series).await;

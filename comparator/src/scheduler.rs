@@ -158,6 +158,7 @@ fn append(effects: &mut Effects, more: Effects) {
     effects.ended.extend(more.ended);
     effects.verdicts.extend(more.verdicts);
     effects.turned.extend(more.turned);
+    effects.merged += more.merged;
 }
 
 #[cfg(test)]

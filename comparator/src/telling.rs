@@ -2,6 +2,7 @@
 //! divergences, and leaves a span for the check of a write that was traced.
 
 use crate::contract::{Contracts, MapId};
+use crate::metrics;
 use crate::ledger::{DivergenceId, Ledger, Opened, Stats, Transition};
 use crate::sources::Sources;
 use crate::table::{Effects, Ended, Turn, Turned};
@@ -60,6 +61,7 @@ impl Telling {
                 tally.accepted(*count);
             }
         }
+        metrics::MERGES.counter(&[]).increment(effects.merged);
         for (map, verdict) in &effects.verdicts {
             if let Some(tally) = self.tallies.of(*map) {
                 tally.judged(verdict);

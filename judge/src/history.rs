@@ -22,6 +22,7 @@ use crate::past::{Fingerprint, Mark, Past, latest};
 use crate::time::{Interval, Time};
 use crate::verdict::{Legality, Observation, Outcome, Reason};
 use crate::write::{Digest, Write, WriteId};
+use std::collections::VecDeque;
 
 /// Most writes kept for a key; with more, the half that ended first is merged.
 pub const LIVE_WRITES_MAX: usize = 64;
@@ -33,8 +34,17 @@ pub const GROUPS_MAX: usize = 8;
 /// blind until that end.
 pub const MERGED_DIGESTS_MAX: usize = 4096;
 
-/// Most dropped writes remembered for recognising stale values.
-pub const DROPPED_WRITES_MAX: usize = 16;
+/// Dropped writes remembered for recognising stale values.
+pub const DROPPED_WRITES_MIN: usize = 16;
+
+/// Most dropped writes remembered; beyond [`DROPPED_WRITES_MIN`] only those that may still be late within their deadline.
+pub const DROPPED_WRITES_MAX: usize = 256;
+
+/// Writes whose deadlines are closer together than this part of a deadline are told apart by the first of them.
+const DUE_STEPS: i64 = 8;
+
+/// Most dropped writes whose deadlines are awaited.
+const DUE_MARKS_MAX: usize = 16;
 
 /// Until when unreported writes may have landed, and why.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,15 +86,16 @@ struct Rest {
     is_bounded: bool,
     more: Vec<Kept>,
     groups: Vec<Group>,
-    dropped: Vec<Past>,
+    /// By their ends.
+    dropped: VecDeque<Past>,
     /// A dropped write that is no longer remembered may have been late within its deadline until then.
     forgotten_until: Time,
     floor: Option<Mark>,
     /// The same over writes that were dropped after the observation under way was made; it does not count for that one.
     floor_after: Option<Mark>,
     due: Option<Mark>,
-    /// The next one, and when it is due.
-    due_next: Option<(Mark, Time)>,
+    /// The next ones, and when they are due.
+    due_next: VecDeque<(Mark, Time)>,
     still: Option<Still>,
     last: Option<LastRead>,
 }
@@ -95,12 +106,12 @@ impl Rest {
             is_bounded: true,
             more: Vec::new(),
             groups: Vec::new(),
-            dropped: Vec::new(),
+            dropped: VecDeque::new(),
             forgotten_until: Time::MIN,
             floor: None,
             floor_after: None,
             due: None,
-            due_next: None,
+            due_next: VecDeque::new(),
             still: None,
             last: None,
         }
@@ -261,8 +272,8 @@ impl History {
         let live = self.kept().filter(is_due).filter_map(Mark::of);
         let merged = self.groups().iter().filter(|group| group.latest < read_begin);
         let dropped = self.rest().and_then(|rest| {
-            let next = rest.due_next.filter(|(_, due)| *due < read_begin).map(|(mark, _)| mark);
-            latest(rest.due, next)
+            let next = rest.due_next.iter().filter(|(_, due)| *due < read_begin);
+            next.fold(rest.due, |best, (mark, _)| latest(best, Some(*mark)))
         });
         live.chain(merged.filter_map(|group| group.newest))
             .fold(dropped, |best, mark| latest(best, Some(mark)))
@@ -315,9 +326,11 @@ impl History {
     }
 
     fn remembered(&self) -> impl Iterator<Item = Past> {
-        let dropped = self.rest().map_or(&[][..], |rest| &rest.dropped);
+        let dropped = || self.rest().into_iter().flat_map(|rest| rest.dropped.iter().copied());
+        let kept = || self.kept().filter_map(Past::of);
         let still = self.still().and_then(|still| still.past);
-        dropped.iter().copied().chain(still.filter(|past| !past.is_one_of(dropped, self.kept())))
+        let only_seen = still.filter(|still| !dropped().chain(kept()).any(|past| past.is_same_write(still)));
+        dropped().chain(only_seen)
     }
 
     /// How far store and map had moved on by `by`: every read begun later comes after that.
@@ -468,18 +481,29 @@ impl Rest {
         let floor = if before { &mut self.floor } else { &mut self.floor_after };
         *floor = latest(*floor, Mark::of(write));
         let Some(past) = Past::of(write) else { return };
-        self.dropped.push(past);
-        if self.is_bounded && self.dropped.len() > DROPPED_WRITES_MAX {
-            // The one that ended first: none of the others can have been overwritten by it.
-            let first = self.dropped.iter().enumerate().min_by_key(|(_, past)| past.store.end);
-            let forgotten = first.map(|(at, _)| at).map(|at| self.dropped.swap_remove(at));
-            self.forgotten_until = self.forgotten_until.max(forgotten.map_or(Time::MIN, |past| past.latest));
-        }
-        if let Some((next, _)) = self.due_next.take_if(|(_, due)| *due < oldest_read) {
+        let later = self.dropped.iter().rev().take_while(|other| other.store.end > past.store.end).count();
+        self.dropped.insert(self.dropped.len() - later, past);
+        self.forget(oldest_read);
+        while let Some((next, _)) = self.due_next.pop_front_if(|(_, due)| *due < oldest_read) {
             self.due = latest(self.due, Some(next));
         }
-        if self.due_next.is_none() {
-            self.due_next = Mark::of(write).map(|mark| (mark, past.latest));
+        let step = past.latest.since(past.store.end) / DUE_STEPS;
+        let is_next = |(_, due): &(Mark, Time)| past.latest.since(*due) > step;
+        let is_next = self.due_next.len() <= DUE_MARKS_MAX && self.due_next.back().is_none_or(is_next);
+        if let Some(mark) = Mark::of(write).filter(|_| is_next) {
+            self.due_next.push_back((mark, past.latest));
+        }
+    }
+
+    /// Forgets those that ended first: none of the others can have been overwritten by them.
+    fn forget(&mut self, oldest_read: Time) {
+        while let Some(first) = self.dropped.front().filter(|_| self.is_bounded) {
+            let (count, is_late) = (self.dropped.len(), first.latest >= oldest_read);
+            if count <= DROPPED_WRITES_MIN || (is_late && count <= DROPPED_WRITES_MAX) {
+                return;
+            }
+            self.forgotten_until = self.forgotten_until.max(first.latest);
+            self.dropped.pop_front();
         }
     }
 

@@ -34,10 +34,9 @@ impl Past {
         Some(Self { digest, store: leg.interval, latest, acknowledged: leg.acknowledged })
     }
 
-    /// Whether it is the store leg of one of these.
-    pub(crate) fn is_one_of<'a>(&self, dropped: &[Self], mut kept: impl Iterator<Item = &'a Kept>) -> bool {
-        let same = |other: &Self| other.digest == self.digest && other.store.begin == self.store.begin;
-        dropped.iter().any(same) || kept.any(|write| Self::of(write).is_some_and(|other| same(&other)))
+    /// Whether the other is of the same write, however much of its end is known.
+    pub(crate) fn is_same_write(&self, other: &Self) -> bool {
+        other.digest == self.digest && other.store.begin == self.store.begin
     }
 }
 

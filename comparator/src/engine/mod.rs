@@ -25,7 +25,7 @@ use ::metrics::Counter;
 use counterfoil_clock::Domain;
 use counterfoil_digest::DeploymentKey;
 use counterfoil_judge::{Reason, Time};
-use counterfoil_proto::{BucketSet, LossReason, time, wire};
+use counterfoil_proto::{BucketSet, Columns, LossReason, Row, time, wire};
 use gate::Gate;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -101,10 +101,11 @@ impl Engine {
         self.learn_clock(&upload, at);
         let header = columns.header();
         let (source, resumed) = self.sources.enter(header, at).ok_or(Refused::Sources)?;
+        self.table.set_live(source.id, true);
         // The same batch may come on two streams: the second must not promise what the first is still applying.
         let _turn = source.take_turn();
         let taken = source.take(header, columns.len() as u64, at);
-        let translation = self.clocks.translation(&header.clock, at);
+        let translation = self.translation(&columns, at);
         if resumed {
             // What it reported to somebody else may still be on its way to the store.
             self.doubt(&BucketSet::All, at, Reason::Baseline);
@@ -112,7 +113,13 @@ impl Engine {
         self.doubt_what_is_missing(&source, &taken, translation, at);
         let new = columns.rows().filter(|(seq, _)| *seq >= taken.first_new);
         let effects = self.apply(&source, &columns, new, translation, at);
-        source.promise(header);
+        // A promise for a time that had not come when it was sent was made before the clock jumped back.
+        if header.clock != Domain::from(upload.clock.unwrap_or_default()) || header.watermark <= time(upload.sent_ns) {
+            source.promise(header);
+        }
+        if header.bye {
+            self.table.set_live(source.id, false);
+        }
         self.counters.batches.increment(1);
         let known = taken.first_new.saturating_sub(header.first_seq).min(columns.len() as u64);
         self.counters.duplicates.increment(known);
@@ -127,6 +134,7 @@ impl Engine {
         for source in &silent.lost {
             tracing::warn!(source = %source.name, "a source fell silent; verdicts no longer wait for it");
             self.counters.sources_lost.increment(1);
+            self.table.set_live(source.id, false);
         }
         for source in &silent.expired {
             tracing::warn!(source = %source.name, "a lost source is taken for gone; doubt about what it wrote ends");
@@ -181,8 +189,27 @@ impl Engine {
         let Some(clock) = upload.clock.clone().map(Domain::from) else { return };
         let echo = (upload.echo_ns > 0).then(|| (time(upload.echo_ns), time(upload.echo_received_ns)));
         if self.clocks.observe(&clock, Exchange { sent: time(upload.sent_ns), received, echo }) {
+            tracing::warn!(boot_id = clock.boot_id, "a clock jumped; what was told in its times is in doubt");
             self.counters.clock_epochs.increment(1);
+            self.sources.forget_promises(&clock);
+            self.doubt(&BucketSet::All, received, Reason::Clock);
         }
+    }
+
+    /// How to translate the times of a batch: as old as its oldest one.
+    fn translation(&self, columns: &Columns, at: Time) -> Option<Translation> {
+        let clock = &columns.header().clock;
+        let present = self.clocks.translation(clock, at)?;
+        if present.error == 0 {
+            return Some(present);
+        }
+        let begun = |(_, row): (u64, Row<'_>)| {
+            let map = row.legs.map.map_or(Time::MAX, |leg| leg.begin);
+            row.legs.store.map_or(map, |(leg, _)| leg.begin.min(map))
+        };
+        let lost = columns.header().losses.iter().map(|loss| loss.during.begin);
+        let oldest = columns.rows().map(begun).chain(lost).min();
+        oldest.map_or(Some(present), |oldest| self.clocks.translation_since(clock, oldest, at))
     }
 
     fn doubt_what_is_missing(

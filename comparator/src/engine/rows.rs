@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 impl Engine {
     /// Puts new rows of a batch into the table. Those that nothing can be said about end at once: of a map without a
-    /// contract, or in times that nothing relates to the comparator's.
+    /// contract, or in times that nothing relates to the comparator's or that have not come yet.
     pub(super) fn apply<'a>(
         &self,
         source: &Source,
@@ -31,7 +31,7 @@ impl Engine {
             let (map, name) = maps.get(row.map).copied().unwrap_or((None, ""));
             let id = WriteId { source: source.id, seq };
             let hash = key_hash(name, row.key);
-            match (map, translation) {
+            match (map, translation.filter(|clock| !is_to_come(&row, *clock, at))) {
                 (Some(map), Some(clock)) => arrivals.extend(self.arrival(map, hash, id, row, clock)),
                 (Some(map), None) => {
                     let mut buckets = BucketSet::none();
@@ -86,6 +86,12 @@ impl Engine {
         };
         Some(Arrival { map, hash, key: row.key, write, trace: row.trace })
     }
+}
+
+/// Whether a leg is told to have ended after `at`, when it was heard of: no clock error explains that.
+fn is_to_come(row: &Row<'_>, clock: Translation, at: Time) -> bool {
+    let after = |leg: Interval| clock.earliest(leg.end) > at;
+    row.legs.map.is_some_and(after) || row.legs.store.is_some_and(|(leg, _)| after(leg))
 }
 
 fn undetermined(map: MapId, id: WriteId, row: &Row<'_>, reason: Reason) -> Ended {

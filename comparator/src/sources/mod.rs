@@ -16,6 +16,7 @@ pub use phase::{Phase, Silence};
 pub use source::{Report, Source, SourceName, Taken};
 
 use crate::clocks::{Clocks, Translation};
+use counterfoil_clock::Domain;
 use counterfoil_judge::Time;
 use counterfoil_proto::Header;
 use dashmap::DashMap;
@@ -115,10 +116,21 @@ impl Sources {
         let passed = self.by_name.iter().filter_map(|entry| {
             let report = entry.value().lock();
             let earliest = |clock: Translation| clock.earliest(report.watermark);
-            let passed = || clocks.translation(&report.clock, now).map_or(Time::MIN, earliest);
+            let translation = || clocks.translation_since(&report.clock, report.watermark, now);
+            let passed = || translation().map_or(Time::MIN, earliest);
             (report.phase == Phase::Live).then(passed)
         });
         passed.min().unwrap_or(Time::MAX)
+    }
+
+    /// The clock of these sources jumped: what they promised in its earlier epoch cannot be placed any more.
+    pub fn forget_promises(&self, clock: &Domain) {
+        for entry in &self.by_name {
+            let mut report = entry.value().lock();
+            if report.clock == *clock {
+                report.watermark = Time::MIN;
+            }
+        }
     }
 
     /// Gives up on sources that are silent for too long at `at`; gives those whose phase that changed.

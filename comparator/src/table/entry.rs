@@ -271,7 +271,7 @@ impl Entry {
     }
 
     fn is_of_the_gone(&self, rules: &Rules) -> bool {
-        self.copy.is_some_and(|copy| rules.gone.has(copy.source()))
+        self.copy.is_some_and(|copy| !rules.live.has(copy.source()))
     }
 
     fn diverge(&mut self, divergence: Divergence, read: &Observation, effects: &mut Effects) {

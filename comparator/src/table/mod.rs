@@ -14,8 +14,8 @@
 //! - A key with an open event, an open divergence or a probe under way is never forgotten.
 
 mod entry;
-mod gone;
 mod lags;
+mod live;
 mod shard;
 mod shedding;
 mod taints;
@@ -27,8 +27,8 @@ use crate::contract::{Contracts, MapId};
 use bytes::Bytes;
 use counterfoil_judge::{Digest, Divergence, Interval, Outcome, Reason, Time, Verdict, Write, WriteId};
 use counterfoil_proto::{BucketSet, TraceRef};
-use gone::Gone;
 use lags::Lags;
+use live::Live;
 use shard::Shard;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -168,7 +168,7 @@ pub(crate) struct Rules {
     pub(crate) contracts: Arc<Contracts>,
     pub(crate) taints: Taints,
     pub(crate) probing: Probing,
-    gone: Gone,
+    live: Live,
     lags: Lags,
     keys_per_shard_max: usize,
 }
@@ -187,7 +187,7 @@ impl Table {
         let lags = Lags::new(contracts.iter().len(), &probing);
         let rules = Rules {
             taints: Taints::none(),
-            gone: Gone::default(),
+            live: Live::default(),
             lags,
             contracts,
             probing,
@@ -251,9 +251,9 @@ impl Table {
         self.rules.taints.add(buckets, until, reason);
     }
 
-    /// Notes that a source is gone, or that it is back: a copy of its own need not follow the store while it is gone.
-    pub fn set_gone(&self, source: u32, is_gone: bool) {
-        self.rules.gone.set(source, is_gone);
+    /// Notes whether a source lives: a copy of its own has to follow the store only as long as it does.
+    pub fn set_live(&self, source: u32, lives: bool) {
+        self.rules.live.set(source, lives);
     }
 
     /// From the time at which a write of `map` may be expected in the store to the first probe of its key, in

@@ -4,7 +4,7 @@ use super::*;
 use crate::contract::Contract;
 use crate::store::Lookup;
 use counterfoil_digest::{Codec, DeploymentKey, MapDigester, key_hash};
-use counterfoil_judge::{Reported, Scope, StoreOutcome, Terms};
+use counterfoil_judge::{Kind, Reported, Scope, StoreOutcome, Terms};
 use std::collections::HashSet;
 
 const MS: i64 = 1_000_000;
@@ -22,9 +22,13 @@ const A: Digest = Digest([1; 16]);
 const B: Digest = Digest([2; 16]);
 
 fn table(keys_max: usize) -> Table {
+    table_of(TERMS, keys_max)
+}
+
+fn table_of(terms: Terms, keys_max: usize) -> Table {
     let digester = MapDigester::new(&DeploymentKey::new("test", [0; 32]), "cart", Codec::Bytes);
     let lookup = Lookup::Prefix("".into());
-    let contract = Contract { name: "cart".into(), store: 0, lookup, digester, terms: TERMS };
+    let contract = Contract { name: "cart".into(), store: 0, lookup, digester, terms };
     Table::new(Arc::new(Contracts::new(vec![contract], Vec::new())), PROBING, keys_max)
 }
 
@@ -202,4 +206,103 @@ fn settled_keys_make_room_for_new_ones_and_then_events_are_shed() {
     let after = put(&table, b"new", write(5_000, A, 6_001, 6_002), at(6_003));
     assert!(after.ended.is_empty(), "a settled key made room");
     assert!(table.census()[0].keys <= kept);
+}
+
+mod copies {
+    //! Maps of which each process has a copy of its own.
+    use super::*;
+
+    fn copies() -> Table {
+        let table = table_of(TERMS_OF_COPIES, 1_000);
+        (1..=3).for_each(|source| table.set_live(source, true));
+        table
+    }
+
+    const TERMS_OF_COPIES: Terms = Terms { scope: Scope::Process, ..TERMS };
+
+    fn by(source: u32, write: Write) -> Write {
+        Write { id: WriteId { source, ..write.id }, ..write }
+    }
+
+    /// The copy takes in what the store holds, or drops it.
+    fn follows(write: Write) -> Write {
+        Write { store: None, ..write }
+    }
+
+    #[test]
+    fn a_copy_that_did_not_follow_is_behind_until_it_does() {
+        let table = copies();
+        put(&table, b"k", by(1, write(1, A, 0, 10)), at(11));
+        look(&table, at(30), Ok(A));
+        put(&table, b"k", by(2, write(1, B, 100, 110)), at(111));
+        assert!(turns(&look(&table, at(130), Ok(B))).is_empty(), "the writer's own copy agrees");
+        assert!(turns(&look(&table, at(1_100), Ok(B))).is_empty(), "the other one has time until 1,110 ms");
+        let behind = look(&table, at(1_112), Ok(B));
+        assert_eq!(turns(&behind), [Turn::Opened, Turn::Confirmed]);
+        let divergence = behind.turned[0].divergence;
+        assert_eq!((divergence.kind, divergence.named.source), (Kind::MapBehind, 1));
+        put(&table, b"k", by(1, follows(write(2, B, 1_200, 1_201))), at(1_202));
+        assert_eq!(turns(&look(&table, at(1_600), Ok(B))), [Turn::Resolved("agreed")]);
+    }
+
+    #[test]
+    fn a_copy_that_dropped_the_value_or_whose_process_ended_follows_nothing() {
+        let table = copies();
+        for source in [1, 2] {
+            put(&table, b"k", by(source, write(1, A, 0, 10)), at(11));
+        }
+        look(&table, at(30), Ok(A));
+        put(&table, b"k", by(1, follows(write(2, Digest::ABSENT, 40, 41))), at(42));
+        table.set_live(2, false);
+        put(&table, b"k", by(3, write(1, B, 100, 110)), at(111));
+        for now in (130..3_000).step_by(100) {
+            assert!(turns(&look(&table, at(now), Ok(B))).is_empty(), "{now}");
+        }
+        assert_eq!((table.census()[0].open, table.census()[0].divergences), (0, 0));
+    }
+
+    #[test]
+    fn a_copy_that_took_in_an_old_value_is_behind_though_it_came_last() {
+        let table = copies();
+        put(&table, b"k", by(1, write(1, A, 0, 10)), at(11));
+        put(&table, b"k", by(1, write(2, B, 20, 30)), at(31));
+        look(&table, at(60), Ok(B));
+        put(&table, b"k", by(2, follows(write(1, A, 70, 71))), at(72));
+        let turned: Vec<_> = (80..1_400).step_by(50).flat_map(|now| turns(&look(&table, at(now), Ok(B)))).collect();
+        assert_eq!(turned, [Turn::Opened, Turn::Confirmed]);
+    }
+
+    #[test]
+    fn a_lost_write_is_told_by_the_copy_that_made_it_and_by_no_other() {
+        let table = copies();
+        put(&table, b"k", by(1, write(1, A, 0, 10)), at(11));
+        put(&table, b"k", by(2, write(1, B, 20, 30)), at(31));
+        let mut named = Vec::new();
+        for now in (60..1_400).step_by(50) {
+            let effects = look(&table, at(now), Ok(A));
+            named.extend(effects.turned.iter().map(|turned| (turned.divergence.named.source, turned.turn)));
+        }
+        assert_eq!(named, [(2, Turn::Opened), (2, Turn::Confirmed)]);
+    }
+}
+
+#[test]
+fn a_million_keys_at_once_stay_within_the_tables_bound() {
+    const KEYS: u64 = 1_000_000;
+    let table = table(10_000);
+    let hash = |n: u64| key_hash("cart", &n.to_le_bytes());
+    let keys: Vec<_> = (0..KEYS).map(|n| (n, n.to_le_bytes())).collect();
+    let arrival = |(n, key): &'static (u64, [u8; 8])| Arrival {
+        map: MAP,
+        hash: hash(*n),
+        key,
+        write: write(*n, A, 0, 10),
+        trace: None,
+    };
+    let keys: &'static [(u64, [u8; 8])] = keys.leak();
+    let effects = table.apply(Change::Writes(keys.iter().map(arrival).collect()), at(11));
+    let census = table.census()[0];
+    assert!(census.keys <= 10_000 + SHARDS, "{}", census.keys);
+    assert_eq!(effects.ended.len() as u64 + census.open, KEYS, "shed or open");
+    assert_eq!(table.shedding().0, 1_024, "every bucket was closed");
 }

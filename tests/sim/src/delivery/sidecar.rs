@@ -88,10 +88,10 @@ impl Sidecar {
         (self.first, self.sent, self.echo) = (1, 0, (0, Time(0)));
     }
 
-    /// Whether nothing waits to be delivered.
+    /// Whether no event waits to be delivered.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.backlog.is_empty()
+        self.backlog.iter().all(|sealed| sealed.events == 0)
     }
 
     /// Takes in what an emitter had; gives after how many nanoseconds the open batch is to be sealed.

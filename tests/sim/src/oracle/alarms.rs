@@ -6,7 +6,7 @@ use crate::values;
 use crate::world::{FaultRef, KeyRef, World, WriteRef};
 use counterfoil_comparator::engine::Engine;
 use counterfoil_comparator::table::{Turn, Turned};
-use counterfoil_judge::{Interval, Outcome, StoreOutcome, Time};
+use counterfoil_judge::{Interval, Outcome, Scope, StoreOutcome};
 use std::collections::VecDeque;
 
 /// Samples kept of a key; only one read of it is under way at a time.
@@ -107,8 +107,10 @@ impl Oracle {
             return Some("names a write of another key");
         }
         let due = faults().map(|fault| fault.deadline).min();
+        // A value that nobody wrote is not late.
+        let may_be_late = label != "foreign";
         let early = turned.turn == Turn::Confirmed && due.is_some_and(|due| sample.instant <= due);
-        early.then_some("confirmed before the deadline")
+        (may_be_late && early).then_some("confirmed before the deadline")
     }
 
     fn credit(&mut self, turned: &Turned, key: KeyRef, sample: &Sample, confirmed: bool, world: &World) {
@@ -143,14 +145,16 @@ impl Oracle {
         }
     }
 
+    /// Whether a read saw what the write wrote, after it had begun.
     fn was_seen(&self, write: WriteRef, world: &World) -> bool {
         let it = world.writes.get(write);
-        let from = match (it.store, it.outcome) {
-            (_, StoreOutcome::Unknown) | (None, _) => it.wanted,
-            (Some(_), StoreOutcome::Failed) => it.map.1,
-            (Some(leg), StoreOutcome::Ok) => leg.1,
-        };
+        let from = it.store.map_or(it.map.0, |leg| leg.0.min(it.map.0)).min(it.applied.unwrap_or(i64::MAX));
+        // A copy that drops a value agrees with anything.
+        let map = world.plan.maps.get(world.keys.get(it.key).map);
+        let has_copies = map.is_some_and(|map| map.scope == Scope::Process);
+        let is_eviction = has_copies && it.value == 0 && it.outcome == StoreOutcome::Failed;
+        let fits = |sample: &Sample| sample.value == it.value || is_eviction;
         let mut samples = self.samples.get(&it.key).into_iter().flatten();
-        samples.any(|sample| sample.value == it.value && sample.at.begin > Time(from))
+        samples.any(|sample| sample.instant >= from && fits(sample))
     }
 }
