@@ -76,14 +76,17 @@ struct LastRead {
 #[derive(Clone, Debug)]
 pub struct History {
     first: Option<Kept>,
-    blind: Blind,
+    blind_until: Time,
     rest: Option<Box<Rest>>,
 }
+
+const _: () = assert!(size_of::<History>() == 104);
 
 /// What most keys do not have.
 #[derive(Clone, Debug)]
 struct Rest {
     is_bounded: bool,
+    blind_for: Reason,
     more: Vec<Kept>,
     groups: Vec<Group>,
     /// By their ends.
@@ -104,6 +107,7 @@ impl Rest {
     const fn new() -> Self {
         Self {
             is_bounded: true,
+            blind_for: Reason::Baseline,
             more: Vec::new(),
             groups: Vec::new(),
             dropped: VecDeque::new(),
@@ -123,7 +127,7 @@ impl History {
     /// have landed until then. [`Time::MIN`] if no such write can still land.
     #[must_use]
     pub const fn watched_since(since: Time) -> Self {
-        Self { first: None, blind: Blind { until: since, reason: Reason::Baseline }, rest: None }
+        Self { first: None, blind_until: since, rest: None }
     }
 
     /// The same without bounds, for judging recordings: nothing is merged and no dropped write forgotten.
@@ -174,8 +178,9 @@ impl History {
     /// Writes that nobody reported may have landed until `until`. Nothing that such a write could explain is called
     /// divergent until an acknowledged write began after that.
     pub fn blind_until(&mut self, until: Time, reason: Reason) {
-        if until > self.blind.until {
-            self.blind = Blind { until, reason };
+        if until > self.blind_until {
+            self.blind_until = until;
+            self.rest_mut().blind_for = reason;
         }
     }
 
@@ -193,6 +198,10 @@ impl History {
             return false;
         }
         let rest = self.rest_mut();
+        if rest.more.is_empty() {
+            // Most keys have no more than two writes at once.
+            rest.more.reserve_exact(1);
+        }
         rest.more.push(write);
         let is_full = rest.is_bounded && rest.more.len() >= LIVE_WRITES_MAX;
         if is_full {
@@ -287,7 +296,8 @@ impl History {
     }
 
     pub(crate) fn blind(&self) -> Blind {
-        self.blind
+        let reason = self.rest().map_or(Reason::Baseline, |rest| rest.blind_for);
+        Blind { until: self.blind_until, reason }
     }
 
     /// The writes, kept, merged or remembered, that wrote `digest` to the store.
@@ -344,7 +354,7 @@ impl History {
     fn narrow(&mut self, read: &Observation) -> Option<WriteId> {
         let newest = self.newest_settled(read.at.begin).map_or(Time::MIN, |mark| mark.begin);
         let newest = newest.max(self.other_value_read(read.digest));
-        if self.blind.until >= newest {
+        if self.blind_until >= newest {
             return None;
         }
         let explains = |leg: Interval| leg.begin <= read.at.end && leg.end >= newest;
@@ -353,7 +363,7 @@ impl History {
         }
         let due = self.newest_due(read.at.begin).map_or(Time::MIN, |mark| mark.begin);
         let late = |past: &Past| past.store.begin <= read.at.end && past.latest >= due;
-        let is_certain = self.blind.until < due
+        let is_certain = self.blind_until < due
             && (self.forgotten_until() < due || self.forgotten_until() == Time::MIN)
             && self.matches(read.digest).filter(late).count() == 1;
         let one = self.kept_mut().find(|write| {
@@ -440,6 +450,7 @@ impl History {
         let is_void = reading.is_none()
             && self.rest().is_some_and(|rest| {
                 rest.is_bounded
+                    && (rest.blind_for == Reason::Baseline || self.blind_until < first.begun())
                     && rest.more.is_empty()
                     && rest.groups.is_empty()
                     && rest.dropped.is_empty()

@@ -380,3 +380,6 @@ fn expected_at(write: &Write) -> Time {
     let is_watched = write.ended() < write.deadline;
     if is_watched { write.ended() } else { write.map.map_or_else(|| write.begun(), |leg| leg.end) }
 }
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Option<Entry>>() == 160, "a million of them are kept");

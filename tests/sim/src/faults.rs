@@ -115,6 +115,8 @@ pub struct Fault<K, W> {
     pub key: K,
     /// The write that should have shown.
     pub harmed: W,
+    /// The newest version that was harmed.
+    pub version: u64,
     /// From when the two sides differ.
     pub since: i64,
     /// Until when they may, by the contract.

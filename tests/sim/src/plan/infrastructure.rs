@@ -4,7 +4,8 @@
 //! write, nobody is cut off for longer than `timeout + expiry`, and a machine falls asleep only when everything it
 //! stamped was delivered.
 
-use super::{BEGIN, MS, Options, Planting, Times, WARM_UP, span};
+use super::{BEGIN, MS, MapPlan, Options, Planting, Times, WARM_UP, span};
+use counterfoil_judge::Scope;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
@@ -184,6 +185,7 @@ pub(super) fn house(
     options: &Options,
     times: &Times,
     comparator: &ComparatorPlan,
+    maps: &[MapPlan],
 ) -> House {
     let mut domains: Vec<_> = (0..rng.random_range(1..=4)).map(|at| domain(rng, at)).collect();
     let mut sidecars: Vec<_> = (0..rng.random_range(1..=4)).map(|_| sidecar(rng, domains.len())).collect();
@@ -191,7 +193,10 @@ pub(super) fn house(
     let mut sources: Vec<_> =
         (0..count).map(|instance| source(rng, instance, sidecars.len(), times)).collect();
     if options.troubles {
-        put_to_sleep(rng, times, comparator, &mut domains);
+        // The copies of a sleeping machine cannot follow.
+        let has_copies = maps.iter().any(|map| map.scope == Scope::Process);
+        let domains_to_sleep = if has_copies { &mut [] } else { domains.as_mut_slice() };
+        put_to_sleep(rng, times, comparator, domains_to_sleep);
         end_processes(rng, times, &domains, &sidecars, &mut sources);
         for (at, sidecar) in sidecars.iter_mut().enumerate() {
             let calm = calm_times(at, sidecar.domain, &domains, &sources);

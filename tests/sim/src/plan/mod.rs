@@ -125,7 +125,7 @@ impl Plan {
         let mut keys = application::keys(&mut rng, &maps);
         let faults = application::faults(&mut rng, options, &times, &maps, &mut keys);
         let workload = application::workload(&mut rng, options);
-        let house = infrastructure::house(&mut rng, options, &times, &comparator);
+        let house = infrastructure::house(&mut rng, options, &times, &comparator, &maps);
         let store = infrastructure::store(&mut rng, options, &times);
         Self {
             seed,

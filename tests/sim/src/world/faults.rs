@@ -140,27 +140,34 @@ impl World {
 
     pub(super) fn differ_from(&mut self, kind: FaultKind, harmed: WriteRef, since: i64) {
         let it = self.writes.get(harmed);
-        let (key, deadline) = (it.key, it.deadline(self.map_of(it.key)));
-        let fault = self.faults.add(Fault { kind, key, harmed, since, deadline, until: None });
+        let (key, version, deadline) = (it.key, it.version, it.deadline(self.map_of(it.key)));
+        let fault = self.faults.add(Fault { kind, key, harmed, version, since, deadline, until: None });
         self.keys.get_mut(key).faults.push(fault);
     }
 
     /// An acknowledged write is not applied to a frozen key.
     pub(super) fn freeze(&mut self, write: WriteRef, it: &Write) {
-        let faults = self.keys.get(it.key).faults.iter();
-        let mut open = faults.map(|fault| self.faults.get(*fault)).filter(|fault| fault.until.is_none());
-        if !open.any(|fault| fault.kind == FaultKind::Frozen) {
-            self.differ(FaultKind::Frozen, write);
+        let faults = self.keys.get(it.key).faults.iter().copied();
+        let is_open = |fault: &Fault<KeyRef, WriteRef>| fault.until.is_none() && fault.kind == FaultKind::Frozen;
+        let open = faults.rev().find(|fault| is_open(self.faults.get(*fault)));
+        match open {
+            Some(open) => {
+                let fault = self.faults.get_mut(open);
+                fault.version = fault.version.max(it.version);
+            }
+            None => self.differ(FaultKind::Frozen, write),
         }
     }
 
     /// An honest write with this version was applied: whatever was done to older ones shows no more.
     pub(super) fn agree(&mut self, key: KeyRef, version: u64) {
+        let now = self.now;
         for fault in self.keys.get(key).faults.clone() {
             let harmed = self.faults.get(fault).harmed;
-            let (is_older, now) = (self.writes.get(harmed).version < version, self.now);
+            // A write that was planned ahead got its version since.
+            let newest = self.faults.get(fault).version.max(self.writes.get(harmed).version);
             let fault = self.faults.get_mut(fault);
-            if is_older && fault.since <= now {
+            if newest < version && fault.since <= now {
                 fault.until = fault.until.or(Some(now));
             }
         }

@@ -18,7 +18,9 @@ impl World {
         if key.frozen_until > self.now {
             self.freeze(write, &it);
         } else if matches!(it.fault, Some(FaultKind::Lost | FaultKind::LostRemove)) {
-            self.differ(it.fault.unwrap_or(FaultKind::Lost), write);
+            if key.store.value != it.value {
+                self.differ(it.fault.unwrap_or(FaultKind::Lost), write);
+            }
         } else if it.fault.is_none() && is_versioned && it.version < key.store.version {
             // The store keeps the newer value and says so: this write was not applied.
             let it = self.writes.get_mut(write);
@@ -70,9 +72,9 @@ impl World {
         }
     }
 
-    /// The copies of other processes take over what was written, well before its deadline.
+    /// The copies of other processes take over what was written, before its deadline.
     fn call_followers(&mut self, write: WriteRef, it: &Write) {
-        let deadline = self.map_of(it.key).deadline;
+        let time_left = it.deadline(self.map_of(it.key)) - self.now;
         let key = self.keys.get_mut(it.key);
         let unfollowed = std::mem::take(&mut key.unfollowed);
         let others: Vec<_> = key.copies.keys().copied().filter(|source| *source != it.source).collect();
@@ -80,7 +82,7 @@ impl World {
             self.differ(FaultKind::MapBehind, write);
         }
         for source in others.into_iter().skip(unfollowed) {
-            let at = self.now + span(&mut self.rng, deadline / 100, deadline / 2);
+            let at = self.now + span(&mut self.rng, time_left / 100, time_left * 8 / 10);
             self.queue.plan(at, Event::Follow(source, write));
         }
     }

@@ -2,7 +2,7 @@
 
 use super::write::Span;
 use crate::plan::{Discipline, MS, MapPlan, Workload, span};
-use counterfoil_judge::StoreOutcome;
+use counterfoil_judge::{Scope, StoreOutcome};
 use rand::Rng;
 use rand::rngs::SmallRng;
 
@@ -70,8 +70,12 @@ impl Terms<'_> {
             StoreOutcome::Ok => Some(store_at),
             StoreOutcome::Failed => None,
             StoreOutcome::Unknown => self.rng.random_bool(0.6).then(|| {
-                let latest = map.1 + self.map.give_up.unwrap_or(2 * self.map.deadline) * 9 / 10;
-                span(self.rng, map.1 + 1_000, latest)
+                // Copies follow only what has landed, and they too have a deadline.
+                let latest = match self.map.scope {
+                    Scope::Shared => self.map.give_up.unwrap_or(2 * self.map.deadline) * 9 / 10,
+                    Scope::Process => self.map.deadline / 4,
+                };
+                span(self.rng, map.1 + 1_000, map.1 + latest)
             }),
         };
         Timetable { map, map_at, store, store_at, outcome }
