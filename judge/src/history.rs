@@ -38,7 +38,7 @@ pub const MERGED_DIGESTS_MAX: usize = 4096;
 pub const DROPPED_WRITES_MIN: usize = 16;
 
 /// Most dropped writes remembered; beyond [`DROPPED_WRITES_MIN`] only those that may still be late within their deadline.
-pub const DROPPED_WRITES_MAX: usize = 256;
+pub const DROPPED_WRITES_MAX: usize = 4096;
 
 /// Writes whose deadlines are closer together than this part of a deadline are told apart by the first of them.
 const DUE_STEPS: i64 = 8;

@@ -9,6 +9,7 @@ mod ci;
 mod docs;
 mod python;
 mod server;
+mod sim;
 mod test;
 mod tools;
 
@@ -40,6 +41,12 @@ enum Recipe {
     Ci,
     /// Measure cost per event and write docs/benchmarks.md
     Bench,
+    /// Run seeds of the deterministic simulation: --seed N, --seeds A..B or --minutes M
+    Sim {
+        /// Handed to the simulation; `cargo xtask sim -- --help` tells all of them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Write docs/config.md and docs/metrics.md from the types and the catalogues
     Docs,
 }
@@ -49,6 +56,7 @@ fn main() -> ExitCode {
         Recipe::Test { filter, package } => test::run(&filter, package.as_deref()),
         Recipe::Ci => ci::run(),
         Recipe::Bench => bench::run(),
+        Recipe::Sim { arguments } => sim::run(&arguments),
         Recipe::Docs => docs::run(),
     };
     match done {

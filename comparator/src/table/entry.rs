@@ -241,7 +241,7 @@ impl Entry {
         effects.verdicts.push((self.map(), verdict));
         settle(&mut self.history, read, &Judgement { verdict, ..judgement }, terms, ended);
         let confirmed_one = ended.iter().any(|(_, outcome)| matches!(outcome, Outcome::Confirmed { .. }));
-        if self.attempts == 0 {
+        if self.attempts == 0 && (confirmed_one || self.came_too_early(read)) {
             rules.lags.learn(self.map(), confirmed_one, terms, &rules.probing);
         }
         let may_come = |write: Write| write.deadline.plus(terms.patience) >= read.at.begin;
@@ -256,6 +256,12 @@ impl Entry {
             Verdict::InFlight if self.is_of_the_gone(rules) => self.resolve("source ended", read, effects),
             Verdict::InFlight | Verdict::Undetermined(_) => {}
         }
+    }
+
+    /// A write that could be expected in the store before the read has still to be waited for.
+    fn came_too_early(&self, read: &Observation) -> bool {
+        let waits = |write: Write| write.pending && write.ended() < Time::MAX && expected_at(&write) < read.at.begin;
+        self.history.writes().any(waits)
     }
 
     /// A copy whose process is gone need not follow the store any more.

@@ -36,9 +36,25 @@ impl Sample {
     }
 }
 
+/// A divergence that was told, beside the truth.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Of which key.
+    pub key: KeyRef,
+    /// When it was told, in nanoseconds of true time.
+    pub at: i64,
+    /// Its kind's label.
+    pub kind: &'static str,
+    /// Whether it was confirmed; else it was opened.
+    pub confirmed: bool,
+    /// The faults in effect when the store was looked at; none for a false alarm.
+    pub faults: Vec<FaultRef>,
+}
+
 impl Oracle {
     /// The store was looked at.
     pub fn sampled(&mut self, key: KeyRef, sample: Sample) {
+        self.looks += 1;
         let samples: &mut VecDeque<Sample> = self.samples.entry(key).or_default();
         if samples.len() == SAMPLES_MAX {
             samples.pop_front();
@@ -61,6 +77,8 @@ impl Oracle {
             return;
         };
         let confirmed = turned.turn == Turn::Confirmed;
+        let (at, kind, faults) = (world.now(), turned.divergence.kind.label(), sample.faults.clone());
+        self.alarms.push(Told { key, at, kind, confirmed, faults });
         if let Some(problem) = self.problem(turned, key, &sample, engine, world) {
             let (label, found) = (turned.divergence.kind.label(), turned.found);
             let text = format!(

@@ -35,8 +35,10 @@ impl Finds {
 impl Oracle {
     pub(super) fn look_for_misses(&mut self, world: &World) {
         for (at, fault) in world.faults.iter() {
+            // Values that recur, and copies whose process is gone, may bring the two sides together again.
             let lasts = world.plan.mode == Mode::Liveness
                 && fault.until.is_none()
+                && world.keys.get(fault.key).differs()
                 && fault.kind != FaultKind::Orphan
                 && fault.since <= world.plan.times.stop;
             let found = self.finds.ever.contains(&at);

@@ -15,7 +15,7 @@ mod misses;
 mod paths;
 mod score;
 
-pub use alarms::Sample;
+pub use alarms::{Sample, Told};
 pub use paths::{Paths, REQUIRED};
 pub use score::{Found, Score};
 
@@ -44,6 +44,10 @@ pub struct Breach {
 pub struct Oracle {
     /// How often each rare path was taken.
     pub paths: Paths,
+    /// Every divergence that was opened or confirmed, in order.
+    pub alarms: Vec<Told>,
+    /// How often the store was looked at for a key.
+    pub looks: u64,
     score: Score,
     breaches: Vec<Breach>,
     keys: BTreeMap<String, KeyRef>,
@@ -72,6 +76,8 @@ impl Oracle {
         });
         Self {
             paths: Paths::default(),
+            alarms: Vec::new(),
+            looks: 0,
             score: Score::default(),
             breaches: Vec::new(),
             keys: keys.collect(),
@@ -109,6 +115,11 @@ impl Oracle {
         for turned in &effects.turned {
             self.turned(turned, engine, world);
         }
+    }
+
+    /// The writes that ended, and how.
+    pub fn outcomes(&self) -> impl Iterator<Item = (WriteRef, Outcome)> {
+        self.outcomes.iter().map(|(write, outcome)| (*write, *outcome))
     }
 
     /// The run is over. `next` has each source's next number.
@@ -163,6 +174,13 @@ impl Oracle {
                 it.fault,
                 self.issued.get(&write).map(|(_, seq)| seq),
                 self.outcomes.get(&write),
+            );
+        }
+        for (at, source) in world.plan.sources.iter().enumerate() {
+            let (begin, end) = (ms(source.begin), ms(source.end));
+            story += &format!(
+                "\n    source {at}: pod {} epoch {} of sidecar {} from {begin:.3} to {end:.3} {:?}",
+                source.instance, source.epoch, source.sidecar, source.ending
             );
         }
         story

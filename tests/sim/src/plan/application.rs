@@ -66,6 +66,8 @@ pub struct KeyPlan {
     pub role: Role,
     /// Its values are taken from so many; `None` if each is new.
     pub values: Option<u64>,
+    /// Both sides hold a value when the run begins.
+    pub is_loaded: bool,
 }
 
 /// How the application writes.
@@ -120,7 +122,11 @@ pub(super) fn maps(rng: &mut SmallRng, options: &Options) -> Vec<MapPlan> {
 /// Makes a map on which a fault of this kind can be told.
 fn fit(map: &mut MapPlan, kind: FaultKind) {
     map.expires_after = None;
-    map.scope = if kind == FaultKind::MapBehind { Scope::Process } else { Scope::Shared };
+    if kind == FaultKind::MapBehind {
+        (map.scope, map.discipline) = (Scope::Process, Discipline::Versioned);
+    } else {
+        map.scope = Scope::Shared;
+    }
     map.give_up = Some(map.give_up.unwrap_or(map.deadline));
     if kind == FaultKind::Corrupt {
         (map.reports_versions, map.stores_versions) = (true, true);
@@ -162,7 +168,7 @@ pub(super) fn keys(rng: &mut SmallRng, maps: &[MapPlan]) -> Vec<KeyPlan> {
 
 fn key(rng: &mut SmallRng, at: usize, map: usize, role: Role) -> KeyPlan {
     let values = rng.random_bool(0.3).then(|| rng.random_range(2..=4));
-    KeyPlan { map, name: format!("key-{at:03}"), role, values }
+    KeyPlan { map, name: format!("key-{at:03}"), role, values, is_loaded: rng.random_bool(0.5) }
 }
 
 pub(super) fn workload(rng: &mut SmallRng, options: &Options) -> Workload {

@@ -70,6 +70,24 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// The command-line flags that say the same, each after a space; none for the default.
+    #[must_use]
+    pub fn flags(&self) -> String {
+        let planting = match self.planting {
+            Planting::Any => String::new(),
+            Planting::None => " --plant none".to_owned(),
+            Planting::Only(kind) => format!(" --plant {}", kind.label()),
+        };
+        let mode = match self.mode {
+            None => "",
+            Some(Mode::Safety) => " --mode safety",
+            Some(Mode::Liveness) => " --mode liveness",
+        };
+        planting + if self.troubles { "" } else { " --calm" } + mode
+    }
+}
+
 /// The instants at which a run changes its character.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Times {

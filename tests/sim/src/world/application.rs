@@ -174,7 +174,12 @@ impl World {
     fn repair(&mut self, write: WriteRef) {
         let it = self.writes.get(write).clone();
         let (source, key) = (it.source, it.key);
-        if self.sources.get(source).alive && self.keys.get(key).last_mapped == Some(write) {
+        let state = self.keys.get(key);
+        let is_last = match state.copies.get(&source) {
+            Some((_, version)) => *version == it.version,
+            None => state.last_mapped == Some(write),
+        };
+        if self.sources.get(source).alive && is_last {
             let again = Write { plain: true, ..Write::new(source, key, it.value, self.now) };
             self.want(again);
         } else if let Some(next) = self.keys.get_mut(key).waiting.pop_front() {

@@ -118,6 +118,7 @@ impl World {
             news: Vec::new(),
             plan,
         };
+        world.load();
         world.plan_ahead();
         world
     }
@@ -155,6 +156,16 @@ impl World {
         let sidecar = self.plan.sources.get(source.0).and_then(|source| self.plan.sidecars.get(source.sidecar));
         let domain = sidecar.and_then(|sidecar| self.clocks.get(sidecar.domain));
         domain.expect("the plan names sidecars and domains that are in it")
+    }
+
+    /// What both sides hold before anybody writes.
+    fn load(&mut self) {
+        let loaded = self.plan.keys.iter().enumerate().filter(|(_, key)| key.is_loaded);
+        for key in loaded.map(|(at, _)| KeyRef(at)).collect::<Vec<_>>() {
+            let value = self.new_value();
+            self.keys.get_mut(key).map_value = value;
+            self.set(key, value, 0);
+        }
     }
 
     fn plan_ahead(&mut self) {

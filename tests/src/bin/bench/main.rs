@@ -1,39 +1,46 @@
-//! `cargo xtask bench`: what Counterfoil costs, against its targets; writes `docs/benchmarks.md`.
+//! `cargo xtask bench`: what Counterfoil costs, against its targets; writes `docs/benchmarks.md`. With names of parts as
+//! arguments it measures those alone, and shows the figures without writing them.
 //!
 //! Every figure is CPU time that the kernel counted, memory that it counted, or events that were counted: none depends on
 //! what else the machine does, except the events per second of the demo. Each ratio is taken within one run.
 
 mod comparator;
+mod cpu;
+mod crowd;
 mod demo;
 mod floor;
+mod memory;
+mod processes;
 mod report;
+mod rule;
 mod sidecar;
+mod table;
 mod usage;
 mod workload;
 
-use report::{Figure, Report};
+use report::{Report, Section};
+
+/// A part of the bench: its name, and how it is measured.
+type Part = (&'static str, fn() -> Section);
+
+/// In the order in which they are measured and shown. The rule and the table count the CPU time of this process, so they
+/// come before anything that starts threads in it.
+const PARTS: [Part; 4] = [
+    ("rule", rule::section),
+    ("table", table::section),
+    ("memory", memory::section),
+    ("processes", processes::section),
+];
 
 fn main() {
-    let workload = workload::Workload::new();
-    eprintln!("floor");
-    let floor = floor::cpu_ns_per_event(&workload);
-    eprintln!("sidecar: CPU");
-    let sidecar = sidecar::cpu_ns_per_event(&workload);
-    eprintln!("sidecar: memory");
-    let memory = sidecar::peak_bytes_at_rate(&workload);
-    eprintln!("comparator");
-    let comparator = comparator::cpu_ns_per_event();
-    eprintln!("demo");
-    let demo = demo::events_per_second();
-    let report = Report {
-        figures: vec![
-            Figure::most("sidecar CPU, as a multiple of the floor", sidecar / floor, 4.0, "x", 2),
-            Figure::plain("sidecar CPU per event", sidecar, "ns", 0),
-            Figure::plain("floor: read the same bytes and digest the values", floor, "ns", 0),
-            Figure::most("comparator CPU per event, without store reads", comparator, 1_500.0, "ns", 0),
-            Figure::least("demo with SQLite, its own store writes included", demo, 10_000.0, "events/s", 0),
-            Figure::most("sidecar peak memory at 10,000 events/s", memory / 1_048_576.0, 32.0, "MiB", 1),
-        ],
-    };
-    report.write();
+    let named: Vec<String> = std::env::args().skip(1).collect();
+    let is_known = |name: &String| PARTS.iter().any(|(part, _)| part == name);
+    assert!(named.iter().all(is_known), "the parts are rule, table, memory and processes");
+    let is_wanted = |part: &&Part| named.is_empty() || named.iter().any(|name| name == part.0);
+    let measured = PARTS.iter().filter(is_wanted).map(|(name, section)| {
+        eprintln!("{name}");
+        section()
+    });
+    let report = Report { sections: measured.collect() };
+    if named.is_empty() { report.write() } else { report.show() }
 }
