@@ -24,7 +24,9 @@ mod time;
 mod verdict;
 mod write;
 
-pub use history::{DROPPED_WRITES_MAX, DROPPED_WRITES_MIN, GROUPS_MAX, History, LIVE_WRITES_MAX, MERGED_DIGESTS_MAX};
+pub use history::{
+    DROPPED_WRITES_MAX, DROPPED_WRITES_MIN, GROUPS_MAX, History, LIVE_WRITES_MAX, MERGED_DIGESTS_MAX,
+};
 pub use rule::judge;
 pub use settle::{give_up, settle};
 pub use time::{Interval, Time};

@@ -206,9 +206,12 @@ impl<'a> Case<'a> {
         }
         let stood_still =
             |still: Still| still.digest == self.read.digest && still.since < due && still.again_until < due;
+        // A value nobody is known to have written may be that of a process not heard of yet: it has to stand still.
+        let mut matches = self.history.matches(self.read.digest).peekable();
         self.history.still().is_some_and(stood_still)
             || (self.history.forgotten_until() < due
-                && self.history.matches(self.read.digest).all(|past| past.latest < due))
+                && matches.peek().is_some()
+                && matches.all(|past| past.latest < due))
     }
 
     fn divergent(&self, kind: Kind, confirmed: bool) -> Verdict {

@@ -100,6 +100,12 @@ impl Write {
         }
     }
 
+    /// When its last leg had ended.
+    #[must_use]
+    pub fn ended_wholly(&self) -> Time {
+        self.ended().max(self.map.map_or(Time::MIN, |leg| leg.end))
+    }
+
     /// The earliest instant at which any leg may have begun.
     #[must_use]
     pub fn begun(&self) -> Time {

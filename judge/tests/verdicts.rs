@@ -211,6 +211,24 @@ fn a_key_that_never_rests_is_still_judged() {
 }
 
 #[test]
+fn a_value_nobody_is_known_to_have_written_is_confirmed_on_a_busy_key_when_it_outlasts_a_deadline() {
+    let mut busy = history(&[ok(1, A, 0, 10), ok(2, B, 200, 210)]);
+    check_history(
+        "a process not heard of yet may have written it",
+        &busy,
+        read(211, 212, C),
+        &TERMS,
+        "foreign opened",
+    );
+    observe(&mut busy, read(211, 212, C));
+    for n in 0..20 {
+        busy.insert(ok(n + 3, B, 215 + n as i64 * 10, 230 + n as i64 * 10), &mut Vec::new());
+    }
+    check_history("writes made since are not due", &busy, read(300, 301, C), &TERMS, "foreign opened");
+    check_history("one that began since is due", &busy, read(401, 402, C), &TERMS, "foreign confirmed");
+}
+
+#[test]
 fn stale_counts_the_versions_between_and_for_how_long() {
     let writes = [ok(1, A, 0, 10), ok(2, B, 20, 30), ok(3, C, 40, 50)];
     let judgement = judge(&history(&writes), &read(80, 81, A), &TERMS);

@@ -131,7 +131,7 @@ impl Entry {
 
     /// When the last of its writes had ended.
     pub(super) fn ended(&self) -> Time {
-        self.history.writes().map(|write| write.ended()).max().unwrap_or(Time::MIN)
+        self.history.writes().map(|write| write.ended_wholly()).max().unwrap_or(Time::MIN)
     }
 
     pub(super) fn open_events(&self) -> usize {
@@ -260,7 +260,8 @@ impl Entry {
 
     /// A write that could be expected in the store before the read has still to be waited for.
     fn came_too_early(&self, read: &Observation) -> bool {
-        let waits = |write: Write| write.pending && write.ended() < Time::MAX && expected_at(&write) < read.at.begin;
+        let waits =
+            |write: Write| write.pending && write.ended() < Time::MAX && expected_at(&write) < read.at.begin;
         self.history.writes().any(waits)
     }
 

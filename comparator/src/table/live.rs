@@ -12,7 +12,11 @@ impl Live {
     pub(super) fn set(&self, source: u32, lives: bool) {
         if self.has(source) != lives {
             let mut live = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            if lives { live.insert(source) } else { live.remove(&source) };
+            if lives {
+                live.insert(source)
+            } else {
+                live.remove(&source)
+            };
         }
     }
 

@@ -102,7 +102,7 @@ impl Shard {
     fn shed(&mut self, arrival: &Arrival<'_>, rules: &Rules, effects: &mut Effects) {
         let mut buckets = BucketSet::none();
         buckets.insert(bucket(arrival.hash));
-        rules.taints.add(&buckets, arrival.write.ended(), Reason::Shed);
+        rules.taints.add(&buckets, arrival.write.ended_wholly(), Reason::Shed);
         let (map, id, trace) = (arrival.map, arrival.write.id, arrival.trace);
         effects.ended.push(Ended { map, id, outcome: Outcome::Shed, trace });
     }

@@ -268,7 +268,8 @@ mod copies {
         put(&table, b"k", by(1, write(2, B, 20, 30)), at(31));
         look(&table, at(60), Ok(B));
         put(&table, b"k", by(2, follows(write(1, A, 70, 71))), at(72));
-        let turned: Vec<_> = (80..1_400).step_by(50).flat_map(|now| turns(&look(&table, at(now), Ok(B)))).collect();
+        let turned: Vec<_> =
+            (80..1_400).step_by(50).flat_map(|now| turns(&look(&table, at(now), Ok(B)))).collect();
         assert_eq!(turned, [Turn::Opened, Turn::Confirmed]);
     }
 

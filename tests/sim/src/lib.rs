@@ -23,6 +23,7 @@ pub mod oracle;
 pub mod plan;
 pub mod queue;
 pub mod report;
+pub mod rivals;
 pub mod run;
 pub mod transcript;
 pub mod values;

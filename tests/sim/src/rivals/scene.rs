@@ -158,7 +158,7 @@ fn keys(rng: &mut SmallRng) -> Vec<KeyPlan> {
 }
 
 fn key(at: usize, map: usize, role: Role, values: Option<u64>) -> KeyPlan {
-    KeyPlan { map, name: format!("key-{at:04}"), role, values }
+    KeyPlan { map, name: format!("key-{at:04}"), role, values, is_loaded: true }
 }
 
 fn some_map(rng: &mut SmallRng) -> usize {

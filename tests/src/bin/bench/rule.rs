@@ -37,23 +37,20 @@ const CROWD: usize = GROUPS_MAX * LIVE_WRITES_MAX / 2 + LIVE_WRITES_MAX;
 
 /// Judges keys with few and with very many writes, reads that agree and reads that nothing explains.
 pub(crate) fn section() -> Section {
-    let (few, one) =
-        (|what, writes, read| Figure::most(what, judge_ns(writes, read), TARGET_NS, "ns", 0), one_write_ns());
-    let crowd = |what, read| Figure::plain(what, judge_ns(CROWD, read), "ns", 0);
-    Section {
-        title: "The rule",
-        figures: vec![
-            few("judgement, 1 live write, agrees", 1, Read::Agrees),
-            few("judgement, 1 live write, nothing explains the read", 1, Read::IsForeign),
-            few("judgement, 2 live writes, agrees", 2, Read::Agrees),
-            few("judgement, 2 live writes, nothing explains the read", 2, Read::IsForeign),
-            few("judgement, 8 live writes, agrees", 8, Read::Agrees),
-            few("judgement, 8 live writes, nothing explains the read", 8, Read::IsForeign),
-            crowd("judgement, 64 live writes and 8 groups of merged ones, agrees", Read::Agrees),
-            crowd("judgement, 64 live writes and 8 groups, nothing explains the read", Read::IsForeign),
-            Figure::plain("judgement, settling and pruning, 1 live write, agrees", one, "ns", 0),
-        ],
+    let mut figures = Vec::new();
+    for (writes, live) in [(1, "1 live write"), (2, "2 live writes"), (8, "8 live writes")] {
+        for read in READS {
+            let what = format!("judgement, {live}, {}", read.what());
+            figures.push(Figure::most(what, judge_ns(writes, read), TARGET_NS, "ns", 0));
+        }
     }
+    for read in READS {
+        let what = format!("judgement, 64 live writes and 8 groups of merged ones, {}", read.what());
+        figures.push(Figure::plain(what, judge_ns(CROWD, read), "ns", 0));
+    }
+    let one_write = one_write_ns();
+    figures.push(Figure::plain("judgement, settling and pruning, 1 live write, agrees", one_write, "ns", 0));
+    Section { title: "The rule", figures }
 }
 
 /// What the store is seen to hold.
@@ -65,6 +62,8 @@ enum Read {
     IsForeign,
 }
 
+const READS: [Read; 2] = [Read::Agrees, Read::IsForeign];
+
 impl Read {
     /// The read of a key whose last write was number `last`.
     fn of(self, key: usize, last: usize) -> Observation {
@@ -74,6 +73,13 @@ impl Read {
         };
         let begin = begin(key).plus(READ_AT);
         Observation { at: Interval::new(begin, begin.plus(1_000)), digest, version: None }
+    }
+
+    fn what(self) -> &'static str {
+        match self {
+            Self::Agrees => "agrees",
+            Self::IsForeign => "nothing explains the read",
+        }
     }
 
     fn verdict(self) -> &'static str {
