@@ -153,14 +153,8 @@ impl History {
 
     /// How many writes are kept.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn live(&self) -> usize {
         usize::from(self.first.is_some()) + self.rest().map_or(0, |rest| rest.more.len())
-    }
-
-    /// Whether no write is kept.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// How many merged writes' digests are remembered.
@@ -219,7 +213,7 @@ impl History {
         {
             rest.floor = latest(rest.floor, rest.floor_after.take());
         }
-        if self.rest.is_none() || self.len() + self.groups().len() < 2 {
+        if self.rest.is_none() || self.live() + self.groups().len() < 2 {
             return self.collapse(reading);
         }
         let moved_on = self.moved_on(now);
@@ -275,11 +269,11 @@ impl History {
             .fold(floor, |best, mark| latest(best, Some(mark)))
     }
 
-    /// The same over the writes that even a store as late as the contract allows has taken before `read_begin`.
+    /// The same over the writes whose deadline had passed before `read_begin`.
     pub(crate) fn newest_due(&self, read_begin: Time) -> Option<Mark> {
-        let is_due = |write: &&Kept| Past::of(write).is_some_and(|past| past.latest < read_begin);
+        let is_due = |write: &&Kept| write.ended().max(write.deadline) < read_begin;
         let live = self.kept().filter(is_due).filter_map(Mark::of);
-        let merged = self.groups().iter().filter(|group| group.latest < read_begin);
+        let merged = self.groups().iter().filter(|group| group.ended().max(group.deadline) < read_begin);
         let dropped = self.rest().and_then(|rest| {
             let next = rest.due_next.iter().filter(|(_, due)| *due < read_begin);
             next.fold(rest.due, |best, (mark, _)| latest(best, Some(*mark)))
@@ -498,11 +492,12 @@ impl Rest {
         while let Some((next, _)) = self.due_next.pop_front_if(|(_, due)| *due < oldest_read) {
             self.due = latest(self.due, Some(next));
         }
-        let step = past.latest.since(past.store.end) / DUE_STEPS;
-        let is_next = |(_, due): &(Mark, Time)| past.latest.since(*due) > step;
+        let due = past.store.end.max(write.deadline);
+        let step = due.since(past.store.end) / DUE_STEPS;
+        let is_next = |(_, before): &(Mark, Time)| due.since(*before) > step;
         let is_next = self.due_next.len() <= DUE_MARKS_MAX && self.due_next.back().is_none_or(is_next);
         if let Some(mark) = Mark::of(write).filter(|_| is_next) {
-            self.due_next.push_back((mark, past.latest));
+            self.due_next.push_back((mark, due));
         }
     }
 

@@ -95,7 +95,7 @@ impl<'a> Case<'a> {
                 ended: write.ended_wholly(),
             });
         }
-        if self.terms.expires && self.read.digest.is_absent() && self.newest_write > Time::MIN {
+        if self.terms.expires && self.read.digest.is_absent() && self.newest > Time::MIN {
             return Verdict::Undetermined(Reason::Expired);
         }
         let lasting = quiet && self.is_overdue() && self.map_is_known();
@@ -200,7 +200,9 @@ impl<'a> Case<'a> {
     /// that never rests.
     fn is_illegal_past_deadlines(&self) -> bool {
         let due = self.history.newest_due(self.read.at.begin).map_or(Time::MIN, |due| due.begin);
-        let due = due.max(self.history.other_value_read(self.read.digest));
+        let other_value_read = self.history.other_value_read(self.read.digest);
+        let has_outlasted = other_value_read.plus(self.terms.deadline) < self.read.at.begin;
+        let due = if has_outlasted { due.max(other_value_read) } else { due };
         if self.history.blind().until >= due {
             return false;
         }

@@ -4,7 +4,7 @@ use crate::history::History;
 use crate::kept::Kept;
 use crate::set::Set;
 use crate::time::Time;
-use crate::verdict::{Judgement, Observation, Outcome, Reason, Verdict};
+use crate::verdict::{Judgement, Legality, Observation, Outcome, Reason, Verdict};
 use crate::write::{Scope, Terms, WriteId};
 
 /// Ends the events that `read`, judged as `judgement`, says something final about; appends them to `ended`. Remembers
@@ -19,7 +19,12 @@ pub fn settle(
     terms: &Terms,
     ended: &mut Vec<(WriteId, Outcome)>,
 ) {
-    let shown = history.learn(read, judgement.legality);
+    // That a value is gone by itself is an explanation too, of a write that nobody reports.
+    let may_have_expired = terms.expires && read.digest.is_absent();
+    let shown = match judgement.legality {
+        Legality::Legal if may_have_expired => history.learn(read, Legality::Unknowable),
+        legality => history.learn(read, legality),
+    };
     let followed = followed(history, read);
     for (at, write) in history.kept_mut().enumerate().filter(|(_, write)| write.is_pending()) {
         let fact = Fact {
@@ -97,6 +102,8 @@ fn out_of_patience(write: &Kept, now: Time, verdict: &Verdict, terms: &Terms) ->
     let reason = match verdict {
         Verdict::Undetermined(reason) => *reason,
         Verdict::InFlight => Reason::Unresolved,
+        // Impossible, but a write that may still land keeps it from being confirmed.
+        Verdict::Divergent(divergence) if !divergence.confirmed => Reason::Unresolved,
         Verdict::Consistent { .. } | Verdict::Divergent(_) => return None,
     };
     (write.deadline.plus(terms.patience) < now).then_some(Outcome::Undetermined(reason))

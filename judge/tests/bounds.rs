@@ -6,7 +6,7 @@
 )]
 
 use counterfoil_judge::{
-    Digest, GROUPS_MAX, History, Interval, LIVE_WRITES_MAX, Legality, MERGED_DIGESTS_MAX, Observation,
+    Digest, GROUPS_MAX, History, Interval, Kind, LIVE_WRITES_MAX, Legality, MERGED_DIGESTS_MAX, Observation,
     Reason, Scope, StoreLeg, Terms, Time, Verdict, Write, WriteId, judge, settle,
 };
 use proptest::prelude::*;
@@ -65,7 +65,7 @@ proptest! {
             merges += u32::from(history.insert(write.clone(), &mut ended));
             writes.push(write);
         }
-        prop_assert!(merges > 0 && history.len() <= LIVE_WRITES_MAX);
+        prop_assert!(merges > 0 && history.live() <= LIVE_WRITES_MAX);
         prop_assert_eq!(ended.len() + history.pending(), writes.len(), "each event ends once");
         for (begin, length, value) in reads {
             let read = read(begin, begin + length, value);
@@ -86,12 +86,84 @@ fn a_crowd_of_writes_that_are_over_is_judged_as_if_nothing_had_been_merged() {
     assert_eq!((label(9), label(1), label(7)), ("consistent", "stale", "foreign"));
 }
 
+/// A crowd of writes at once, each of a value of its own and of a source without a map order, merged as they come.
+fn crowd(end: Option<i64>) -> History {
+    let (mut history, mut ended) = (History::watched_since(Time::MIN), Vec::new());
+    for n in 0..200 {
+        history.insert(write(n, n, 0, end), &mut ended);
+    }
+    assert!(history.merged() > 0 && history.writes().all(|write| write.id.seq > 60));
+    history
+}
+
+#[test]
+fn any_of_a_merged_crowd_may_be_the_maps_last_until_the_map_certainly_moved_on() {
+    let mut history = crowd(Some(100));
+    let label = |history: &History, value| judge(history, &read(300, 301, value), &TERMS).verdict.label();
+    assert_eq!((label(&history, 5), label(&history, 150)), ("consistent", "consistent"));
+    assert_eq!(label(&history, 900), "foreign");
+    history.insert(write(900, 900, 101, Some(110)), &mut Vec::new());
+    assert_eq!((label(&history, 5), label(&history, 900)), ("stale", "consistent"));
+    let Verdict::Divergent(divergence) = judge(&history, &read(300, 301, 5), &TERMS).verdict else {
+        panic!()
+    };
+    assert_eq!(divergence.kind, Kind::Stale { versions: 1, at_least: 190 });
+}
+
+#[test]
+fn a_merged_crowd_that_was_followed_in_the_map_can_still_be_the_stores_last() {
+    let (mut history, mut ended) = (History::watched_since(Time::MIN), Vec::new());
+    for n in 0..200 {
+        let ordered = Write { order: Some(n), ..write(n, n, 0, Some(100)) };
+        history.insert(ordered, &mut ended);
+    }
+    let label = |begin, value| judge(&history, &read(begin, begin + 1, value), &TERMS).verdict.label();
+    assert_eq!((label(300, 199), label(300, 5)), ("consistent", "inverted"));
+    assert_eq!((label(50, 5), label(120, 5)), ("in_flight", "in_flight"), "under way; within the deadline");
+}
+
+#[test]
+fn a_merged_crowd_of_unknown_outcome_keeps_the_key_from_rest() {
+    let mut history = crowd(None);
+    history.insert(write(900, 900, 101, Some(110)), &mut Vec::new());
+    let label = |value| judge(&history, &read(300, 301, value), &TERMS).verdict.label();
+    assert_eq!((label(5), label(900)), ("in_flight", "in_flight"), "any of them may land at any time");
+}
+
+#[test]
+fn a_merged_crowd_whose_deadline_has_passed_confirms_what_is_stale() {
+    let mut history = crowd(Some(100));
+    history.insert(write(900, 900, 101, Some(400)), &mut Vec::new());
+    let confirmed = |begin, value| match judge(&history, &read(begin, begin + 1, value), &TERMS).verdict {
+        Verdict::Divergent(divergence) => divergence.confirmed,
+        other => panic!("{other:?}"),
+    };
+    assert!(confirmed(500, 5), "the write that followed is due");
+    assert!(!confirmed(440, 5), "it may still be late");
+}
+
+#[test]
+fn counts_and_ages_of_merged_writes_between_are_told_as_far_as_they_are_known() {
+    let mut history = History::watched_since(Time::MIN);
+    history.insert(write(0, 900, 0, Some(10)), &mut Vec::new());
+    history.insert(write(1, 1, 12, Some(15)), &mut Vec::new());
+    history.prune(Time(16), None, &mut Vec::new());
+    for n in 2..=80 {
+        history.insert(write(n, n, 20, Some(100)), &mut Vec::new());
+    }
+    assert!(history.merged() > 0);
+    let Verdict::Divergent(divergence) = judge(&history, &read(300, 301, 900), &TERMS).verdict else {
+        panic!()
+    };
+    assert_eq!(divergence.kind, Kind::Stale { versions: 80, at_least: 285 });
+}
+
 #[test]
 fn ten_thousand_concurrent_writes_stay_within_bounds_and_leave_doubt_and_no_alarm() {
     let (mut history, mut ended) = (History::watched_since(Time::MIN), Vec::new());
     for n in 0..10_000 {
         history.insert(write(n, n, 0, Some(1_000 + n as i64)), &mut ended);
-        assert!(history.len() <= LIVE_WRITES_MAX && history.merged() <= MERGED_DIGESTS_MAX);
+        assert!(history.live() <= LIVE_WRITES_MAX && history.merged() <= MERGED_DIGESTS_MAX);
     }
     let distinct: HashSet<_> = ended.iter().map(|(id, _)| id.seq).collect();
     assert_eq!((ended.len(), distinct.len()), (10_000 - history.pending(), ended.len()));

@@ -327,7 +327,7 @@ fn dropped_writes_end_superseded_and_leave_what_a_verdict_needs() {
     let mut pruned = history(&writes);
     let mut ended = Vec::new();
     pruned.prune(Time(2_000), None, &mut ended);
-    assert_eq!(pruned.len(), 1, "only the last write can still matter");
+    assert_eq!(pruned.live(), 1, "only the last write can still matter");
     assert_eq!(ended.len(), 49);
     assert!(ended.iter().all(|(_, outcome)| *outcome == Outcome::Superseded));
     let label = |digest| judge(&pruned, &read(2_000, 2_001, digest), &TERMS).verdict.label();

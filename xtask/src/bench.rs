@@ -3,7 +3,29 @@
 
 use crate::{Done, cargo};
 
-pub(crate) fn run() -> Done {
+/// What can be measured besides cost.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Bench {
+    /// How Counterfoil and checkers of other methods fare in the same simulated worlds
+    Accuracy,
+}
+
+/// Runs the bench of this name; without one, that of cost. `arguments` are handed to a named one.
+pub(crate) fn run(name: Option<Bench>, arguments: &[String]) -> Done {
+    match name {
+        None => cost(),
+        Some(Bench::Accuracy) => accuracy(arguments),
+    }
+}
+
+/// Writes `docs/accuracy.md`. The bench is a binary of the package of the simulation.
+fn accuracy(arguments: &[String]) -> Done {
+    let mut command = vec!["run", "--release", "--package", "counterfoil-sim", "--bin", "accuracy", "--"];
+    command.extend(arguments.iter().map(String::as_str));
+    cargo::run(&command)
+}
+
+fn cost() -> Done {
     cargo::run(&["build", "--release", "--package", "counterfoil"])?;
     cargo::run(&["build", "--release", "--package", "counterfoil-tests", "--bin", "bench-memory"])?;
     cargo::run(&["run", "--release", "--package", "counterfoil-tests", "--bin", "bench"])

@@ -7,6 +7,7 @@ mod bench;
 mod cargo;
 mod ci;
 mod docs;
+mod mutants;
 mod python;
 mod server;
 mod sim;
@@ -39,13 +40,27 @@ enum Recipe {
     },
     /// Format, lints and every test, as CI does
     Ci,
-    /// Measure cost per event and write docs/benchmarks.md
-    Bench,
+    /// Measure cost per event and write docs/benchmarks.md; or, with a name, another bench and its page
+    Bench {
+        /// Which bench, if not that of cost
+        name: Option<bench::Bench>,
+        /// Handed to the named bench; `cargo xtask bench accuracy --help` tells all of them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run seeds of the deterministic simulation: --seed N, --seeds A..B or --minutes M
     Sim {
         /// Handed to the simulation; `cargo xtask sim -- --help` tells all of them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+    /// Take out what makes verdicts sound, line by line, and see that the simulation notices
+    Mutants {
+        /// Only mutants with this in their names
+        name: Option<String>,
+        /// Seeds that each is run over, as A..B
+        #[arg(long)]
+        seeds: Option<String>,
     },
     /// Write docs/config.md and docs/metrics.md from the types and the catalogues
     Docs,
@@ -55,8 +70,9 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().recipe {
         Recipe::Test { filter, package } => test::run(&filter, package.as_deref()),
         Recipe::Ci => ci::run(),
-        Recipe::Bench => bench::run(),
+        Recipe::Bench { name, arguments } => bench::run(name, &arguments),
         Recipe::Sim { arguments } => sim::run(&arguments),
+        Recipe::Mutants { name, seeds } => mutants::run(name.as_deref(), seeds.as_deref()),
         Recipe::Docs => docs::run(),
     };
     match done {

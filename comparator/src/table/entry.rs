@@ -176,7 +176,7 @@ impl Entry {
     fn insert(&mut self, write: Write, now: Time, effects: &mut Effects) {
         let mut ended = Vec::new();
         effects.merged += u64::from(self.history.insert(write, &mut ended));
-        if self.history.len() >= WORTH_PRUNING {
+        if self.history.live() >= WORTH_PRUNING {
             self.history.prune(now, self.reading(), &mut ended);
         }
         self.tell_ended(ended, effects);

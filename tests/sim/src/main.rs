@@ -73,8 +73,7 @@ fn mode(text: &str) -> Result<Mode, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let options =
-        Options { mode: arguments.mode, planting: arguments.plant, troubles: !arguments.calm };
+    let options = Options { mode: arguments.mode, planting: arguments.plant, troubles: !arguments.calm };
     let begin = counterfoil_clock::now();
     let first = arguments.seeds.as_ref().map_or(0, |seeds| seeds.start);
     let report = match (arguments.seed, arguments.minutes) {

@@ -102,10 +102,18 @@ impl fmt::Display for Report {
             }
             writeln!(f, "replay: {}", failed.replay)?;
         }
-        writeln!(f, "{:<12} {:>8} {:>8} {:>13} {:>8} {:>8}", "fault", "planted", "found", "undetermined", "passed", "missed")?;
+        writeln!(
+            f,
+            "{:<12} {:>8} {:>8} {:>13} {:>8} {:>8}",
+            "fault", "planted", "found", "undetermined", "passed", "missed"
+        )?;
         for (kind, it) in &self.score.faults {
             let (planted, found, undetermined) = (it.planted, it.found, it.undetermined);
-            writeln!(f, "{kind:<12} {planted:>8} {found:>8} {undetermined:>13} {:>8} {:>8}", it.passed, it.missed)?;
+            writeln!(
+                f,
+                "{kind:<12} {planted:>8} {found:>8} {undetermined:>13} {:>8} {:>8}",
+                it.passed, it.missed
+            )?;
         }
         writeln!(f, "false alarms {}", self.score.false_alarms)?;
         let ended: u64 = self.score.outcomes.values().sum();

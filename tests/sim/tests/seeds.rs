@@ -10,7 +10,8 @@ const SEEDS: u64 = 500;
 #[test]
 fn five_hundred_seeds_raise_no_false_alarm_and_miss_nothing() {
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    let of_thread = |thread: u64| Report::of((0..SEEDS).filter(|seed| seed % threads == thread), &Options::default());
+    let of_thread =
+        |thread: u64| Report::of((0..SEEDS).filter(|seed| seed % threads == thread), &Options::default());
     let mut sum = Report::default();
     std::thread::scope(|scope| {
         let parts: Vec<_> = (0..threads).map(|thread| scope.spawn(move || of_thread(thread))).collect();

@@ -76,6 +76,12 @@ impl Comparator {
         Self { engine, scheduler, reads: BTreeMap::new(), reads_begun: 0, ticks: 0 }
     }
 
+    /// Forgets everything. What was read for the forgotten is nobody's.
+    pub(super) fn start_over(&mut self, fresh: Self) {
+        let (reads_begun, ticks) = (self.reads_begun, self.ticks);
+        *self = Self { reads_begun, ticks, ..fresh };
+    }
+
     /// An upload arrives.
     pub(super) fn take(
         &mut self,
@@ -142,7 +148,8 @@ impl Comparator {
             };
             let cell = world.keys.get(key).store;
             let map = world.plan.maps.get(world.keys.get(key).map);
-            let version = map.is_some_and(|map| map.stores_versions && cell.value > 0).then_some(cell.version);
+            let version =
+                map.is_some_and(|map| map.stores_versions && cell.value > 0).then_some(cell.version);
             read.seen.push(Seen { digest: values::digest(cell.value), version });
             oracle.sampled(key, Sample::new(world, key, read.at));
         }

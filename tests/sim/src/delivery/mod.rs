@@ -45,6 +45,7 @@ pub struct Counterfoil {
     emitters: BTreeMap<SourceRef, Emitter>,
     sidecars: Vec<Sidecar>,
     comparator: Comparator,
+    key: DeploymentKey,
     queue: Queue<Event>,
     rng: SmallRng,
 }
@@ -71,7 +72,8 @@ impl Counterfoil {
             transcript,
             emitters: BTreeMap::new(),
             sidecars,
-            comparator: Comparator::new(world, key, clock(0)),
+            comparator: Comparator::new(world, key.clone(), clock(0)),
+            key,
             queue,
             rng: stream(plan.seed, 2),
         }
@@ -120,6 +122,17 @@ impl Counterfoil {
         let Some(sidecar) = self.sidecars.get_mut(plan.sidecar) else { return };
         sidecar.seal(source, world.clock(source).shows(world.now()));
         self.send(plan.sidecar, world);
+    }
+
+    /// The comparator dies and starts over. Reads and connections end with it.
+    fn start_over(&mut self, world: &World) {
+        if let Some(clock) = world.clocks.first() {
+            self.comparator.start_over(Comparator::new(world, self.key.clone(), clock.domain().clone()));
+        }
+        self.oracle.restarted();
+        for at in 0..self.sidecars.len() {
+            self.break_connection(at, world);
+        }
     }
 
     fn tick(&mut self, world: &World) {

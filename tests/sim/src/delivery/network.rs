@@ -102,13 +102,16 @@ impl Counterfoil {
     }
 
     pub(super) fn begin_trouble(&mut self, at: usize, trouble: Trouble, world: &World) {
+        if trouble.kind == TroubleKind::Forget {
+            return self.start_over(world);
+        }
         let timeout = world.plan.comparator.timeout;
         let Some(sidecar) = self.sidecars.get_mut(at) else { return };
         sidecar.is_welcome = false;
         // Whatever is on its way belongs to an old connection now.
         sidecar.connection += 1;
         match trouble.kind {
-            TroubleKind::Break => {}
+            TroubleKind::Break | TroubleKind::Forget => {}
             TroubleKind::Partition => {
                 sidecar.is_parted = true;
                 let is_long = trouble.end - trouble.begin > timeout;
@@ -124,10 +127,20 @@ impl Counterfoil {
         self.queue.plan(again, Event::Connect(at));
     }
 
+    /// A connection ends on both sides; nothing that was sent on it arrives any more.
+    pub(super) fn break_connection(&mut self, at: usize, world: &World) {
+        let Some(sidecar) = self.sidecars.get_mut(at) else { return };
+        (0..=sidecar.connection).for_each(|connection| sidecar.cut.push(connection));
+        sidecar.connection += 1;
+        sidecar.is_welcome = false;
+        let again = world.now() + span(&mut self.rng, BACKOFF.0, BACKOFF.1);
+        self.queue.plan(again, Event::Connect(at));
+    }
+
     pub(super) fn end_trouble(&mut self, at: usize, kind: TroubleKind) {
         let Some(sidecar) = self.sidecars.get_mut(at) else { return };
         match kind {
-            TroubleKind::Break => {}
+            TroubleKind::Break | TroubleKind::Forget => {}
             TroubleKind::Partition => sidecar.is_parted = false,
             TroubleKind::Crash => sidecar.is_up = true,
         }

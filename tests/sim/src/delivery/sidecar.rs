@@ -163,9 +163,9 @@ impl Sidecar {
 
     fn batcher(&mut self, source: SourceRef, world: &World) -> &mut Batcher {
         let (clock, key, maps) = (&self.clock, &self.key, world.plan.maps.len());
-        self.batchers.entry(source).or_insert_with(|| {
-            Batcher::new(source_id(source, world), clock.clone(), key.mac_key(), maps)
-        })
+        self.batchers
+            .entry(source)
+            .or_insert_with(|| Batcher::new(source_id(source, world), clock.clone(), key.mac_key(), maps))
     }
 }
 

@@ -31,6 +31,10 @@ pub(super) struct Account {
     numbers: Vec<(WriteRef, Fate)>,
     /// The first number the comparator has not got yet.
     next: u64,
+    /// The first number the comparator may know of, since it started.
+    base: u64,
+    /// The comparator has started over and not heard of it since.
+    is_unheard: bool,
 }
 
 impl Account {
@@ -42,7 +46,7 @@ impl Account {
 
     /// Whether the comparator took the event of this number.
     pub(super) fn is_accepted(&self, seq: u64) -> bool {
-        matches!(self.fate(seq), Some(Fate::Accepted | Fate::Ended))
+        seq >= self.base && matches!(self.fate(seq), Some(Fate::Accepted | Fate::Ended))
     }
 
     fn fate(&self, seq: u64) -> Option<Fate> {
@@ -62,8 +66,9 @@ impl Account {
     }
 
     fn count(&self, fates: &[Fate]) -> u64 {
-        let below = usize::try_from(self.next).unwrap_or(usize::MAX);
-        self.numbers.iter().take(below).filter(|(_, fate)| fates.contains(fate)).count() as u64
+        let index = |seq: u64| usize::try_from(seq).unwrap_or(usize::MAX);
+        let known = self.numbers.iter().take(index(self.next)).skip(index(self.base));
+        known.filter(|(_, fate)| fates.contains(fate)).count() as u64
     }
 }
 
@@ -84,11 +89,17 @@ impl Oracle {
         let Some(source) = self.sources.get(&(batch.instance.clone(), batch.epoch)) else { return };
         let account = self.accounts.entry(*source).or_default();
         let count = u64::from(batch.count);
+        if std::mem::take(&mut account.is_unheard) {
+            let first_lost = batch.losses.iter().map(|loss| loss.first_seq).min();
+            account.base = first_lost.map_or(batch.first_seq, |first| first.min(batch.first_seq));
+            account.next = account.base;
+        }
         let mut tainted = 0;
         for loss in &batch.losses {
             // Losses and events come in order; whatever lies before one of them and is in neither is undeclared.
             let missing = loss.first_seq.saturating_sub(account.next);
-            self.paths.add("undeclared gap", account.set(loss.first_seq - missing, missing, Fate::Undeclared));
+            self.paths
+                .add("undeclared gap", account.set(loss.first_seq - missing, missing, Fate::Undeclared));
             tainted += account.set(loss.first_seq, loss.count, Fate::Declared);
         }
         let missing = batch.first_seq.saturating_sub(account.next);
@@ -106,7 +117,8 @@ impl Oracle {
             self.breach(world.now(), format!("{id:?} ended {outcome:?}, but it was {fate:?}"));
             return;
         };
-        if let Some(account) = self.source(id.source, engine).and_then(|source| self.accounts.get_mut(&source))
+        if let Some(account) =
+            self.source(id.source, engine).and_then(|source| self.accounts.get_mut(&source))
             && let Some(number) = usize::try_from(id.seq).ok().and_then(|seq| account.numbers.get_mut(seq))
         {
             number.1 = Fate::Ended;
@@ -134,6 +146,17 @@ impl Oracle {
         }
     }
 
+    /// The comparator started over: it knows of nothing that it was told before.
+    pub fn restarted(&mut self) {
+        self.paths.hit("comparator started over");
+        self.has_started_over = true;
+        self.numbers.clear();
+        self.finds.restarted();
+        for account in self.accounts.values_mut() {
+            (account.is_unheard, account.base) = (true, u64::MAX);
+        }
+    }
+
     /// Nothing of the sidecar's memory was left.
     pub fn sidecar_crashed(&mut self, sidecar: usize) {
         self.crashed.insert(sidecar);
@@ -155,6 +178,12 @@ impl Oracle {
         }
     }
 
+    /// The story of the first event that never ended.
+    fn open_story(&self, account: &Account, world: &World) -> String {
+        let open = account.numbers.iter().find(|(_, fate)| *fate == Fate::Accepted);
+        open.map_or(String::new(), |(write, _)| self.story(world.writes.get(*write).key, world))
+    }
+
     fn close_account(&mut self, it: SourceRef, report: &Report, next: &[(SourceRef, u64)], world: &World) {
         let Some(account) = self.accounts.get(&it) else { return };
         let own = (
@@ -172,7 +201,10 @@ impl Oracle {
         let problems = [
             (own != theirs, format!("next, accepted, lost, undeclared: {theirs:?}; truly {own:?}")),
             (own.3 > 0 && !self.crashed.contains(&sidecar), format!("{} went missing undeclared", own.3)),
-            (is_live && open > 0, format!("{open} accepted events never ended")),
+            (
+                is_live && open > 0,
+                format!("{open} accepted events never ended{}", self.open_story(account, world)),
+            ),
             (delivers && issued != own.0, format!("{issued} numbers were issued, {} arrived", own.0)),
         ];
         for (_, problem) in problems.into_iter().filter(|(is_so, _)| *is_so) {

@@ -39,7 +39,10 @@ impl Oracle {
         let off = (known.shift - clock.true_offset(world.now())).abs();
         if off > known.error {
             let (off, error) = (off as f64 / MS as f64, known.error as f64 / MS as f64);
-            self.breach(world.now(), format!("clock {domain} is {off:.6} ms off, said to be within {error:.6}"));
+            self.breach(
+                world.now(),
+                format!("clock {domain} is {off:.6} ms off, said to be within {error:.6}"),
+            );
         } else if self.jumped.remove(&domain) {
             self.paths.hit("clock epoch");
         }
@@ -49,7 +52,10 @@ impl Oracle {
     pub fn slept(&mut self, idle: bool, domain: usize, world: &World) {
         self.jumped.insert(domain);
         if !idle {
-            self.breach(world.now(), format!("the plan lets machine {domain} sleep with something to deliver"));
+            self.breach(
+                world.now(),
+                format!("the plan lets machine {domain} sleep with something to deliver"),
+            );
         }
     }
 

@@ -22,6 +22,11 @@ impl Finds {
         self.ever.insert(fault)
     }
 
+    /// The comparator started over.
+    pub(super) fn restarted(&mut self) {
+        self.standing.clear();
+    }
+
     /// The key's divergence was resolved.
     pub(super) fn resolved(&mut self, key: KeyRef) {
         self.standing.remove(&key);
@@ -67,9 +72,24 @@ impl Oracle {
             .get(&fault.harmed)
             .and_then(|(source, seq)| Some(self.accounts.get(source)?.is_accepted(*seq)));
         let since = world.writes.iter().filter(|(_, it)| it.key == fault.key && it.version >= harmed.version);
+        let behind = fault.kind == FaultKind::MapBehind && self.is_copy_doubted(fault, world);
         let mut outcomes = since.filter_map(|(write, _)| self.outcomes.get(&write));
         arrived != Some(true)
+            || behind
             || outcomes.any(|outcome| matches!(outcome, Outcome::Undetermined(_) | Outcome::Shed))
+    }
+
+    /// Whether something was said about the doubt of a copy that had to follow: about the last event it had.
+    fn is_copy_doubted(&self, fault: &Fault<KeyRef, WriteRef>, world: &World) -> bool {
+        let mut copies = world.keys.get(fault.key).copies.keys();
+        let last = |source| {
+            let mut writes = world.writes.iter().rev();
+            writes.find(|(_, it)| it.key == fault.key && it.source == source && it.over.is_some())
+        };
+        copies.any(|source| {
+            let outcome = last(*source).and_then(|(write, _)| self.outcomes.get(&write));
+            outcome.is_none_or(|outcome| matches!(outcome, Outcome::Undetermined(_) | Outcome::Shed))
+        })
     }
 
     /// In a run in which only the planted faults go wrong, a divergence is confirmed in time.

@@ -63,6 +63,7 @@ pub struct Oracle {
     shed: BTreeSet<KeyRef>,
     crashed: BTreeSet<usize>,
     jumped: BTreeSet<usize>,
+    has_started_over: bool,
 }
 
 impl Oracle {
@@ -91,6 +92,7 @@ impl Oracle {
             shed: BTreeSet::new(),
             crashed: BTreeSet::new(),
             jumped: BTreeSet::new(),
+            has_started_over: false,
         }
     }
 

@@ -4,9 +4,10 @@ use counterfoil_judge::{Kind, Reason};
 use std::collections::BTreeMap;
 
 /// The paths that every long range of seeds must take, besides each reason to be undetermined and each kind of verdict.
-pub const REQUIRED: [&str; 12] = [
+pub const REQUIRED: [&str; 13] = [
     "gap tainted",
     "undeclared gap",
+    "comparator started over",
     "source lost",
     "source expired",
     "clock epoch",

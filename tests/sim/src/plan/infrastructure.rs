@@ -4,14 +4,12 @@
 //! write, nobody is cut off for longer than `timeout + expiry`, and a machine falls asleep only when everything it
 //! stamped was delivered.
 
-use super::{BEGIN, MS, MapPlan, Options, Planting, Times, WARM_UP, span};
+use super::troubles::{self, Trouble, TroubleKind};
+use super::{BEGIN, MS, MapPlan, Options, Planting, Times, span};
 use counterfoil_judge::Scope;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
-
-/// From the end of one trouble of a sidecar to the begin of its next: it can catch up.
-const CALM: i64 = 500 * MS;
 
 /// Before a machine falls asleep its processes write nothing for so long, in nanoseconds.
 pub const DRAIN: i64 = 400 * MS;
@@ -36,28 +34,6 @@ pub struct DomainPlan {
     pub drift_ppm: i64,
     /// Its sleeps.
     pub sleeps: Vec<Sleep>,
-}
-
-/// What goes wrong with a sidecar or its network.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TroubleKind {
-    /// The network between it and the comparator parts.
-    Partition,
-    /// Its connection breaks, and can be made anew.
-    Break,
-    /// It dies, with everything it has not delivered, and starts over.
-    Crash,
-}
-
-/// One such thing, with its time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Trouble {
-    /// What.
-    pub kind: TroubleKind,
-    /// From when.
-    pub begin: i64,
-    /// Until when.
-    pub end: i64,
 }
 
 /// One sidecar and its network.
@@ -199,9 +175,13 @@ pub(super) fn house(
         put_to_sleep(rng, times, comparator, domains_to_sleep);
         end_processes(rng, times, &domains, &sidecars, &mut sources);
         for (at, sidecar) in sidecars.iter_mut().enumerate() {
-            let calm = calm_times(at, sidecar.domain, &domains, &sources);
-            sidecar.troubles = troubles(rng, times, comparator, &calm);
+            let calm = troubles::calm_times(at, sidecar.domain, &domains, &sources);
+            sidecar.troubles = troubles::draw(rng, times, comparator, &calm);
         }
+    }
+    let forgets = troubles::forget(rng, options, times, &domains, &sidecars, &sources);
+    if let (Some(at), Some(sidecar)) = (forgets, sidecars.first_mut()) {
+        sidecar.troubles.push(Trouble { kind: TroubleKind::Forget, begin: at, end: at });
     }
     House { domains, sidecars, sources }
 }
@@ -241,12 +221,7 @@ fn source(rng: &mut SmallRng, instance: usize, sidecars: usize, times: &Times) -
     }
 }
 
-fn put_to_sleep(
-    rng: &mut SmallRng,
-    times: &Times,
-    comparator: &ComparatorPlan,
-    domains: &mut [DomainPlan],
-) {
+fn put_to_sleep(rng: &mut SmallRng, times: &Times, comparator: &ComparatorPlan, domains: &mut [DomainPlan]) {
     for domain in domains.iter_mut().skip(1) {
         if rng.random_bool(0.15) {
             let at = span(rng, times.begin + 1_100 * MS, times.quiet - 200 * MS);
@@ -278,54 +253,14 @@ fn end_processes(
         let begin = source.end + span(rng, 20, 500) * MS;
         if rng.random_bool(0.7) && begin < times.stop {
             let epoch = source.epoch + 1;
-            next_lives.push(SourcePlan { epoch, begin, end: times.end, ending: Ending::Never, ..source.clone() });
+            next_lives.push(SourcePlan {
+                epoch,
+                begin,
+                end: times.end,
+                ending: Ending::Never,
+                ..source.clone()
+            });
         }
     }
     sources.extend(next_lives);
-}
-
-/// When nothing may go wrong with a sidecar: while a process starts, and while its machine falls asleep and wakes up.
-fn calm_times(
-    sidecar: usize,
-    domain: usize,
-    domains: &[DomainPlan],
-    sources: &[SourcePlan],
-) -> Vec<(i64, i64)> {
-    let starts = sources.iter().filter(|source| source.sidecar == sidecar);
-    let starts = starts.map(|source| (source.begin - CALM, source.begin + WARM_UP));
-    let sleeps = domains.get(domain).into_iter().flat_map(|domain| &domain.sleeps);
-    let sleeps = sleeps.map(|sleep| (sleep.at - DRAIN - CALM, sleep.at + sleep.lasts + CALM));
-    starts.chain(sleeps).collect()
-}
-
-fn troubles(
-    rng: &mut SmallRng,
-    times: &Times,
-    comparator: &ComparatorPlan,
-    calm: &[(i64, i64)],
-) -> Vec<Trouble> {
-    let mut troubles = Vec::new();
-    let mut at = times.begin + span(rng, 300, 3_000) * MS;
-    while at < times.quiet {
-        let trouble = trouble(rng, at, comparator);
-        let is_calm = calm.iter().any(|(begin, end)| trouble.begin < *end && *begin < trouble.end);
-        if !is_calm && trouble.end < times.quiet {
-            troubles.push(trouble);
-        }
-        at = trouble.end + CALM + span(rng, 0, 2_000) * MS;
-    }
-    troubles
-}
-
-fn trouble(rng: &mut SmallRng, begin: i64, comparator: &ComparatorPlan) -> Trouble {
-    let (kind, lasts) = match rng.random_range(0..10) {
-        0..4 => (TroubleKind::Break, 0),
-        4..6 => (TroubleKind::Partition, span(rng, 20, 200) * MS),
-        6..8 => {
-            let longest = comparator.timeout + comparator.expiry / 2;
-            (TroubleKind::Partition, span(rng, comparator.timeout + 20 * MS, longest))
-        }
-        _ => (TroubleKind::Crash, span(rng, 10, 200) * MS),
-    };
-    Trouble { kind, begin, end: begin + lasts }
 }

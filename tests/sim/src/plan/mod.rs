@@ -4,12 +4,14 @@
 mod application;
 mod infrastructure;
 mod terms;
+mod troubles;
 
 pub use application::{Discipline, FaultPlan, KeyPlan, MapPlan, Role, Workload};
 pub use infrastructure::{
-    ComparatorPlan, DRAIN, DomainPlan, Ending, SidecarPlan, Sleep, SourcePlan, StorePlan, Trouble, TroubleKind,
+    ComparatorPlan, DRAIN, DomainPlan, Ending, SidecarPlan, Sleep, SourcePlan, StorePlan,
 };
 pub use terms::terms;
+pub use troubles::{Trouble, TroubleKind};
 
 use crate::faults::FaultKind;
 use rand::rngs::SmallRng;

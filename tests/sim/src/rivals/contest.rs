@@ -26,10 +26,10 @@ pub struct Named {
 
 /// The rivals.
 pub const RIVALS: [Named; 5] = [
-    Named { name: "after 5 s at rest", timer: Timer { delay: 5 * SECOND, resets: true } },
-    Named { name: "after 60 s at rest", timer: Timer { delay: 60 * SECOND, resets: true } },
-    Named { name: "every 5 s", timer: Timer { delay: 5 * SECOND, resets: false } },
-    Named { name: "every 60 s", timer: Timer { delay: 60 * SECOND, resets: false } },
+    Named { name: "5 s, reset", timer: Timer { delay: 5 * SECOND, resets: true } },
+    Named { name: "60 s, reset", timer: Timer { delay: 60 * SECOND, resets: true } },
+    Named { name: "5 s, kept", timer: Timer { delay: 5 * SECOND, resets: false } },
+    Named { name: "60 s, kept", timer: Timer { delay: 60 * SECOND, resets: false } },
     Named { name: "at once", timer: Timer { delay: 0, resets: false } },
 ];
 

@@ -10,22 +10,21 @@ use crate::world::World;
 use counterfoil_judge::{Outcome, Time};
 
 /// How Counterfoil did in a world.
-pub struct Ours {
+pub(super) struct Ours {
     /// The world at its end.
-    pub world: World,
+    pub(super) world: World,
     /// Events that happened, of the world and of Counterfoil.
-    pub events: u64,
+    pub(super) events: u64,
     /// What it said at once: divergences that were opened.
-    pub opened: Findings,
+    pub(super) opened: Findings,
     /// What it said for good: divergences that were confirmed.
-    pub confirmed: Findings,
+    pub(super) confirmed: Findings,
     /// How well it knew the worst of the clocks in the end, in nanoseconds; 0 where there is only its own.
-    pub clock_error: i64,
+    pub(super) clock_error: i64,
 }
 
 /// Lets Counterfoil watch the world of `plan`.
-#[must_use]
-pub fn run(plan: Plan) -> Ours {
+pub(super) fn run(plan: Plan) -> Ours {
     let mut world = World::new(plan);
     let mut checker = Counterfoil::new(&world, Transcript::new(false));
     let events = watch(&mut world, &mut checker);

@@ -139,7 +139,8 @@ fn maps() -> Vec<MapPlan> {
         stores_versions: true,
         ..locked.clone()
     };
-    let copies = MapPlan { name: "copies".to_owned(), scope: Scope::Process, watched: 1.0, ..versioned.clone() };
+    let copies =
+        MapPlan { name: "copies".to_owned(), scope: Scope::Process, watched: 1.0, ..versioned.clone() };
     vec![locked, versioned, copies]
 }
 
@@ -162,7 +163,10 @@ fn key(at: usize, map: usize, role: Role, values: Option<u64>) -> KeyPlan {
 }
 
 fn some_map(rng: &mut SmallRng) -> usize {
-    [LOCKED, LOCKED, LOCKED, LOCKED, VERSIONED, VERSIONED, VERSIONED, VERSIONED, COPIES].choose(rng).copied().unwrap_or(LOCKED)
+    [LOCKED, LOCKED, LOCKED, LOCKED, VERSIONED, VERSIONED, VERSIONED, VERSIONED, COPIES]
+        .choose(rng)
+        .copied()
+        .unwrap_or(LOCKED)
 }
 
 fn map_for(rng: &mut SmallRng, kind: FaultKind) -> usize {

@@ -137,9 +137,9 @@ fn lasts(fault: &Fault<KeyRef, WriteRef>, world: &World) -> bool {
 
 /// The hot and cold keys that were written early enough for everyone to judge them.
 fn written_keys(world: &World) -> BTreeSet<KeyRef> {
-    let early = world.writes.iter().filter(|(_, it)| it.over.is_some_and(|at| at + TAIL <= world.plan.times.end));
-    let is_plain =
-        |key: &KeyRef| world.plan.keys.get(key.0).is_some_and(|plan| plan.role != Role::Fault);
+    let early =
+        world.writes.iter().filter(|(_, it)| it.over.is_some_and(|at| at + TAIL <= world.plan.times.end));
+    let is_plain = |key: &KeyRef| world.plan.keys.get(key.0).is_some_and(|plan| plan.role != Role::Fault);
     early.map(|(_, it)| it.key).filter(is_plain).collect()
 }
 

@@ -17,12 +17,12 @@ impl World {
         if self.now >= self.plan.times.stop || !self.sources.get(source).alive {
             return;
         }
-        if !self.drains(source) {
-            if let Some(key) = self.some_key() {
-                let value = self.some_value(key);
-                let write = Write::new(source, key, value, self.now);
-                self.want(write);
-            }
+        if !self.drains(source)
+            && let Some(key) = self.some_key()
+        {
+            let value = self.some_value(key);
+            let write = Write::new(source, key, value, self.now);
+            self.want(write);
         }
         let pause = self.plan.workload.pause;
         let next = self.now + span(&mut self.rng, pause / 10, pause * 2);
@@ -61,7 +61,8 @@ impl World {
         let (source, key) = (write.source, write.key);
         let write = self.writes.add(write);
         self.sources.get_mut(source).open.insert(write);
-        let is_free = self.map_of(key).discipline == Discipline::Versioned || self.keys.get(key).holder.is_none();
+        let is_free =
+            self.map_of(key).discipline == Discipline::Versioned || self.keys.get(key).holder.is_none();
         if is_free {
             self.get_key(write);
             return write;
@@ -195,11 +196,8 @@ impl World {
         if !is_older || !self.sources.get(source).alive || self.drains(source) {
             return;
         }
-        let follower = Write {
-            follows: true,
-            version: it.version,
-            ..Write::new(source, it.key, it.value, self.now)
-        };
+        let follower =
+            Write { follows: true, version: it.version, ..Write::new(source, it.key, it.value, self.now) };
         let follower = self.writes.add(follower);
         self.sources.get_mut(source).open.insert(follower);
         let map = self.map_of(it.key).clone();

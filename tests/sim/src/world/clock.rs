@@ -36,7 +36,8 @@ impl Clock {
     /// What it shows at the true instant `at`.
     #[must_use]
     pub fn shows(&self, at: i64) -> Time {
-        let stood_still = |sleep: &Sleep| (at - sleep.at).clamp(0, sleep.lasts).min(sleep.lasts - sleep.shown);
+        let stood_still =
+            |sleep: &Sleep| (at - sleep.at).clamp(0, sleep.lasts).min(sleep.lasts - sleep.shown);
         let awake = at - self.begin - self.slept.iter().map(stood_still).sum::<i64>();
         Time(self.begin + self.offset + awake + awake * self.drift_ppm / MILLION)
     }

@@ -148,12 +148,15 @@ impl World {
     /// An acknowledged write is not applied to a frozen key.
     pub(super) fn freeze(&mut self, write: WriteRef, it: &Write) {
         let faults = self.keys.get(it.key).faults.iter().copied();
-        let is_open = |fault: &Fault<KeyRef, WriteRef>| fault.until.is_none() && fault.kind == FaultKind::Frozen;
+        let is_open =
+            |fault: &Fault<KeyRef, WriteRef>| fault.until.is_none() && fault.kind == FaultKind::Frozen;
         let open = faults.rev().find(|fault| is_open(self.faults.get(*fault)));
         match open {
             Some(open) => {
+                let deadline = it.deadline(self.map_of(it.key));
                 let fault = self.faults.get_mut(open);
                 fault.version = fault.version.max(it.version);
+                fault.deadline = fault.deadline.min(deadline);
             }
             None => self.differ(FaultKind::Frozen, write),
         }

@@ -91,7 +91,8 @@ impl World {
 
     /// The process's machine will fall asleep soon.
     pub(super) fn drains(&self, source: SourceRef) -> bool {
-        let sidecar = self.plan.sources.get(source.0).and_then(|source| self.plan.sidecars.get(source.sidecar));
+        let sidecar =
+            self.plan.sources.get(source.0).and_then(|source| self.plan.sidecars.get(source.sidecar));
         let domain = sidecar.and_then(|sidecar| self.plan.domains.get(sidecar.domain));
         let mut sleeps = domain.into_iter().flat_map(|domain| &domain.sleeps);
         sleeps.any(|sleep| sleep.at - DRAIN <= self.now && self.now < sleep.at + sleep.lasts)
@@ -105,7 +106,8 @@ impl World {
         };
         let mut sources = self.sources.iter().filter(|(at, _)| on_it(*at));
         let busy = sources.any(|(_, source)| !source.open.is_empty());
-        let last = self.writes.iter().rev().filter(|(_, it)| on_it(it.source)).filter_map(|(_, it)| it.over).max();
+        let last =
+            self.writes.iter().rev().filter(|(_, it)| on_it(it.source)).filter_map(|(_, it)| it.over).max();
         if busy || last.is_some_and(|last| last > self.now - DRAIN / 2) {
             return;
         }

@@ -153,7 +153,8 @@ impl World {
     /// The clock of a process.
     #[must_use]
     pub fn clock(&self, source: SourceRef) -> &Clock {
-        let sidecar = self.plan.sources.get(source.0).and_then(|source| self.plan.sidecars.get(source.sidecar));
+        let sidecar =
+            self.plan.sources.get(source.0).and_then(|source| self.plan.sidecars.get(source.sidecar));
         let domain = sidecar.and_then(|sidecar| self.clocks.get(sidecar.domain));
         domain.expect("the plan names sidecars and domains that are in it")
     }

@@ -95,8 +95,8 @@ fn judge_ns(writes: usize, read: Read) -> f64 {
     let cases: Vec<_> = (0..KEYS).map(|key| (history(key, writes), read.of(key, writes - 1))).collect();
     for (history, read_of_key) in &cases {
         let verdict = judge(history, read_of_key, &TERMS).verdict;
-        assert_eq!((history.len(), verdict.label()), (writes.min(LIVE_WRITES_MAX), read.verdict()));
-        assert_eq!(history.merged(), writes - history.len(), "the others are merged");
+        assert_eq!((history.live(), verdict.label()), (writes.min(LIVE_WRITES_MAX), read.verdict()));
+        assert_eq!(history.merged(), writes - history.live(), "the others are merged");
     }
     let judgements = WRITES_PER_ROUND / writes;
     least(|| {

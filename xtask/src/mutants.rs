@@ -1,0 +1,177 @@
+//! `cargo xtask mutants`: takes out, one by one, what makes the verdicts sound, and sees that the simulation notices.
+//!
+//! A check that still passes when the thing it checks is gone checks nothing. Each mutant is one line of the product
+//! replaced; the copy of the tree that has it is built and run over some seeds, and a run that finds nothing wrong is an
+//! error. The judge's own mutants are the business of `cargo mutants --package counterfoil-judge`; those here need the
+//! whole engine.
+
+use crate::{Done, cargo};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Where the copy and what is built of it are kept, below the root.
+const PLACE: &str = "target/mutants";
+
+/// Seeds that a mutant is run over unless told otherwise.
+const SEEDS: &str = "0..500";
+
+/// One line of the product, and what it is replaced by.
+struct Mutant {
+    name: &'static str,
+    file: &'static str,
+    line: &'static str,
+    replaced_by: &'static str,
+}
+
+const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "no wait for watermarks",
+        file: "comparator/src/scheduler.rs",
+        line: "let is_passed = |read: &mut Waiting| read.passed_by < horizon;",
+        replaced_by: "let is_passed = |read: &mut Waiting| read.passed_by < horizon.max(Time::MAX);",
+    },
+    Mutant {
+        name: "no widening by the clock error",
+        file: "comparator/src/engine/rows.rs",
+        line: "let (map_leg, store, deadline) = legs.under(terms, clock.error);",
+        replaced_by: "let (map_leg, store, deadline) = legs.under(terms, 0 * clock.error);",
+    },
+    Mutant {
+        name: "clock error understated fourfold",
+        file: "comparator/src/engine/rows.rs",
+        line: "let (map_leg, store, deadline) = legs.under(terms, clock.error);",
+        replaced_by: "let (map_leg, store, deadline) = legs.under(terms, clock.error / 4);",
+    },
+    Mutant {
+        name: "merging without fingerprints",
+        file: "judge/src/group.rs",
+        line: "self.digests.extend(other.digests);",
+        replaced_by: "self.digests = other.digests;",
+    },
+    Mutant {
+        name: "no taint",
+        file: "comparator/src/table/entry.rs",
+        line: "self.history.blind_until(until, reason);",
+        replaced_by: "self.history.blind_until(until.min(Time::MIN), reason);",
+    },
+    Mutant {
+        name: "no doubt while a source is lost",
+        file: "comparator/src/engine/mod.rs",
+        line: "if had_lost || !silent.lost.is_empty() {",
+        replaced_by: "if had_lost && silent.lost.len() > 1_000 {",
+    },
+    Mutant {
+        name: "no doubt about what was shed",
+        file: "comparator/src/table/shard.rs",
+        line: "rules.taints.add(&buckets, arrival.write.ended_wholly(), Reason::Shed);",
+        replaced_by: "rules.taints.add(&buckets, Time::MIN, Reason::Shed);",
+    },
+    Mutant {
+        name: "a forgotten key begins anew as if nothing had been",
+        file: "comparator/src/table/shard.rs",
+        line: "let history = sibling.unwrap_or(History::watched_since(self.forgotten_until));",
+        replaced_by: "let history = sibling.unwrap_or(History::watched_since(Time::MIN));",
+    },
+    Mutant {
+        name: "events applied again",
+        file: "comparator/src/engine/mod.rs",
+        line: "let new = columns.rows().filter(|(seq, _)| *seq >= taken.first_new);",
+        replaced_by: "let new = columns.rows().filter(|(seq, _)| *seq + u64::MAX / 2 >= taken.first_new);",
+    },
+    Mutant {
+        name: "late batches translated with the present error",
+        file: "comparator/src/engine/mod.rs",
+        line: "oldest.map_or(Some(present), |oldest| self.clocks.translation_since(clock, oldest, at))",
+        replaced_by: "oldest.map_or(Some(present), |_| self.clocks.translation(clock, at))",
+    },
+    Mutant {
+        name: "copies of processes that are gone have to follow",
+        file: "comparator/src/table/entry.rs",
+        line: "self.copy.is_some_and(|copy| !rules.live.has(copy.source()))",
+        replaced_by: "self.copy.is_some_and(|copy| !rules.live.has(copy.source()) && copy.source() == u32::MAX)",
+    },
+    Mutant {
+        name: "several writes that explain a read prove one of them",
+        file: "judge/src/history.rs",
+        line: "if self.matches(read.digest).filter(|past| explains(past.store)).count() != 1 {",
+        replaced_by: "if self.matches(read.digest).filter(|past| explains(past.store)).count() == 0 {",
+    },
+];
+
+/// Runs every mutant, or those with `name` in their names, over `seeds`.
+pub(crate) fn run(name: Option<&str>, seeds: Option<&str>) -> Done {
+    let seeds = seeds.unwrap_or(SEEDS);
+    let tree = copied_tree()?;
+    simulate(&tree, seeds)?.then_some(()).ok_or("the simulation fails without any mutant")?;
+    let mut survivors = Vec::new();
+    for mutant in MUTANTS.iter().filter(|mutant| name.is_none_or(|name| mutant.name.contains(name))) {
+        let file = tree.join(mutant.file);
+        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", mutant.file))?;
+        write(&file, &text.replacen(mutant.line, mutant.replaced_by, 1))?;
+        let survived = simulate(&tree, seeds);
+        write(&file, &text)?;
+        let survived = survived?;
+        eprintln!("{}: {}", mutant.name, if survived { "SURVIVED" } else { "noticed" });
+        survivors.extend(survived.then_some(mutant.name));
+    }
+    match survivors.is_empty() {
+        true => Ok(()),
+        false => Err(format!("survived {seeds}: {}", survivors.join(", "))),
+    }
+}
+
+fn write(file: &Path, text: &str) -> Done {
+    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// A copy of every file that git knows, as it is in the work tree.
+fn copied_tree() -> Result<PathBuf, String> {
+    let (root, tree) = (cargo::root(), cargo::root().join(PLACE).join("tree"));
+    let listed = Command::new("git").current_dir(&root).args(["ls-files", "-z"]).output();
+    let listed = listed.map_err(|error| format!("git: {error}"))?;
+    for name in String::from_utf8_lossy(&listed.stdout).split('\0').filter(|name| !name.is_empty()) {
+        let (from, to) = (root.join(name), tree.join(name));
+        // Files keep their age where they did not change, so that little is built anew.
+        if fs::read(&from).ok() == fs::read(&to).ok() {
+            continue;
+        }
+        let folder = to.parent().unwrap_or(&tree);
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        fs::copy(&from, &to).map_err(|error| format!("{name}: {error}"))?;
+    }
+    Ok(tree)
+}
+
+/// Whether the simulation of `tree` finds nothing wrong. An error if it cannot be built.
+fn simulate(tree: &Path, seeds: &str) -> Result<bool, String> {
+    let cargo = |arguments: &[&str]| {
+        let mut command = Command::new(option_env!("CARGO").unwrap_or("cargo"));
+        command.current_dir(tree).args(arguments).arg("--package=counterfoil-sim").arg("--bin=sim");
+        command.arg("--release").env("CARGO_TARGET_DIR", cargo::root().join(PLACE).join("built"));
+        command
+    };
+    let built = cargo(&["build"]).status().map_err(|error| format!("cargo: {error}"))?;
+    if !built.success() {
+        return Err("a mutant cannot be built".to_owned());
+    }
+    let mut run = cargo(&["run"]);
+    run.args(["--", "--seeds", seeds]).stdout(Stdio::null()).stderr(Stdio::null());
+    let ended = run.status().map_err(|error| format!("cargo: {error}"))?;
+    Ok(ended.success())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+
+    #[test]
+    fn every_mutant_replaces_one_line_that_is_there() {
+        for mutant in MUTANTS {
+            let text = fs::read_to_string(cargo::root().join(mutant.file)).unwrap();
+            assert_eq!(text.matches(mutant.line).count(), 1, "{} in {}", mutant.name, mutant.file);
+            assert_ne!(mutant.line, mutant.replaced_by);
+        }
+    }
+}
