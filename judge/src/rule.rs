@@ -95,10 +95,11 @@ impl<'a> Case<'a> {
                 ended: write.ended_wholly(),
             });
         }
-        if self.terms.expires && self.read.digest.is_absent() && self.newest > Time::MIN {
+        let lasting = quiet && self.is_overdue() && self.map_is_known();
+        let may_have_expired = self.terms.expires && self.read.digest.is_absent();
+        if may_have_expired && (lasting || self.newest > Time::MIN) {
             return Verdict::Undetermined(Reason::Expired);
         }
-        let lasting = quiet && self.is_overdue() && self.map_is_known();
         match legality {
             Legality::Illegal if self.is_of_another_copy() => Verdict::InFlight,
             Legality::Illegal => {

@@ -101,10 +101,9 @@ fn confirmed(write: &Kept, read: &Observation) -> Outcome {
 fn out_of_patience(write: &Kept, now: Time, verdict: &Verdict, terms: &Terms) -> Option<Outcome> {
     let reason = match verdict {
         Verdict::Undetermined(reason) => *reason,
-        Verdict::InFlight => Reason::Unresolved,
-        // Impossible, but a write that may still land keeps it from being confirmed.
-        Verdict::Divergent(divergence) if !divergence.confirmed => Reason::Unresolved,
-        Verdict::Consistent { .. } | Verdict::Divergent(_) => return None,
+        // What is divergent beside a write that may still land says nothing about that one.
+        Verdict::InFlight | Verdict::Divergent(_) => Reason::Unresolved,
+        Verdict::Consistent { .. } => return None,
     };
     (write.deadline.plus(terms.patience) < now).then_some(Outcome::Undetermined(reason))
 }

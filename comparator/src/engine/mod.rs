@@ -101,7 +101,6 @@ impl Engine {
         self.learn_clock(&upload, at);
         let header = columns.header();
         let (source, resumed) = self.sources.enter(header, at).ok_or(Refused::Sources)?;
-        self.table.set_live(source.id, true);
         // The same batch may come on two streams: the second must not promise what the first is still applying.
         let _turn = source.take_turn();
         let taken = source.take(header, columns.len() as u64, at);
@@ -117,9 +116,7 @@ impl Engine {
         if header.clock != Domain::from(upload.clock.unwrap_or_default()) || header.watermark <= time(upload.sent_ns) {
             source.promise(header);
         }
-        if header.bye {
-            self.table.set_live(source.id, false);
-        }
+        self.table.set_live(source.id, source.is_live());
         self.counters.batches.increment(1);
         let known = taken.first_new.saturating_sub(header.first_seq).min(columns.len() as u64);
         self.counters.duplicates.increment(known);

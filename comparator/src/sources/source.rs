@@ -124,6 +124,12 @@ impl Source {
         self.lock().clone()
     }
 
+    /// Whether verdicts wait for it.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.lock().phase == Phase::Live
+    }
+
     /// Waits until no other batch of it is being taken; to be held from [`Self::take`] to [`Self::promise`].
     pub fn take_turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
