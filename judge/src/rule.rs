@@ -95,7 +95,8 @@ impl<'a> Case<'a> {
                 ended: write.ended_wholly(),
             });
         }
-        let lasting = quiet && self.is_overdue() && self.map_is_known();
+        let settled = quiet && self.is_overdue();
+        let lasting = settled && self.map_is_known();
         let may_have_expired = self.terms.expires && self.read.digest.is_absent();
         if may_have_expired && (lasting || self.newest > Time::MIN) {
             return Verdict::Undetermined(Reason::Expired);
@@ -108,6 +109,7 @@ impl<'a> Case<'a> {
             }
             Legality::Legal if lasting => self.divergent(kind::of_legal(self), true),
             Legality::Unknowable if lasting => self.divergent(kind::of_unknowable(self), true),
+            Legality::Legal if settled => Verdict::Undetermined(self.history.blind().reason),
             Legality::Legal => Verdict::InFlight,
             Legality::Unknowable if self.read.digest.is_absent() && self.may_still_come(quiet) => {
                 Verdict::InFlight

@@ -245,10 +245,12 @@ impl Entry {
             rules.lags.learn(self.map(), confirmed_one, terms, &rules.probing);
         }
         let may_come = |write: Write| write.deadline.plus(terms.patience) >= read.at.begin;
-        self.owes = match verdict {
-            Verdict::Consistent { .. } | Verdict::Divergent(_) => false,
-            Verdict::InFlight | Verdict::Undetermined(_) => self.owes && self.history.writes().any(may_come),
-        };
+        let came_since = |write: Write| write.map.is_none() && write.ended() >= read.at.begin;
+        self.owes = self.owes
+            && match verdict {
+                Verdict::Consistent { .. } | Verdict::Divergent(_) => self.history.writes().any(came_since),
+                Verdict::InFlight | Verdict::Undetermined(_) => self.history.writes().any(may_come),
+            };
         match verdict {
             Verdict::Divergent(divergence) => self.diverge(divergence, read, effects),
             Verdict::Consistent { .. } => self.resolve("agreed", read, effects),

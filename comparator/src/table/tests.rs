@@ -246,6 +246,21 @@ mod copies {
     }
 
     #[test]
+    fn a_write_that_comes_while_the_copy_is_read_has_still_to_be_followed() {
+        let table = copies();
+        put(&table, b"k", by(1, write(1, A, 0, 10)), at(11));
+        let probes = table.due(MAP, at(30), 10, 0);
+        put(&table, b"k", by(2, write(1, B, 31, 40)), at(41));
+        let (at_read, seen) = (Interval::new(at(30), at(31)), Ok(Seen { digest: A, version: None }));
+        let saw = |probe| Observed { probe, at: at_read, seen };
+        let effects = table.apply(Change::Observed(probes.into_iter().map(saw).collect()), at(60));
+        assert!(turns(&effects).is_empty());
+        let turned: Vec<_> =
+            (80..1_400).step_by(50).flat_map(|now| turns(&look(&table, at(now), Ok(B)))).collect();
+        assert_eq!(turned, [Turn::Opened, Turn::Confirmed]);
+    }
+
+    #[test]
     fn a_copy_that_dropped_the_value_or_whose_process_ended_follows_nothing() {
         let table = copies();
         for source in [1, 2] {

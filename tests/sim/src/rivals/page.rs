@@ -4,7 +4,7 @@ use super::block;
 use super::contest::{CLOCK_ERRORS, Contest, RIVALS};
 use super::scene::{COLD_KEYS, DEADLINE, FAULTS_PER_KIND, FROZEN, HOT_KEYS, LENGTH, SECOND, SOURCES};
 use super::tally::{TAIL, Tally};
-use super::words::{describe, found, grouped, head, names, percent, row, time};
+use super::words::{all_but, describe, found, grouped, head, names, percent, row, time};
 use crate::faults::FaultKind;
 
 /// The clock error beside which the rivals are shown: a few milliseconds, as between machines of one region.
@@ -32,17 +32,17 @@ fn heading(contest: &Contest) -> String {
 Written by `cargo xtask bench accuracy`; do not edit. Counterfoil and five checkers that do what tools in the field do
 watch the same simulated worlds, in which every planted divergence and every honest write is known.
 
-- **Misses.** Of {planted} divergences that last, Counterfoil confirms all but {missed}, half of them within {median} of the \
-moment the two sides began to differ (the contract allows {deadline}), and opens all but {unopened}; the others miss {theirs_missed}.
+- **Misses.** Of {planted} divergences that last, Counterfoil opens {opened_all} and confirms {confirmed_all}, half of them within {median} \
+of the moment the two sides began to differ (the contract allows {deadline}); the others miss {theirs_missed}.
 - **False alarms.** Over {writes} writes Counterfoil opens {opened_false} and confirms {confirmed_false}; the others raise {theirs_false}.
 - **Blind spots.** Of {keys} keys Counterfoil leaves {unjudged} without any judgement; the others leave {theirs_unjudged}: a \
 timer that each write resets never ends on a key that never rests.
 ",
         planted = grouped(ours.planted()),
-        missed = grouped(ours.missed()),
+        opened_all = all_but(opened.missed()),
+        confirmed_all = all_but(ours.missed()),
         median = time(ours.found_within(0.5)),
         deadline = time(Some(DEADLINE)),
-        unopened = grouped(opened.missed()),
         theirs_missed = of_each(contest, Tally::missed),
         writes = grouped(ours.writes),
         opened_false = grouped(opened.false_alarms),

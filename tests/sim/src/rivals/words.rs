@@ -61,6 +61,11 @@ pub(super) fn names(of_kind: &OfKind) -> String {
         .join(", ")
 }
 
+/// All of some things, or all but so many.
+pub(super) fn all_but(missed: u64) -> String {
+    if missed == 0 { "every one".to_owned() } else { format!("all but {}", grouped(missed)) }
+}
+
 /// A number with its thousands set apart.
 pub(super) fn grouped(number: u64) -> String {
     match number / 1_000 {

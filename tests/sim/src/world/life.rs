@@ -1,6 +1,6 @@
 //! How processes start, end and die, and how machines sleep.
 
-use super::{Event, News, SourceRef, World, WriteRef};
+use super::{Event, KeyRef, News, SourceRef, World, WriteRef};
 use crate::faults::FaultKind;
 use crate::plan::{DRAIN, Ending, MS, Sleep, WARM_UP, span};
 use rand::Rng;
@@ -39,6 +39,7 @@ impl World {
             }
             Some(Ending::Bye) => {
                 self.sources.get_mut(source).alive = false;
+                self.drop_copies(source);
                 self.news.push(News::SaidBye(source));
             }
             Some(Ending::Crash) => self.die(source),
@@ -53,10 +54,15 @@ impl World {
             self.orphan(write);
         }
         self.forget_unknown(source);
-        for at in 0..self.keys.len() {
-            self.keys.get_mut(super::KeyRef(at)).copies.remove(&source);
-        }
+        self.drop_copies(source);
         self.news.push(News::Died(source));
+    }
+
+    /// A process's own copies of the map are gone with it.
+    fn drop_copies(&mut self, source: SourceRef) {
+        for at in 0..self.keys.len() {
+            self.keys.get_mut(KeyRef(at)).copies.remove(&source);
+        }
     }
 
     /// A write's process died in its middle. The map changes no more; the store call may have reached the store.

@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: what Counterfoil costs, against its targets; writes `docs/benchmarks.md`. With names of parts as
 //! arguments it measures those alone, and shows the figures without writing them.
 //!
-//! Every figure is CPU time that the kernel counted, memory that it counted, or events that were counted: none depends on
-//! what else the machine does, except the events per second of the demo. Each ratio is taken within one run.
+//! Every figure is CPU time that the kernel counted, memory that it counted, or events that were counted. The figures
+//! of the processes vary from run to run on a busy machine. Each ratio is taken within one run.
 
 mod comparator;
 mod cpu;

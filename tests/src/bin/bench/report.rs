@@ -78,7 +78,8 @@ const HEAD: &str = "\
 # Benchmarks
 
 Written by `cargo xtask bench`, which builds in release mode, runs and counts. CPU time is what the kernel counted, user and
-system; memory is what it counted as resident. What else the machine does disturbs only the demo.
+system; memory is what it counted as resident. The figures of the processes vary from run to run on a busy machine:
+compare runs on one that is otherwise idle.
 
 **The rule** is judged on keys in turn that are at hand in the processor's caches. A write is live while it can still matter;
 all live writes of a key overlap, so each is compared with each. A read agrees, or it saw what nothing explains: then the rule
