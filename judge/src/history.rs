@@ -35,7 +35,7 @@ pub const GROUPS_MAX: usize = 8;
 pub const MERGED_DIGESTS_MAX: usize = 4096;
 
 /// Dropped writes remembered for recognising stale values.
-pub const DROPPED_WRITES_MIN: usize = 16;
+pub const DROPPED_WRITES_MIN: usize = 8;
 
 /// Most dropped writes remembered; beyond [`DROPPED_WRITES_MIN`] only those that may still be late within their deadline.
 pub const DROPPED_WRITES_MAX: usize = 4096;
@@ -214,7 +214,7 @@ impl History {
             rest.floor = latest(rest.floor, rest.floor_after.take());
         }
         if self.rest.is_none() || self.live() + self.groups().len() < 2 {
-            return self.collapse(reading);
+            return self.settle_down(now, reading);
         }
         let moved_on = self.moved_on(now);
         let before_reading = reading.map(|reading| self.moved_on(reading.begin));
@@ -239,7 +239,7 @@ impl History {
                 false => self.rest_mut().groups.push(group),
             }
         }
-        self.collapse(reading);
+        self.settle_down(now, reading);
     }
 
     /// Notes what was read, after it was judged: from now on the value's write, if only one explains the read, is known to
@@ -434,8 +434,11 @@ impl History {
         }
     }
 
-    /// Gives up the allocation if there is nothing in it that a single write does not tell.
-    fn collapse(&mut self, reading: Option<Interval>) {
+    /// Lets go of memory that is not needed: of all there is if there is nothing in it that a single write does not tell.
+    fn settle_down(&mut self, now: Time, reading: Option<Interval>) {
+        if let Some(rest) = self.rest.as_mut() {
+            rest.settle_down(reading.map_or(now, |reading| reading.begin));
+        }
         let Some(first) = self.first.as_ref() else { return };
         let told = |digest: Digest, by: Time| {
             let acknowledged = first.store().is_some_and(|leg| leg.acknowledged);
@@ -489,15 +492,26 @@ impl Rest {
         let later = self.dropped.iter().rev().take_while(|other| other.store.end > past.store.end).count();
         self.dropped.insert(self.dropped.len() - later, past);
         self.forget(oldest_read);
-        while let Some((next, _)) = self.due_next.pop_front_if(|(_, due)| *due < oldest_read) {
-            self.due = latest(self.due, Some(next));
-        }
         let due = past.store.end.max(write.deadline);
         let step = due.since(past.store.end) / DUE_STEPS;
         let is_next = |(_, before): &(Mark, Time)| due.since(*before) > step;
         let is_next = self.due_next.len() <= DUE_MARKS_MAX && self.due_next.back().is_none_or(is_next);
         if let Some(mark) = Mark::of(write).filter(|_| is_next) {
             self.due_next.push_back((mark, due));
+        }
+    }
+
+    /// Moves on to `now`: what is due by then, and what no memory is needed for any more.
+    fn settle_down(&mut self, now: Time) {
+        while let Some((next, _)) = self.due_next.pop_front_if(|(_, due)| *due < now) {
+            self.due = latest(self.due, Some(next));
+        }
+        self.forget(now);
+        if self.due_next.is_empty() {
+            self.due_next = VecDeque::new();
+        }
+        if self.dropped.capacity() > 2 * self.dropped.len().max(DROPPED_WRITES_MIN) {
+            self.dropped.shrink_to_fit();
         }
     }
 

@@ -84,7 +84,7 @@ impl Kept {
         self.is(VERSION).then_some(self.version)
     }
 
-    fn order(&self) -> Option<u64> {
+    pub(crate) fn order(&self) -> Option<u64> {
         self.is(ORDER).then_some(self.order)
     }
 

@@ -34,6 +34,7 @@ use crate::set::Set;
 use crate::time::Time;
 use crate::verdict::{Divergence, Judgement, Kind, Legality, Observation, Reason, Verdict};
 use crate::write::{Digest, Scope, Terms, WriteId};
+use std::cell::OnceCell;
 
 /// What `read` proves about the key of `history`.
 #[must_use]
@@ -52,15 +53,16 @@ pub(crate) struct Case<'a> {
     pub(crate) newest_write: Time,
     /// What explains the read ended no earlier than this: than `newest_write`, and than an earlier read of another value.
     newest: Time,
-    /// The kept writes that may be the map's last as of the end of the read.
-    maximal: Set,
+    /// The kept writes that may be the map's last as of the end of the read. Found out when it is asked for: a possible
+    /// read of a key that is not at rest needs none of it.
+    maximal: OnceCell<Set>,
 }
 
 impl<'a> Case<'a> {
     fn new(history: &'a History, read: &'a Observation, terms: &'a Terms) -> Self {
         let newest_write = history.newest_settled(read.at.begin).map_or(Time::MIN, |mark| mark.begin);
         let newest = newest_write.max(history.other_value_read(read.digest));
-        Self { history, read, terms, newest_write, newest, maximal: maximal(history, read) }
+        Self { history, read, terms, newest_write, newest, maximal: OnceCell::new() }
     }
 
     fn legality(&self) -> Legality {
@@ -187,7 +189,8 @@ impl<'a> Case<'a> {
 
     /// Kept writes one of which is the map's last, if it is not in one of the [`Case::maximal_groups`].
     pub(crate) fn maximal(&self) -> impl Iterator<Item = &'a Kept> {
-        self.history.kept().enumerate().filter(|(at, _)| self.maximal.has(*at)).map(|(_, write)| write)
+        let maximal = self.maximal.get_or_init(|| maximal(self.history, self.read));
+        self.history.kept().enumerate().filter(|(at, _)| maximal.has(*at)).map(|(_, write)| write)
     }
 
     /// Groups of merged writes one of which may be the map's last.
@@ -238,12 +241,48 @@ impl<'a> Case<'a> {
     }
 }
 
-/// The kept writes begun by the end of the read that no other such write's map leg is certainly after.
-fn maximal(history: &History, read: &Observation) -> Set {
+/// The kept writes with a map leg, begun by the end of the read, that no other such write's map leg is certainly after.
+pub(crate) fn maximal(history: &History, read: &Observation) -> Set {
     let begun = || {
         let begun = |(_, write): &(usize, &Kept)| write.map().is_some() && write.begun() <= read.at.end;
         history.kept().enumerate().filter(begun)
     };
-    let is_last = |write: &Kept| !begun().any(|(_, other)| write.is_map_before(other));
+    let last = Last::of(begun().map(|(_, write)| write));
+    let is_last = |write: &Kept| match last {
+        Last::None => true,
+        Last::ByOrder(last) => write.order() == Some(last),
+        Last::ByInterval(last_begin) => write.map().is_some_and(|leg| leg.end >= last_begin),
+        Last::Mixed => !begun().any(|(_, other)| write.is_map_before(other)),
+    };
     begun().filter(|(_, write)| is_last(write)).map(|(at, _)| at).collect()
+}
+
+/// What tells the map's last write from the others. Where all are ordered in the same way, one look at each is enough.
+#[derive(Clone, Copy)]
+enum Last {
+    /// There are no writes.
+    None,
+    /// All are of one source, which knows the map's own order: its greatest number.
+    ByOrder(u64),
+    /// Nothing but intervals orders them: the latest begin.
+    ByInterval(Time),
+    /// Each pair has to be looked at.
+    Mixed,
+}
+
+impl Last {
+    fn of<'a>(writes: impl Iterator<Item = &'a Kept>) -> Self {
+        let mut source = None;
+        writes.fold(Self::None, |last, write| {
+            let same_source = *source.get_or_insert(write.id().source) == write.id().source;
+            let begin = write.map().map_or(Time::MIN, |leg| leg.begin);
+            match (last, write.version(), write.order()) {
+                (Self::None, None, None) => Self::ByInterval(begin),
+                (Self::None, None, Some(order)) => Self::ByOrder(order),
+                (Self::ByInterval(last), None, None) => Self::ByInterval(last.max(begin)),
+                (Self::ByOrder(last), None, Some(order)) if same_source => Self::ByOrder(last.max(order)),
+                _ => Self::Mixed,
+            }
+        })
+    }
 }

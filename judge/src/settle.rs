@@ -2,7 +2,7 @@
 
 use crate::history::History;
 use crate::kept::Kept;
-use crate::set::Set;
+use crate::rule::maximal;
 use crate::time::Time;
 use crate::verdict::{Judgement, Legality, Observation, Outcome, Reason, Verdict};
 use crate::write::{Scope, Terms, WriteId};
@@ -25,13 +25,13 @@ pub fn settle(
         Legality::Legal if may_have_expired => history.learn(read, Legality::Unknowable),
         legality => history.learn(read, legality),
     };
-    let followed = followed(history, read);
+    let last = maximal(history, read);
     for (at, write) in history.kept_mut().enumerate().filter(|(_, write)| write.is_pending()) {
         let fact = Fact {
             agrees: agrees(write, read, terms),
             is_over: write.ended() < read.at.begin,
             is_shown: shown == Some(write.id()),
-            is_followed: followed.has(at),
+            is_followed: write.map().is_some() && write.begun() <= read.at.end && !last.has(at),
         };
         let outcome = concluded(write, read, &judgement.verdict, fact);
         if let Some(outcome) =
@@ -106,12 +106,4 @@ fn out_of_patience(write: &Kept, now: Time, verdict: &Verdict, terms: &Terms) ->
         Verdict::Consistent { .. } => return None,
     };
     (write.deadline.plus(terms.patience) < now).then_some(Outcome::Undetermined(reason))
-}
-
-/// The kept writes that wait for an outcome and after which the map certainly took another write, begun by the end of
-/// the read.
-fn followed(history: &History, read: &Observation) -> Set {
-    let begun = || history.kept().filter(|other| other.begun() <= read.at.end);
-    let is_followed = |write: &Kept| write.is_pending() && begun().any(|other| write.is_map_before(other));
-    history.kept().enumerate().filter(|(_, write)| is_followed(write)).map(|(at, _)| at).collect()
 }

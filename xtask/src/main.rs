@@ -44,7 +44,7 @@ enum Recipe {
     Bench {
         /// Which bench, if not that of cost
         name: Option<bench::Bench>,
-        /// Handed to the named bench; `cargo xtask bench accuracy --help` tells all of them
+        /// Handed to the named bench; `cargo xtask bench accuracy -- --help` tells all of them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },

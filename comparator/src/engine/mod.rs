@@ -113,9 +113,8 @@ impl Engine {
         let new = columns.rows().filter(|(seq, _)| *seq >= taken.first_new);
         let effects = self.apply(&source, &columns, new, translation, at);
         // A promise for a time that had not come when it was sent was made before the clock jumped back.
-        if header.clock != Domain::from(upload.clock.unwrap_or_default()) || header.watermark <= time(upload.sent_ns) {
-            source.promise(header);
-        }
+        let is_of_other_clock = header.clock != Domain::from(upload.clock.unwrap_or_default());
+        source.promise(header, is_of_other_clock || header.watermark <= time(upload.sent_ns));
         self.table.set_live(source.id, source.is_live());
         self.counters.batches.increment(1);
         let known = taken.first_new.saturating_sub(header.first_seq).min(columns.len() as u64);

@@ -166,10 +166,12 @@ impl Source {
         Taken { first_new, losses, undeclared, returned }
     }
 
-    /// Notes the batch's promise, once its events are in the table.
-    pub fn promise(&self, header: &Header) {
+    /// Notes the batch's promise if it counts, and its bye, once its events are in the table.
+    pub fn promise(&self, header: &Header, counts: bool) {
         let mut report = self.lock();
-        report.watermark = report.watermark.max(header.watermark);
+        if counts {
+            report.watermark = report.watermark.max(header.watermark);
+        }
         if header.bye {
             self.enter(&mut report, Phase::Ended);
         }

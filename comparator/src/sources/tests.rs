@@ -87,10 +87,10 @@ fn verdicts_wait_for_every_live_source_and_for_no_other() {
     let (one, _) = sources.enter(&header(0, 0), Time(0)).unwrap();
     let (two, _) = sources.enter(&second(0), Time(0)).unwrap();
     assert_eq!(sources.horizon(&clocks, Time(0)), Time::MIN, "nothing was promised yet");
-    one.promise(&header(0, 50));
-    two.promise(&second(30));
+    one.promise(&header(0, 50), true);
+    two.promise(&second(30), true);
     assert_eq!(sources.horizon(&clocks, Time(0)), Time(30));
-    two.promise(&Header { bye: true, ..second(30) });
+    two.promise(&Header { bye: true, ..second(30) }, true);
     assert_eq!(sources.horizon(&clocks, Time(0)), Time(50), "the second one ended");
 }
 
@@ -99,7 +99,7 @@ fn a_source_whose_clock_is_not_bounded_holds_verdicts_up() {
     let (sources, clocks) = (sources(10), Clocks::new(here()));
     let far = Header { clock: Domain { boot_id: "far".into(), offset_ns: 0 }, ..header(0, 50) };
     let (source, _) = sources.enter(&far, Time(0)).unwrap();
-    source.promise(&far);
+    source.promise(&far, true);
     assert_eq!(sources.horizon(&clocks, Time(0)), Time::MIN);
 }
 
@@ -109,7 +109,7 @@ fn there_are_never_more_sources_than_allowed() {
     let (first, _) = sources.enter(&header(0, 0), Time(0)).unwrap();
     let second = Header { instance: "b".into(), ..header(0, 0) };
     assert!(sources.enter(&second, Time(0)).is_none());
-    first.promise(&Header { bye: true, ..header(0, 0) });
+    first.promise(&Header { bye: true, ..header(0, 0) }, true);
     assert!(sources.enter(&second, Time(0)).is_some(), "one that ended makes room");
     assert_eq!(sources.all().len(), 1);
 }
@@ -129,7 +129,7 @@ fn a_lost_source_does_not_make_room() {
 fn silent() -> (Sources, Arc<Source>) {
     let sources = sources(10);
     let (source, _) = sources.enter(&header(0, 50), Time(0)).unwrap();
-    source.promise(&header(0, 50));
+    source.promise(&header(0, 50), true);
     (sources, source)
 }
 
@@ -216,7 +216,7 @@ fn verdicts_wait_for_a_source_that_was_started_over_until_the_timeout_and_no_lon
 fn a_batch_that_comes_again_after_a_bye_does_not_take_the_bye_back() {
     let (sources, source) = silent();
     _ = source.take(&header(0, 60), 5, Time(10));
-    source.promise(&Header { bye: true, ..header(5, 60) });
+    source.promise(&Header { bye: true, ..header(5, 60) }, true);
     _ = source.take(&header(0, 60), 5, Time(20));
     is(&sources, &source, Phase::Ended);
     _ = source.take(&header(5, 60), 1, Time(30));

@@ -251,6 +251,12 @@ impl Table {
         self.rules.taints.add(buckets, until, reason);
     }
 
+    /// Until when writes that nobody reported to the key with this hash may have landed; [`Time::MIN`] if there are none.
+    #[must_use]
+    pub fn doubt(&self, hash: u64) -> Time {
+        self.rules.taints.of(counterfoil_digest::bucket(hash)).0
+    }
+
     /// Notes whether a source lives: a copy of its own has to follow the store only as long as it does.
     pub fn set_live(&self, source: u32, lives: bool) {
         self.rules.live.set(source, lives);

@@ -89,7 +89,8 @@ impl FaultKind {
             Self::Partial => &["partial"],
             Self::Unlanded => &["inverted", "missing"],
             Self::Reverted => &["reverted", "inverted", "stale"],
-            Self::Frozen => &["missing", "stale", "resurrected", "inverted", "reverted"],
+            // The value on which a busy key stands still may be one of a write that was forgotten.
+            Self::Frozen => &["missing", "stale", "resurrected", "inverted", "reverted", "foreign"],
             Self::MapBehind => &["map_behind"],
             Self::Orphan => &[
                 "missing",

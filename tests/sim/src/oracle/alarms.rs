@@ -156,7 +156,9 @@ impl Oracle {
         let it = world.writes.get(write);
         let is_wrong = match outcome {
             Outcome::Confirmed { .. } => !self.was_seen(write, world),
-            Outcome::Superseded => world.keys.get(it.key).last_mapped == Some(write),
+            Outcome::Superseded => {
+                world.keys.get(it.key).last_mapped == Some(write) && !may_be_followed(write, world)
+            }
             Outcome::Divergent | Outcome::Undetermined(_) | Outcome::Shed => false,
         };
         if is_wrong {
@@ -178,4 +180,12 @@ impl Oracle {
         let mut samples = self.samples.get(&it.key).into_iter().flatten();
         samples.any(|sample| fits(sample) && (sample.value == it.value || is_eviction))
     }
+}
+
+/// Whether the map leg of another write of the key ends so late that, clocks being what they are, it may be the later one.
+fn may_be_followed(write: WriteRef, world: &World) -> bool {
+    let it = world.writes.get(write);
+    let error = 2 * world.plan.sidecars.iter().map(|sidecar| sidecar.delay.1).max().unwrap_or(0);
+    let rivals = world.writes.iter().filter(|(at, other)| *at != write && other.key == it.key);
+    rivals.filter(|(_, other)| other.mapped.is_some()).any(|(_, other)| other.map.1 + error >= it.map.0)
 }

@@ -4,7 +4,9 @@ use super::{Oracle, ms};
 use crate::faults::{Fault, FaultKind};
 use crate::plan::{Ending, MS, Mode, Plan};
 use crate::world::{FaultRef, KeyRef, World, WriteRef};
-use counterfoil_judge::Outcome;
+use counterfoil_comparator::engine::Engine;
+use counterfoil_digest::key_hash;
+use counterfoil_judge::{Outcome, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was confirmed so far.
@@ -38,7 +40,7 @@ impl Finds {
 }
 
 impl Oracle {
-    pub(super) fn look_for_misses(&mut self, world: &World) {
+    pub(super) fn look_for_misses(&mut self, engine: &Engine, world: &World) {
         for (at, fault) in world.faults.iter() {
             // Values that recur, and copies whose process is gone, may bring the two sides together again.
             let lasts = world.plan.mode == Mode::Liveness
@@ -48,7 +50,7 @@ impl Oracle {
                 && fault.since <= world.plan.times.stop;
             let found = self.finds.ever.contains(&at);
             let stands = self.finds.stands(fault.key, at);
-            let doubted = self.is_doubted(fault, world);
+            let doubted = self.is_doubted(fault, engine, world);
             let row = self.score.of(fault.kind);
             row.planted += 1;
             row.found += u64::from(found);
@@ -65,30 +67,38 @@ impl Oracle {
     }
 
     /// Whether something was said about the doubt of a key since the fault, or its event never arrived.
-    fn is_doubted(&self, fault: &Fault<KeyRef, WriteRef>, world: &World) -> bool {
+    fn is_doubted(&self, fault: &Fault<KeyRef, WriteRef>, engine: &Engine, world: &World) -> bool {
         let harmed = world.writes.get(fault.harmed);
         let arrived = self
             .issued
             .get(&fault.harmed)
             .and_then(|(source, seq)| Some(self.accounts.get(source)?.is_accepted(*seq)));
         let since = world.writes.iter().filter(|(_, it)| it.key == fault.key && it.version >= harmed.version);
-        let behind = fault.kind == FaultKind::MapBehind && self.is_copy_doubted(fault, world);
+        let behind = fault.kind == FaultKind::MapBehind && self.is_copy_doubted(fault, engine, world);
         let mut outcomes = since.filter_map(|(write, _)| self.outcomes.get(&write));
         arrived != Some(true)
             || behind
             || outcomes.any(|outcome| matches!(outcome, Outcome::Undetermined(_) | Outcome::Shed))
     }
 
-    /// Whether something was said about the doubt of a copy that had to follow: about the last event it had.
-    fn is_copy_doubted(&self, fault: &Fault<KeyRef, WriteRef>, world: &World) -> bool {
+    /// Whether something was said about the doubt of a copy that had to follow: about the last event it had, or about its
+    /// bucket since.
+    fn is_copy_doubted(&self, fault: &Fault<KeyRef, WriteRef>, engine: &Engine, world: &World) -> bool {
+        let key = world.plan.keys.get(fault.key.0);
+        let map = key.and_then(|key| world.plan.maps.get(key.map));
+        let hash = map.zip(key).map(|(map, key)| key_hash(&map.name, key.name.as_bytes()));
+        let doubt = hash.map_or(Time::MIN, |hash| engine.table().doubt(hash));
         let mut copies = world.keys.get(fault.key).copies.keys();
         let last = |source| {
             let mut writes = world.writes.iter().rev();
             writes.find(|(_, it)| it.key == fault.key && it.source == source && it.over.is_some())
         };
         copies.any(|source| {
-            let outcome = last(*source).and_then(|(write, _)| self.outcomes.get(&write));
-            outcome.is_none_or(|outcome| matches!(outcome, Outcome::Undetermined(_) | Outcome::Shed))
+            let last = last(*source);
+            let outcome = last.and_then(|(write, _)| self.outcomes.get(&write));
+            let is_tainted = last.is_some_and(|(_, it)| Time(it.map.0) <= doubt);
+            is_tainted
+                || outcome.is_none_or(|outcome| matches!(outcome, Outcome::Undetermined(_) | Outcome::Shed))
         })
     }
 

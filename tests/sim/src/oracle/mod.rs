@@ -111,6 +111,7 @@ impl Oracle {
 
     /// The comparator said this.
     pub fn told(&mut self, effects: &Effects, engine: &Engine, world: &World) {
+        self.paths.add("writes merged", effects.merged);
         for ended in &effects.ended {
             self.ended(ended.id, ended.outcome, engine, world);
         }
@@ -127,7 +128,7 @@ impl Oracle {
     /// The run is over. `next` has each source's next number.
     pub fn conclude(&mut self, engine: &Engine, next: &[(SourceRef, u64)], world: &World) {
         self.close_accounts(engine, next, world);
-        self.look_for_misses(world);
+        self.look_for_misses(engine, world);
         self.count_disorder(world);
         self.check_bounds(engine, 0, world);
     }

@@ -4,7 +4,8 @@ use counterfoil_judge::{Kind, Reason};
 use std::collections::BTreeMap;
 
 /// The paths that every long range of seeds must take, besides each reason to be undetermined and each kind of verdict.
-pub const REQUIRED: [&str; 13] = [
+pub const REQUIRED: [&str; 14] = [
+    "writes merged",
     "gap tainted",
     "undeclared gap",
     "comparator started over",

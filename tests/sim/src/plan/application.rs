@@ -187,6 +187,13 @@ pub(super) fn workload(rng: &mut SmallRng, options: &Options) -> Workload {
     }
 }
 
+/// Many unwatched writes of a few values to hot keys: more may land at a time than a history keeps.
+pub(super) fn crowd(maps: &mut [MapPlan], keys: &mut [KeyPlan], workload: &mut Workload) {
+    maps.iter_mut().for_each(|map| map.watched = 0.0);
+    keys.iter_mut().filter(|key| key.role == Role::Hot).for_each(|key| key.values = Some(3));
+    (workload.pause, workload.hot) = (2 * MS, 0.95);
+}
+
 pub(super) fn faults(
     rng: &mut SmallRng,
     options: &Options,

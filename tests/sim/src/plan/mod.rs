@@ -26,6 +26,12 @@ pub const BEGIN: i64 = 1_000_000 * MS;
 /// How long each process is heard of before it begins to write.
 pub const WARM_UP: i64 = 150 * MS;
 
+/// Share of the runs in which hot keys have more writes at once than a history keeps.
+const CROWDED: f64 = 0.02;
+
+/// The stream that picks them.
+const CROWDS: u64 = 77;
+
 /// Spreads stream numbers over the seed space (the 64-bit golden ratio), so that neighbours share nothing.
 const STREAM_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -139,12 +145,15 @@ impl Plan {
         let mut rng = stream(seed, 0);
         let drawn = if rng.random_bool(0.5) { Mode::Safety } else { Mode::Liveness };
         let mode = options.mode.unwrap_or(drawn);
-        let maps = application::maps(&mut rng, options);
+        let mut maps = application::maps(&mut rng, options);
         let comparator = infrastructure::comparator(&mut rng, options);
         let times = times(&mut rng, mode, &maps, &comparator);
         let mut keys = application::keys(&mut rng, &maps);
         let faults = application::faults(&mut rng, options, &times, &maps, &mut keys);
-        let workload = application::workload(&mut rng, options);
+        let mut workload = application::workload(&mut rng, options);
+        if options.planting == Planting::Any && stream(seed, CROWDS).random_bool(CROWDED) {
+            application::crowd(&mut maps, &mut keys, &mut workload);
+        }
         let house = infrastructure::house(&mut rng, options, &times, &comparator, &maps);
         let store = infrastructure::store(&mut rng, options, &times);
         Self {

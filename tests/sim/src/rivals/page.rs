@@ -126,7 +126,9 @@ Found and missed, over all hot shares; Counterfoil with clocks known within {}. 
 
 const RECURRING: &str = "
 What Counterfoil opens and does not confirm is a key that is still written and whose store is stuck at a value that is
-written again and again, such as no value at all: at each read a store that lags within its deadline could hold it.
+written again and again, such as no value at all: at each read a store that lags within its deadline could hold it. A
+timer compares with the last value and does tell it. The others know one value of a key, not the copy of each process, so
+the last kind is out of their reach by design, and is all that the *kept* timers miss where they miss no other.
 ";
 
 fn hot_shares(contest: &Contest) -> String {

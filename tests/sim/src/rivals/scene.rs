@@ -201,7 +201,7 @@ fn source(instance: usize, end: i64) -> SourcePlan {
         instance,
         epoch: 1,
         sidecar: instance % MACHINES,
-        exact: instance % 2 == 0,
+        exact: instance.is_multiple_of(2),
         ring_max: 10_000,
         flush_every: 20 * MS,
         begin: BEGIN,
