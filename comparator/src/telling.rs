@@ -2,8 +2,8 @@
 //! divergences, and leaves a span for the check of a write that was traced.
 
 use crate::contract::{Contracts, MapId};
-use crate::metrics;
 use crate::ledger::{DivergenceId, Ledger, Opened, Stats, Transition};
+use crate::metrics;
 use crate::sources::Sources;
 use crate::table::{Effects, Ended, Turn, Turned};
 use crate::tally::{OTHER, Tallies};

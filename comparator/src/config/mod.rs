@@ -3,8 +3,8 @@
 mod written;
 
 pub use written::{
-    Written, WrittenKey, WrittenLedger, WrittenLimits, WrittenListen, WrittenMap, WrittenProbe,
-    WrittenScope, WrittenSources, WrittenTable,
+    Written, WrittenKey, WrittenLedger, WrittenLimits, WrittenListen, WrittenMap, WrittenProbe, WrittenScope,
+    WrittenSources, WrittenTable,
 };
 
 use crate::contract::{Contract, Contracts};
