@@ -363,8 +363,9 @@ impl History {
         let one = self.kept_mut().find(|write| {
             write.digest == read.digest && write.store().is_some_and(|leg| explains(leg.interval))
         })?;
+        let is_news = one.ended() >= read.at.end;
         one.happened_by(read.at.end);
-        if is_certain {
+        if is_certain && is_news {
             one.set_seen();
         }
         Some(one.id())
@@ -376,8 +377,11 @@ impl History {
         if let Some(before) = before {
             return Still { past: past.or(before.past), ..before };
         }
-        let one = self.matches(read.digest).filter(|past| past.store.begin <= read.at.end).count() <= 1;
-        let again = |past: &Past| !one || past.store.begin > read.at.end;
+        // Of one write that had begun it is known that it is the one that was read, unless the unknown past explains it.
+        let due = self.newest_due(read.at.begin).map_or(Time::MIN, |mark| mark.begin);
+        let begun = self.matches(read.digest).filter(|past| past.store.begin <= read.at.end).count();
+        let is_known = begun <= 1 && self.blind_until < due;
+        let again = |past: &Past| !is_known || past.store.begin > read.at.end;
         let again = self.matches(read.digest).filter(again).map(|past| past.latest).max();
         let again_until = again.unwrap_or(Time::MIN).max(self.forgotten_until());
         Still { digest: read.digest, since: read.at.end, again_until, past }
@@ -493,12 +497,26 @@ impl Rest {
         self.dropped.insert(self.dropped.len() - later, past);
         self.forget(oldest_read);
         let due = past.store.end.max(write.deadline);
-        let step = due.since(past.store.end) / DUE_STEPS;
-        let is_next = |(_, before): &(Mark, Time)| due.since(*before) > step;
-        let is_next = self.due_next.len() <= DUE_MARKS_MAX && self.due_next.back().is_none_or(is_next);
-        if let Some(mark) = Mark::of(write).filter(|_| is_next) {
-            self.due_next.push_back((mark, due));
+        if let Some(mark) = Mark::of(write) {
+            self.await_due(mark, due, due.since(past.store.end) / DUE_STEPS);
         }
+    }
+
+    /// Notes that `mark` is due at `due`. By due time, each began later than the one before; of those that are due within a
+    /// `step` of each other the first is enough.
+    fn await_due(&mut self, mark: Mark, due: Time, step: i64) {
+        let at = self.due_next.partition_point(|(_, other)| *other <= due);
+        let is_told = |(before, other): &(Mark, Time)| {
+            before.begin >= mark.begin || (step > 0 && due.since(*other) <= step)
+        };
+        if self.due_next.len() > DUE_MARKS_MAX
+            || at.checked_sub(1).and_then(|at| self.due_next.get(at)).is_some_and(is_told)
+        {
+            return;
+        }
+        let later = self.due_next.split_off(at);
+        self.due_next.push_back((mark, due));
+        self.due_next.extend(later.into_iter().filter(|(other, _)| other.begin > mark.begin));
     }
 
     /// Moves on to `now`: what is due by then, and what no memory is needed for any more.

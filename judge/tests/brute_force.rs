@@ -185,6 +185,20 @@ fn judged(legs: &[Leg], reads: &[Read], early: i64, waits: bool) -> Vec<(Legalit
     verdicts
 }
 
+/// The same with a write of unknown outcome that is never read: the key is never at rest.
+fn never_at_rest(legs: &[Leg]) -> Vec<Leg> {
+    legs.iter().cloned().chain([Leg { begin: -10, end: None, value: 99 }]).collect()
+}
+
+/// The same with every outcome known.
+fn all_known(legs: &[Leg]) -> Vec<Leg> {
+    legs.iter().map(|leg| Leg { end: leg.end.or(Some(leg.begin + 8)), ..leg.clone() }).collect()
+}
+
+fn is_confirmed(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Divergent(divergence) if divergence.confirmed)
+}
+
 fn is_stale(verdict: &Verdict) -> Option<(u32, i64)> {
     match verdict {
         Verdict::Divergent(divergence) => match divergence.kind {
@@ -263,6 +277,36 @@ proptest! {
     }
 
     #[test]
+    fn what_is_confirmed_on_a_busy_key_is_impossible_even_for_a_store_that_is_late_within_the_deadline(
+        more in legs(7), reads in reads(5, 4), early in 0i64..15, waits in any::<bool>(),
+    ) {
+        let legs = never_at_rest(&all_known(&more));
+        let late: Vec<Leg> = legs.iter().map(|leg| Leg { end: leg.end.map(|end| end + TERMS.deadline), ..leg.clone() }).collect();
+        let reads = one_at_a_time(&reads, early, waits);
+        let verdicts = judged(&legs, &reads, early, waits);
+        for (count, (_, verdict)) in (1..).zip(verdicts) {
+            if !explained(&late, &reads[..count]) {
+                break;
+            }
+            prop_assert!(!is_confirmed(&verdict), "{:?} {:?}", verdict, &reads[..count]);
+        }
+    }
+
+    #[test]
+    fn on_a_busy_key_with_distinct_values_all_that_is_impossible_for_a_late_store_is_confirmed(
+        more in distinct_legs(7), read in read(), pruned in 0i64..60,
+    ) {
+        let legs = never_at_rest(&more);
+        let late: Vec<Leg> = legs.iter().map(|leg| Leg { end: leg.end.map(|end| end + TERMS.deadline), ..leg.clone() }).collect();
+        let mut history = history(&legs);
+        history.prune(Time(pruned.min(read.begin)), None, &mut Vec::new());
+        let verdict = judge(&history, &read.observation(), &TERMS).verdict;
+        let was_written = more.iter().any(|leg| leg.value == read.value && leg.begin <= read.end);
+        let impossible = !explained(&late, &[read]);
+        prop_assert_eq!(is_confirmed(&verdict), impossible && was_written, "{:?}", verdict);
+    }
+
+    #[test]
     fn versions_and_age_of_a_stale_value_are_exact(
         legs in legs(8), read in read(), pruned in 0i64..60, waits in any::<bool>(),
     ) {
@@ -298,6 +342,7 @@ proptest! {
         let after = judge(&history, &read.observation(), &TERMS);
         prop_assert_eq!(before.legality, after.legality);
         prop_assert_eq!(before.verdict.label(), after.verdict.label());
+        prop_assert_eq!(is_confirmed(&before.verdict), is_confirmed(&after.verdict));
         // And the next read is judged as if nothing had been dropped.
         history.prune(Time(read.end + later), None, &mut Vec::new());
         let next = Read { begin: read.end + later, end: 2 * read.end - read.begin + later, value: read.value };
