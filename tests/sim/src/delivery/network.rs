@@ -26,7 +26,7 @@ impl Counterfoil {
         }
         sidecar.connection += 1;
         let (shortest, longest) = sidecar.plan.delay;
-        let sent = world.now() + span(&mut self.rng, shortest, longest);
+        let sent = world.now() + sidecar.plan.detour + span(&mut self.rng, shortest, longest);
         let heard = sent + span(&mut self.rng, shortest, longest);
         sidecar.last_arrivals = (sent, heard);
         let connection = sidecar.connection;
@@ -54,7 +54,8 @@ impl Counterfoil {
         let now = shown(world, sidecar.plan.domain);
         let ((shortest, longest), connection) = (sidecar.plan.delay, sidecar.connection);
         while let Some(upload) = sidecar.next_upload(now) {
-            let arrival = (world.now() + span(&mut self.rng, shortest, longest)).max(sidecar.last_arrivals.0);
+            let way = sidecar.plan.detour + span(&mut self.rng, shortest, longest);
+            let arrival = (world.now() + way).max(sidecar.last_arrivals.0);
             sidecar.last_arrivals.0 = arrival;
             if self.rng.random_bool(sidecar.plan.duplicates) {
                 let later = arrival + span(&mut self.rng, MS, 100 * MS);

@@ -186,7 +186,8 @@ impl Oracle {
 /// Whether the map leg of another write of the key ends so late that, clocks being what they are, it may be the later one.
 fn may_be_followed(write: WriteRef, world: &World) -> bool {
     let it = world.writes.get(write);
-    let error = 2 * world.plan.sidecars.iter().map(|sidecar| sidecar.delay.1).max().unwrap_or(0);
+    let error =
+        2 * world.plan.sidecars.iter().map(|sidecar| sidecar.delay.1 + sidecar.detour).max().unwrap_or(0);
     let rivals = world.writes.iter().filter(|(at, other)| *at != write && other.key == it.key);
     rivals.filter(|(_, other)| other.mapped.is_some()).any(|(_, other)| other.map.1 + error >= it.map.0)
 }

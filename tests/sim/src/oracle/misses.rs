@@ -122,7 +122,7 @@ impl Oracle {
 /// Clock error, one probe interval, one read, and the way of an event from its process to the comparator.
 fn latency_max(plan: &Plan) -> i64 {
     let longest = |of: fn(&crate::plan::SidecarPlan) -> i64| plan.sidecars.iter().map(of).max().unwrap_or(0);
-    let (delay, age) = (longest(|it| it.delay.1), longest(|it| it.batch_age_max));
+    let (delay, age) = (longest(|it| it.delay.1 + it.detour), longest(|it| it.batch_age_max));
     let flush = plan.sources.iter().map(|it| it.flush_every).max().unwrap_or(0);
     let give_up = plan.maps.iter().filter_map(|map| map.give_up).max().unwrap_or(0);
     let lead = plan.maps.iter().map(|map| map.lead).max().unwrap_or(0);

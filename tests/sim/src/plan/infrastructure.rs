@@ -43,6 +43,9 @@ pub struct SidecarPlan {
     pub domain: usize,
     /// Shortest and longest way of a message, in nanoseconds.
     pub delay: (i64, i64),
+    /// How much longer the way to the comparator is than the way back, in nanoseconds: half of it is how wrong the middle
+    /// of the clock's bounds is.
+    pub detour: i64,
     /// Share of uploads that arrive a second time.
     pub duplicates: f64,
     /// Events that may wait for an acknowledgement; with more, emitters are not read.
@@ -199,6 +202,7 @@ fn sidecar(rng: &mut SmallRng, domains: usize) -> SidecarPlan {
     SidecarPlan {
         domain: rng.random_range(0..domains),
         delay: (shortest, shortest * span(rng, 2, 6)),
+        detour: if rng.random_bool(0.5) { 0 } else { span(rng, 5, 40) * MS },
         duplicates: if rng.random_bool(0.5) { rng.random_range(0.0..0.1) } else { 0.0 },
         events_max: rng.random_range(20..400),
         batch_events_max: rng.random_range(1..=32),
@@ -221,11 +225,15 @@ fn source(rng: &mut SmallRng, instance: usize, sidecars: usize, times: &Times) -
     }
 }
 
+/// The shortest sleep; the clock misses at least half of it.
+const SLEEP_MIN: i64 = 250 * MS;
+
 fn put_to_sleep(rng: &mut SmallRng, times: &Times, comparator: &ComparatorPlan, domains: &mut [DomainPlan]) {
     for domain in domains.iter_mut().skip(1) {
         if rng.random_bool(0.15) {
             let at = span(rng, times.begin + 1_100 * MS, times.quiet - 200 * MS);
-            let lasts = span(rng, 50 * MS, comparator.timeout + comparator.expiry / 2);
+            // A jump smaller than the bounds of the clock goes unnoticed: that it does not happen is an assumption.
+            let lasts = span(rng, SLEEP_MIN, comparator.timeout + comparator.expiry / 2);
             domain.sleeps.push(Sleep { at, lasts, shown: span(rng, 0, lasts / 2) });
         }
     }

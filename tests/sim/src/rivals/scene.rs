@@ -95,6 +95,7 @@ impl Scene {
         SidecarPlan {
             domain: if is_alone { 0 } else { at + 1 },
             delay: (way, way),
+            detour: 0,
             duplicates: 0.0,
             events_max: 100_000,
             batch_events_max: 1_000,
