@@ -119,7 +119,9 @@ impl Oracle {
         }
         // What was written before the comparator started over, or let go of the key, it does not know.
         let forgets_keys = world.plan.comparator.keys_max <= world.plan.keys.len() * 64;
-        let is_forgotten = label == "foreign" && (self.has_started_over || forgets_keys);
+        // Nor what was there before the first report.
+        let is_first = faults().any(|fault| world.writes.get(fault.harmed).version <= 1);
+        let is_forgotten = label == "foreign" && (self.has_started_over || forgets_keys || is_first);
         if !is_forgotten && !faults().any(|fault| fault.kind.looks_like().contains(&label)) {
             return Some("named wrongly");
         }

@@ -74,20 +74,18 @@ impl Oracle {
             .get(&fault.harmed)
             .and_then(|(source, seq)| Some(self.accounts.get(source)?.is_accepted(*seq)));
         let since = world.writes.iter().filter(|(_, it)| it.key == fault.key && it.version >= harmed.version);
-        let behind = fault.kind == FaultKind::MapBehind && self.is_copy_doubted(fault, engine, world);
+        let doubt = doubt(fault.key, engine, world);
+        let behind = fault.kind == FaultKind::MapBehind && self.is_copy_doubted(fault, doubt, world);
         let mut outcomes = since.filter_map(|(write, _)| self.outcomes.get(&write));
         arrived != Some(true)
             || behind
+            || doubt >= Time(fault.since)
             || outcomes.any(|outcome| matches!(outcome, Outcome::Undetermined(_) | Outcome::Shed))
     }
 
     /// Whether something was said about the doubt of a copy that had to follow: about the last event it had, or about its
     /// bucket since.
-    fn is_copy_doubted(&self, fault: &Fault<KeyRef, WriteRef>, engine: &Engine, world: &World) -> bool {
-        let key = world.plan.keys.get(fault.key.0);
-        let map = key.and_then(|key| world.plan.maps.get(key.map));
-        let hash = map.zip(key).map(|(map, key)| key_hash(&map.name, key.name.as_bytes()));
-        let doubt = hash.map_or(Time::MIN, |hash| engine.table().doubt(hash));
+    fn is_copy_doubted(&self, fault: &Fault<KeyRef, WriteRef>, doubt: Time, world: &World) -> bool {
         let mut copies = world.keys.get(fault.key).copies.keys();
         let last = |source| {
             let mut writes = world.writes.iter().rev();
@@ -117,6 +115,14 @@ impl Oracle {
             self.breach(world.now(), text);
         }
     }
+}
+
+/// Until when writes to the key that nobody reported may have landed, as the comparator has it.
+fn doubt(key: KeyRef, engine: &Engine, world: &World) -> Time {
+    let key = world.plan.keys.get(key.0);
+    let map = key.and_then(|key| world.plan.maps.get(key.map));
+    let hash = map.zip(key).map(|(map, key)| key_hash(&map.name, key.name.as_bytes()));
+    hash.map_or(Time::MIN, |hash| engine.table().doubt(hash))
 }
 
 /// Clock error, one probe interval, one read, and the way of an event from its process to the comparator.
