@@ -316,6 +316,7 @@ impl History {
         self.rest().map_or(Time::MIN, |rest| rest.forgotten_until)
     }
 
+    #[inline]
     pub(crate) fn kept(&self) -> impl Iterator<Item = &Kept> + Clone {
         self.first.iter().chain(self.rest().map_or(&[][..], |rest| &rest.more))
     }
@@ -325,6 +326,7 @@ impl History {
         self.first.iter_mut().chain(more)
     }
 
+    #[inline]
     pub(crate) fn groups(&self) -> &[Group] {
         self.rest().map_or(&[], |rest| &rest.groups)
     }
@@ -477,6 +479,7 @@ impl History {
         self.first.take().into_iter().chain(more).collect()
     }
 
+    #[inline]
     fn rest(&self) -> Option<&Rest> {
         self.rest.as_deref()
     }

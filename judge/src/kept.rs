@@ -55,6 +55,7 @@ impl From<Write> for Kept {
 }
 
 impl Kept {
+    #[inline]
     pub(crate) fn unpacked(&self) -> Write {
         Write {
             id: self.id(),
@@ -68,75 +69,90 @@ impl Kept {
         }
     }
 
+    #[inline]
     pub(crate) fn id(&self) -> WriteId {
         WriteId { source: self.source, seq: self.seq }
     }
 
+    #[inline]
     pub(crate) fn map(&self) -> Option<Interval> {
         self.is(MAP).then_some(self.map)
     }
 
+    #[inline]
     pub(crate) fn store(&self) -> Option<StoreLeg> {
         self.is(STORE).then_some(StoreLeg { interval: self.store, acknowledged: self.is(ACKNOWLEDGED) })
     }
 
+    #[inline]
     pub(crate) fn version(&self) -> Option<u64> {
         self.is(VERSION).then_some(self.version)
     }
 
+    #[inline]
     pub(crate) fn order(&self) -> Option<u64> {
         self.is(ORDER).then_some(self.order)
     }
 
     /// Whether the key was removed from the map alone: a copy that drops a value.
+    #[inline]
     pub(crate) fn is_eviction(&self) -> bool {
         self.digest.is_absent() && self.is(MAP) && !self.is(STORE)
     }
 
     /// Whether its event still waits for an outcome.
+    #[inline]
     pub(crate) fn is_pending(&self) -> bool {
         self.is(PENDING)
     }
 
     /// Whether the end of its store leg is known from a read that nothing else explains, however late legs may be.
+    #[inline]
     pub(crate) fn is_seen(&self) -> bool {
         self.is(SEEN)
     }
 
     /// It is another copy's write; its event is that copy's.
+    #[inline]
     pub(crate) fn drop_map_leg(&mut self) {
         self.flags &= !(MAP | ORDER | PENDING);
         self.map = NOTHING;
     }
 
     /// Its event has ended.
+    #[inline]
     pub(crate) fn end_event(&mut self) {
         self.flags &= !PENDING;
     }
 
     /// Its value was read by `end`: it had happened by then.
+    #[inline]
     pub(crate) fn happened_by(&mut self, end: Time) {
         self.store.end = self.store.end.min(end);
         self.flags |= ACKNOWLEDGED;
     }
 
     /// No other write, however late, explains the read that told so.
+    #[inline]
     pub(crate) fn set_seen(&mut self) {
         self.flags |= SEEN;
     }
 
     /// The instant after which a read can say something about this write: the end of its store leg, or of its map
     /// leg where there is no store leg. [`Time::MAX`] while the store leg is open.
+    #[inline]
     pub(crate) fn ended(&self) -> Time {
         if self.is(STORE) { self.store.end } else { self.map.end }
     }
 
     /// When its last leg had ended.
+    #[inline]
     pub(crate) fn ended_wholly(&self) -> Time {
         self.ended().max(self.map.end)
     }
 
     /// The earliest instant at which any leg may have begun.
+    #[inline]
     pub(crate) fn begun(&self) -> Time {
         let map = self.map().map_or(Time::MAX, |leg| leg.begin);
         let store = self.store().map_or(Time::MAX, |leg| leg.interval.begin);
@@ -145,6 +161,7 @@ impl Kept {
 
     /// Whether the map certainly took `later` after this one: by version, by the map's own order within one source, or
     /// by intervals that do not touch.
+    #[inline]
     pub(crate) fn is_map_before(&self, later: &Self) -> bool {
         let (Some(this_leg), Some(later_leg)) = (self.map(), later.map()) else { return false };
         if let (Some(this), Some(that)) = (self.version(), later.version())
@@ -160,6 +177,7 @@ impl Kept {
         this_leg.is_before(later_leg)
     }
 
+    #[inline]
     fn is(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }

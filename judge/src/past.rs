@@ -10,6 +10,7 @@ use crate::write::{Digest, WriteId};
 pub(crate) struct Fingerprint(u64);
 
 impl From<Digest> for Fingerprint {
+    #[inline]
     fn from(Digest([a, b, c, d, e, f, g, h, ..]): Digest) -> Self {
         Self(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
     }
@@ -26,6 +27,7 @@ pub(crate) struct Past {
 }
 
 impl Past {
+    #[inline]
     pub(crate) fn of(write: &Kept) -> Option<Self> {
         let leg = write.store()?;
         let end = leg.interval.end;
@@ -50,6 +52,7 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
+    #[inline]
     pub(crate) fn of(write: &Kept) -> Option<Self> {
         let leg = write.store().filter(|leg| leg.acknowledged)?.interval;
         Some(Self { begin: leg.begin, id: write.id(), digest: write.digest, end: leg.end })

@@ -158,9 +158,9 @@ impl<'a> Case<'a> {
 
     /// What is wrong is the store beside another source's write: the check of that source's own copy tells of it.
     fn is_of_another_copy(&self) -> bool {
-        let newest = self.history.newest_settled(self.read.at.begin);
+        let newest = || self.history.newest_settled(self.read.at.begin);
         self.terms.scope == Scope::Process
-            && newest.is_some_and(|newest| self.copy().is_none_or(|source| source != newest.id.source))
+            && newest().is_some_and(|newest| self.copy().is_none_or(|source| source != newest.id.source))
     }
 
     /// The source whose copy this is, under [`Scope::Process`].
@@ -195,11 +195,11 @@ impl<'a> Case<'a> {
 
     /// Groups of merged writes one of which may be the map's last.
     pub(crate) fn maximal_groups(&self) -> impl Iterator<Item = &'a Group> {
-        let end = self.read.at.end;
-        let mut last_begin = self.begun().filter_map(Kept::map).map(|leg| leg.begin);
-        let last_begin = last_begin.next().map_or(Time::MIN, |first| last_begin.fold(first, Time::max));
-        let groups = self.history.groups().iter();
-        groups.filter(move |group| group.map.is_some_and(|leg| leg.begin <= end && leg.end >= last_begin))
+        let (groups, end) = (self.history.groups(), self.read.at.end);
+        let begins = || self.begun().filter_map(Kept::map).map(|leg| leg.begin);
+        let last_begin = if groups.is_empty() { None } else { begins().max() };
+        let is_last = move |leg: crate::Interval| leg.begin <= end && Some(leg.end) >= last_begin;
+        groups.iter().filter(move |group| group.map.is_some_and(is_last))
     }
 
     /// Illegal even if every store leg is stretched to its deadline: the disagreement outlived the deadline on a key

@@ -8,6 +8,7 @@ pub(crate) struct Set {
 }
 
 impl Set {
+    #[inline]
     pub(crate) fn has(&self, at: usize) -> bool {
         match at.checked_sub(64) {
             None => self.first >> at & 1 == 1,

@@ -68,22 +68,10 @@ const MUTANTS: &[Mutant] = &[
         replaced_by: "rules.taints.add(&buckets, Time::MIN, Reason::Shed);",
     },
     Mutant {
-        name: "a forgotten key begins anew as if nothing had been",
-        file: "comparator/src/table/shard.rs",
-        line: "let history = sibling.unwrap_or(History::watched_since(self.forgotten_until));",
-        replaced_by: "let history = sibling.unwrap_or(History::watched_since(Time::MIN));",
-    },
-    Mutant {
         name: "events applied again",
         file: "comparator/src/engine/mod.rs",
         line: "let new = columns.rows().filter(|(seq, _)| *seq >= taken.first_new);",
         replaced_by: "let new = columns.rows().filter(|(seq, _)| *seq + u64::MAX / 2 >= taken.first_new);",
-    },
-    Mutant {
-        name: "late batches translated with the present error",
-        file: "comparator/src/engine/mod.rs",
-        line: "oldest.map_or(Some(present), |oldest| self.clocks.translation_since(clock, oldest, at))",
-        replaced_by: "oldest.map_or(Some(present), |_| self.clocks.translation(clock, at))",
     },
     Mutant {
         name: "copies of processes that are gone have to follow",
