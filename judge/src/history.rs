@@ -269,6 +269,18 @@ impl History {
             .fold(floor, |best, mark| latest(best, Some(mark)))
     }
 
+    /// The begin of that write; [`Time::MIN`] if there is none.
+    pub(crate) fn newest_begin(&self, read_begin: Time) -> Time {
+        let begin = |write: &Kept| match write.store() {
+            Some(leg) if leg.acknowledged && leg.interval.end < read_begin => leg.interval.begin,
+            _ => Time::MIN,
+        };
+        let merged = self.groups().iter().filter(|group| group.ended() < read_begin);
+        let merged = merged.filter_map(|group| group.newest).map(|mark| mark.begin);
+        let floor = self.rest().and_then(|rest| rest.floor).map_or(Time::MIN, |mark| mark.begin);
+        self.kept().map(begin).chain(merged).fold(floor, Time::max)
+    }
+
     /// The same over the writes whose deadline had passed before `read_begin`.
     pub(crate) fn newest_due(&self, read_begin: Time) -> Option<Mark> {
         let is_due = |write: &&Kept| write.ended().max(write.deadline) < read_begin;
@@ -343,12 +355,12 @@ impl History {
     fn moved_on(&self, by: Time) -> MovedOn {
         let settled = self.kept().filter(|write| write.map().is_some() && write.ended() < by);
         let last = settled.max_by_key(|write| write.map().map(|leg| leg.begin)).cloned();
-        MovedOn { newest: self.newest_settled(by).map_or(Time::MIN, |mark| mark.begin), last }
+        MovedOn { newest: self.newest_begin(by), last }
     }
 
     /// If exactly one write explains the read, it had happened by the end of it.
     fn narrow(&mut self, read: &Observation) -> Option<WriteId> {
-        let newest = self.newest_settled(read.at.begin).map_or(Time::MIN, |mark| mark.begin);
+        let newest = self.newest_begin(read.at.begin);
         let newest = newest.max(self.other_value_read(read.digest));
         if self.blind_until >= newest {
             return None;

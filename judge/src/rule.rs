@@ -60,7 +60,7 @@ pub(crate) struct Case<'a> {
 
 impl<'a> Case<'a> {
     fn new(history: &'a History, read: &'a Observation, terms: &'a Terms) -> Self {
-        let newest_write = history.newest_settled(read.at.begin).map_or(Time::MIN, |mark| mark.begin);
+        let newest_write = history.newest_begin(read.at.begin);
         let newest = newest_write.max(history.other_value_read(read.digest));
         Self { history, read, terms, newest_write, newest, maximal: OnceCell::new() }
     }
