@@ -111,6 +111,14 @@ fn any_of_a_merged_crowd_may_be_the_maps_last_until_the_map_certainly_moved_on()
 }
 
 #[test]
+fn a_merged_crowd_that_a_remove_followed_is_resurrected() {
+    let mut history = crowd(Some(100));
+    let removed = Write { digest: Digest::ABSENT, ..write(900, 900, 101, Some(110)) };
+    history.insert(removed, &mut Vec::new());
+    assert_eq!(judge(&history, &read(300, 301, 5), &TERMS).verdict.label(), "resurrected");
+}
+
+#[test]
 fn a_merged_crowd_that_was_followed_in_the_map_can_still_be_the_stores_last() {
     let (mut history, mut ended) = (History::watched_since(Time::MIN), Vec::new());
     for n in 0..200 {
