@@ -113,7 +113,10 @@ impl<'a> Case<'a> {
             Legality::Unknowable if lasting => self.divergent(kind::of_unknowable(self), true),
             Legality::Legal if settled => Verdict::Undetermined(self.history.blind().reason),
             Legality::Legal => Verdict::InFlight,
-            Legality::Unknowable if self.read.digest.is_absent() && self.may_still_come(quiet) => {
+            // Some write has begun, and it is too early to ask where it is.
+            Legality::Unknowable
+                if self.read.digest.is_absent() && !settled && self.begun().next().is_some() =>
+            {
                 Verdict::InFlight
             }
             Legality::Unknowable => Verdict::Undetermined(self.history.blind().reason),
@@ -176,11 +179,6 @@ impl<'a> Case<'a> {
         last.chain(merged).max().is_some_and(|deadline| deadline < self.read.at.begin)
     }
 
-    /// Some write has begun, and it is too early to ask where it is.
-    fn may_still_come(&self, quiet: bool) -> bool {
-        self.begun().next().is_some() && !(quiet && self.is_overdue())
-    }
-
     /// Kept writes begun by the end of the read.
     pub(crate) fn begun(&self) -> impl Iterator<Item = &'a Kept> {
         let end = self.read.at.end;
@@ -205,7 +203,7 @@ impl<'a> Case<'a> {
     /// Illegal even if every store leg is stretched to its deadline: the disagreement outlived the deadline on a key
     /// that never rests.
     fn is_illegal_past_deadlines(&self) -> bool {
-        let due = self.history.newest_due(self.read.at.begin).map_or(Time::MIN, |due| due.begin);
+        let due = self.history.newest_due(self.read.at.begin);
         let other_value_read = self.history.other_value_read(self.read.digest);
         let has_outlasted = other_value_read.plus(self.terms.deadline) < self.read.at.begin;
         let due = if has_outlasted { due.max(other_value_read) } else { due };

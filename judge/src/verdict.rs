@@ -173,20 +173,10 @@ pub enum Verdict {
 
 impl Verdict {
     /// The labels of all verdicts, in the order of the metrics.
-    pub const LABELS: [&str; 12] = [
-        "consistent",
-        "in_flight",
-        "missing",
-        "stale",
-        "resurrected",
-        "inverted",
-        "foreign",
-        "corrupt",
-        "partial",
-        "map_behind",
-        "reverted",
-        "undetermined",
-    ];
+    pub const LABELS: [&str; Kind::LABELS.len() + 3] = {
+        let [a, b, c, d, e, f, g, h, i] = Kind::LABELS;
+        ["consistent", "in_flight", a, b, c, d, e, f, g, h, i, "undetermined"]
+    };
 
     /// The verdict as a metric label.
     #[must_use]

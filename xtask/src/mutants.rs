@@ -81,7 +81,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "several writes that explain a read prove one of them",
-        file: "judge/src/history.rs",
+        file: "judge/src/history/learn.rs",
         line: "if self.matches(read.digest).filter(|past| explains(past.store)).count() != 1 {",
         replaced_by: "if self.matches(read.digest).filter(|past| explains(past.store)).count() == 0 {",
     },
