@@ -48,7 +48,6 @@ pub struct Contracts {
     by_name: HashMap<Arc<str>, MapId>,
     readers: Vec<Arc<Reader>>,
     deadline_max: i64,
-    lead_max: i64,
 }
 
 impl Contracts {
@@ -57,16 +56,8 @@ impl Contracts {
     pub fn new(contracts: Vec<Contract>, readers: Vec<Reader>) -> Self {
         let by_name =
             contracts.iter().zip(0..).map(|(contract, id)| (contract.name.clone(), MapId(id))).collect();
-        let longest = |of: fn(&Terms) -> i64| contracts.iter().map(|contract| of(&contract.terms)).max();
-        let deadline_max = longest(|terms| terms.deadline).unwrap_or(0);
-        let lead_max = longest(|terms| terms.lead).unwrap_or(0);
-        Self {
-            by_name,
-            readers: readers.into_iter().map(Arc::new).collect(),
-            deadline_max,
-            lead_max,
-            contracts,
-        }
+        let deadline_max = contracts.iter().map(|contract| contract.terms.deadline).max().unwrap_or(0);
+        Self { by_name, readers: readers.into_iter().map(Arc::new).collect(), deadline_max, contracts }
     }
 
     /// The contract of a map.
@@ -96,11 +87,5 @@ impl Contracts {
     #[must_use]
     pub fn deadline_max(&self) -> i64 {
         self.deadline_max
-    }
-
-    /// The longest lead of any map, in nanoseconds.
-    #[must_use]
-    pub fn lead_max(&self) -> i64 {
-        self.lead_max
     }
 }

@@ -70,8 +70,8 @@ struct Store {
 pub struct Scheduler {
     engine: Arc<Engine>,
     stores: Vec<Store>,
-    /// Observations being made.
-    reading: usize,
+    /// Observations being made, or waiting for watermarks.
+    under_way: usize,
     waiting: Vec<Waiting>,
     /// Where to begin looking for keys that are due, so that none starves.
     turn: usize,
@@ -82,7 +82,7 @@ impl Scheduler {
     #[must_use]
     pub fn new(engine: Arc<Engine>, budgets: Vec<Budget>) -> Self {
         let stores = budgets.into_iter().map(|budget| Store { budget, reads: 0 }).collect();
-        Self { engine, stores, reading: 0, waiting: Vec::new(), turn: 0 }
+        Self { engine, stores, under_way: 0, waiting: Vec::new(), turn: 0 }
     }
 
     /// Gives up on sources that are silent at `at`, then judges the observations that every live source's watermark has
@@ -94,6 +94,7 @@ impl Scheduler {
         let is_passed = |read: &mut Waiting| read.passed_by < horizon;
         let mut effects = Effects::default();
         for read in self.waiting.extract_if(.., is_passed) {
+            self.under_way = self.under_way.saturating_sub(read.observed.len());
             let judged = self.engine.table().apply(Change::Observed(read.observed), at);
             append(&mut effects, judged);
         }
@@ -121,7 +122,6 @@ impl Scheduler {
         if let Some(store) = self.stores.get_mut(read.store) {
             store.reads = store.reads.saturating_sub(1);
         }
-        self.reading = self.reading.saturating_sub(read.observed.len());
         // Writes that began after this read need not be kept for its judgement.
         let effects = self.engine.table().apply(Change::Looked(&read.observed), at);
         debug_assert!(effects.ended.is_empty() && effects.turned.is_empty(), "looking ends nothing");
@@ -137,18 +137,17 @@ impl Scheduler {
 
     /// One read of what is due of a map, if there is anything and its store may be read.
     fn request(&mut self, map: MapId, contract: &Contract, at: Time) -> Option<Request> {
-        let under_way = self.reading + self.waiting();
         let store = self.stores.get_mut(contract.store)?;
         if store.reads >= store.budget.concurrency {
             return None;
         }
-        let limit = store.budget.keys_per_read_max.min(OBSERVATIONS_MAX.saturating_sub(under_way));
+        let limit = store.budget.keys_per_read_max.min(OBSERVATIONS_MAX.saturating_sub(self.under_way));
         let probes = self.engine.table().due(map, at, limit, self.turn);
         if probes.is_empty() {
             return None;
         }
         store.reads += 1;
-        self.reading += probes.len();
+        self.under_way += probes.len();
         Some(Request { store: contract.store, map, probes })
     }
 }

@@ -1,25 +1,20 @@
 //! Figures of lag and clocks as the API tells them: over real gRPC and real HTTP.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod support;
+
 use bytes::Bytes;
 use counterfoil_clock::{Domain, now};
-use counterfoil_comparator::Comparator;
-use counterfoil_comparator::config::{Settings, Written};
 use counterfoil_digest::DeploymentKey;
 use counterfoil_judge::Time;
 use counterfoil_proto::wire::{self, intake_client::IntakeClient};
 use counterfoil_proto::{BatchBuilder, Header};
-use counterfoil_settings::Sources;
-use counterfoil_telemetry::Telemetry;
 use prost::Message;
 use serde_json::Value;
 use std::net::SocketAddr;
-use std::path::Path;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use support::{Running, start};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
 use tonic::Streaming;
 
 /// The other machine's clock is ahead by an hour and some.
@@ -44,29 +39,6 @@ fn far_now() -> Time {
 
 fn far_now_ns() -> u64 {
     u64::try_from(far_now().0).unwrap()
-}
-
-fn settings(directory: &Path) -> Settings {
-    let path = |name: &str| directory.join(name).display().to_string();
-    std::fs::write(path("key"), "0f".repeat(32)).unwrap();
-    rusqlite::Connection::open(path("store.db"))
-        .unwrap()
-        .execute_batch("CREATE TABLE cart (k TEXT PRIMARY KEY, v BLOB)")
-        .unwrap();
-    let yaml = format!(
-        "kind: comparator
-listen: {{grpc: '127.0.0.1:0', http: '127.0.0.1:0', insecure: true}}
-key: {{id: k1, file: {}}}
-stores: {{main: {{url: 'sqlite://{}'}}}}
-maps: [{{name: cart, store: main, query: 'SELECT k, v FROM cart WHERE k IN rarray(?1)', deadline_ms: 300}}]
-ledger: {{path: {}}}
-",
-        path("key"),
-        path("store.db"),
-        path("ledger.db")
-    );
-    let written = Sources { yaml, overlays: Vec::new() }.written::<Written>().unwrap();
-    Settings::try_from_written(written).unwrap()
 }
 
 impl Sidecar {
@@ -113,45 +85,28 @@ impl Sidecar {
     }
 }
 
-async fn get(http: SocketAddr, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(http).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut response = String::new();
-    stream.read_to_string(&mut response).await.unwrap();
-    let status = response.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, response.split_once("\r\n\r\n").unwrap().1.to_owned())
-}
-
-async fn json(http: SocketAddr, path: &str) -> Value {
-    let (status, body) = get(http, path).await;
+async fn json(running: &Running, path: &str) -> Value {
+    let (status, body) = running.get_text(path).await;
     assert_eq!(status, 200, "{path}: {body}");
     serde_json::from_str(&body).unwrap()
 }
 
 #[tokio::test]
 async fn the_ages_are_told_from_the_start_and_a_clock_is_unbounded_until_an_exchange_bounds_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let settings = settings(directory.path());
-    let telemetry = Telemetry::install("test", &settings.telemetry).unwrap();
-    let comparator = Comparator::build(settings, &telemetry).await.unwrap();
-    let (grpc, http) = (comparator.grpc_address(), comparator.http_address());
-    let stop = CancellationToken::new();
-    let task = tokio::spawn(comparator.run(stop.clone()));
-    let summary = json(http, "/v1/summary").await;
+    let running = start().await;
+    let summary = json(&running, "/v1/summary").await;
     let map = &summary["maps"]["cart"];
     let ages: Vec<_> = map["within"].as_array().unwrap().iter().map(|it| it["age_ms"].as_i64()).collect();
     assert_eq!(ages, [1_000, 10_000, 60_000, 300_000, 300].map(Some), "the last is the contract's deadline");
     assert_eq!((&map["within"][4]["age"], &map["reads_per_confirmed"]), (&"deadline".into(), &Value::Null));
-    let metrics = get(http, "/metrics").await.1;
+    let metrics = running.get_text("/metrics").await.1;
     assert!(metrics.contains("counterfoil_receiver_clock_domains{state=\"unbounded\"} 0\n"), "{metrics}");
     assert!(metrics.contains("counterfoil_receiver_clock_error_seconds{quantile=\"1\"} NaN\n"), "{metrics}");
 
-    let key = DeploymentKey::from_file("k1", &directory.path().join("key")).unwrap();
-    let mut sidecar = Sidecar::connect(grpc, key).await;
+    let mut sidecar = Sidecar::connect(running.grpc, running.key.clone()).await;
     let welcome = sidecar.echo;
     sidecar.beat(0, (0, 0)).await;
-    let clocks = json(http, "/v1/clocks").await;
+    let clocks = json(&running, "/v1/clocks").await;
     assert_eq!(clocks["own"]["boot_id"], Domain::of_this_process().boot_id);
     let row = &clocks["clocks"][0];
     assert_eq!(
@@ -159,19 +114,18 @@ async fn the_ages_are_told_from_the_start_and_a_clock_is_unbounded_until_an_exch
         (&"far".into(), &(-5).into(), &1.into())
     );
     assert_eq!((&row["shift_ns"], &row["error_ns"]), (&Value::Null, &Value::Null), "nothing was echoed");
-    assert_eq!(json(http, "/v1/sources").await["sources"][0]["clock_error_ns"], Value::Null);
+    assert_eq!(json(&running, "/v1/sources").await["sources"][0]["clock_error_ns"], Value::Null);
 
     sidecar.beat(1, welcome).await;
-    let clocks = json(http, "/v1/clocks?limit=1").await;
+    let clocks = json(&running, "/v1/clocks?limit=1").await;
     let row = &clocks["clocks"][0];
     let (shift, error) = (row["shift_ns"].as_i64().unwrap(), row["error_ns"].as_i64().unwrap());
     assert!((shift + AHEAD_NS).abs() <= error, "{row}");
     assert_eq!((clocks["clocks"].as_array().map(Vec::len), &clocks["next"]), (Some(1), &Value::Null));
-    assert!(json(http, "/v1/sources").await["sources"][0]["clock_error_ns"].as_i64().unwrap() >= error);
-    assert_eq!(json(http, "/v1/clocks?after=-5@far").await["clocks"], Value::Array(Vec::new()));
+    assert!(json(&running, "/v1/sources").await["sources"][0]["clock_error_ns"].as_i64().unwrap() >= error);
+    assert_eq!(json(&running, "/v1/clocks?after=-5@far").await["clocks"], Value::Array(Vec::new()));
     for refused in ["limit=0", "limit=1001", "after=far"] {
-        assert_eq!(get(http, &format!("/v1/clocks?{refused}")).await.0, 400, "{refused}");
+        assert_eq!(running.get_text(&format!("/v1/clocks?{refused}")).await.0, 400, "{refused}");
     }
-    stop.cancel();
-    task.await.unwrap();
+    running.stop().await;
 }

@@ -1,26 +1,20 @@
 //! The intake over real gRPC, the store a real SQLite file, the answers over real HTTP.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod support;
+
 use bytes::Bytes;
 use counterfoil_clock::{Domain, now};
-use counterfoil_comparator::Comparator;
-use counterfoil_comparator::config::{Settings, Written};
-use counterfoil_digest::{Codec, DeploymentKey, MapDigester};
+use counterfoil_digest::{Codec, MapDigester};
 use counterfoil_judge::{Interval, Reported, StoreOutcome, Time};
 use counterfoil_proto::wire::{self, intake_client::IntakeClient, reply::Body};
 use counterfoil_proto::{BatchBuilder, BucketSet, Header, Loss, LossReason, Row};
-use counterfoil_settings::Sources;
-use counterfoil_telemetry::Telemetry;
 use prost::Message;
 use serde_json::Value;
-use std::net::SocketAddr;
 use std::time::Duration;
-use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use support::{Running, start};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, Streaming};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -33,60 +27,10 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 /// Longest wait for something that must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-struct Running {
-    grpc: SocketAddr,
-    http: SocketAddr,
-    stop: CancellationToken,
-    task: tokio::task::JoinHandle<()>,
-    key: DeploymentKey,
-    directory: TempDir,
-}
-
-async fn start() -> Running {
-    let directory = tempfile::tempdir().unwrap();
-    let key_file = directory.path().join("key");
-    std::fs::write(&key_file, "0f".repeat(32)).unwrap();
-    let path = |name: &str| directory.path().join(name).display().to_string();
-    let store = rusqlite::Connection::open(path("store.db")).unwrap();
-    store
-        .execute_batch(
-            "PRAGMA journal_mode=WAL; CREATE TABLE cart (k TEXT PRIMARY KEY, v BLOB, version INTEGER)",
-        )
-        .unwrap();
-    let yaml = format!(
-        "kind: comparator
-listen: {{grpc: '127.0.0.1:0', http: '127.0.0.1:0', insecure: true}}
-key: {{id: k1, file: {}}}
-stores: {{main: {{url: 'sqlite://{}'}}}}
-maps: [{{name: cart, store: main, query: 'SELECT k, v, version FROM cart WHERE k IN rarray(?1)', deadline_ms: 300}}]
-ledger: {{path: {}}}
-limits: {{batch_bytes_max: 8192, batch_events_max: 100}}
-",
-        path("key"),
-        path("store.db"),
-        path("ledger.db")
-    );
-    let written = Sources { yaml, overlays: Vec::new() }.written::<Written>().unwrap();
-    let settings = Settings::try_from_written(written).unwrap();
-    let telemetry = Telemetry::install("test", &settings.telemetry).unwrap();
-    let comparator = Comparator::build(settings, &telemetry).await.unwrap();
-    let (grpc, http) = (comparator.grpc_address(), comparator.http_address());
-    let stop = CancellationToken::new();
-    let task = tokio::spawn(comparator.run(stop.clone()));
-    let key = DeploymentKey::from_file("k1", &key_file).unwrap();
-    Running { grpc, http, stop, task, key, directory }
-}
-
 impl Running {
     async fn get(&self, path: &str) -> (u16, Value) {
-        let mut stream = TcpStream::connect(self.http).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).await.unwrap();
-        let status = response.split(' ').nth(1).unwrap().parse().unwrap();
-        let body = response.split_once("\r\n\r\n").unwrap().1;
-        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+        let (status, body) = self.get_text(path).await;
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
     }
 
     /// The summary of the map, once nothing is open.
@@ -122,12 +66,6 @@ impl Running {
         let clock = Some((&Domain::of_this_process()).into());
         let sent_ns = u64::try_from(now().0).unwrap();
         wire::Upload { number, batch, mac, key_id: "k1".into(), sent_ns, clock, ..Default::default() }
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        self.task.await.unwrap();
-        drop(self.directory);
     }
 }
 

@@ -153,6 +153,13 @@ pub struct Reported {
 }
 
 impl Reported {
+    /// The earliest instant at which a leg may have begun; [`Time::MAX`] without any.
+    #[must_use]
+    pub fn begun(&self) -> Time {
+        let map = self.map.map_or(Time::MAX, |leg| leg.begin);
+        self.store.map_or(map, |(leg, _)| leg.begin.min(map))
+    }
+
     /// Applies the contract and widens by `error` nanoseconds: gives the map leg, the store leg and the deadline.
     ///
     /// A store leg that was not reported is supplied by the contract: `[map.begin − lead, map.end + deadline]`,

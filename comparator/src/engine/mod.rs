@@ -199,10 +199,7 @@ impl Engine {
         if present.error == 0 {
             return Some(present);
         }
-        let begun = |(_, row): (u64, Row<'_>)| {
-            let map = row.legs.map.map_or(Time::MAX, |leg| leg.begin);
-            row.legs.store.map_or(map, |(leg, _)| leg.begin.min(map))
-        };
+        let begun = |(_, row): (u64, Row<'_>)| row.legs.begun();
         let lost = columns.header().losses.iter().map(|loss| loss.during.begin);
         let oldest = columns.rows().map(begun).chain(lost).min();
         oldest.map_or(Some(present), |oldest| self.clocks.translation_since(clock, oldest, at))

@@ -48,13 +48,12 @@ impl Shard {
 
     pub(super) fn write(&mut self, arrival: Arrival<'_>, now: Time, rules: &Rules, effects: &mut Effects) {
         let scope = rules.contracts.get(arrival.map).map_or(Scope::Shared, |contract| contract.terms.scope);
-        let copy = match scope {
-            Scope::Shared => None,
-            Scope::Process => CopyOf::new(arrival.write.id.source),
-        };
-        let sibling = match scope {
-            Scope::Shared => None,
-            Scope::Process => self.tell_other_copies(&arrival, copy, now, effects),
+        let (copy, sibling) = match scope {
+            Scope::Shared => (None, None),
+            Scope::Process => {
+                let copy = CopyOf::new(arrival.write.id.source);
+                (copy, self.tell_other_copies(&arrival, copy, now, effects))
+            }
         };
         let Some(slot) = self.find(&arrival, copy).or_else(|| self.add(&arrival, copy, sibling, now, rules))
         else {

@@ -1,5 +1,7 @@
 //! The faults that are planted, and what a checker may call each.
 
+use counterfoil_judge::Kind;
+
 /// What is done to a key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum FaultKind {
@@ -28,21 +30,6 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// Every kind, in the order of the report.
-    pub const ALL: [Self; 11] = [
-        Self::Lost,
-        Self::LostRemove,
-        Self::Foreign,
-        Self::Corrupt,
-        Self::Inverted,
-        Self::Partial,
-        Self::Unlanded,
-        Self::Reverted,
-        Self::Frozen,
-        Self::MapBehind,
-        Self::Orphan,
-    ];
-
     /// Those that a plan can plant.
     pub const PLANTED: [Self; 10] = [
         Self::Lost,
@@ -92,17 +79,7 @@ impl FaultKind {
             // The value on which a busy key stands still may be one of a write that was forgotten.
             Self::Frozen => &["missing", "stale", "resurrected", "inverted", "reverted", "foreign"],
             Self::MapBehind => &["map_behind"],
-            Self::Orphan => &[
-                "missing",
-                "stale",
-                "resurrected",
-                "inverted",
-                "foreign",
-                "corrupt",
-                "partial",
-                "reverted",
-                "map_behind",
-            ],
+            Self::Orphan => &Kind::LABELS,
         }
     }
 }
