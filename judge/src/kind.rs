@@ -1,6 +1,5 @@
 //! Names for a disagreement: how the two sides differ.
 
-use crate::kept::Kept;
 use crate::past::Past;
 use crate::rule::Case;
 use crate::time::Time;
@@ -9,9 +8,8 @@ use crate::write::Scope;
 
 /// Of a read that nothing explains.
 pub(crate) fn of_illegal(case: &Case<'_>) -> Kind {
-    let begun = |past: &Past| past.store.begin <= case.read.at.end;
-    let matches = || case.history.matches(case.read.digest).filter(begun);
-    if matches().any(|past| past.store.end >= case.newest_write) {
+    let newest_write = case.survey.newest_write;
+    if case.survey.read_end.is_some_and(|end| end >= newest_write) {
         return Kind::Reverted;
     }
     if case.read.digest.is_absent() {
@@ -21,14 +19,11 @@ pub(crate) fn of_illegal(case: &Case<'_>) -> Kind {
         case.history.kept().filter(|write| Past::of(write).is_some_and(|past| case.is_possible(&past)));
     let only_removes = legal_ends.next().is_some_and(|first| first.digest.is_absent())
         && legal_ends.all(|write| write.digest.is_absent())
-        && case.history.groups().iter().all(|group| group.ended() < case.newest_write);
+        && case.history.groups().iter().all(|group| group.ended() < newest_write);
     if only_removes {
         return Kind::Resurrected;
     }
-    match matches().max_by_key(|past| past.store.end) {
-        Some(read) => stale(case, read.store.end),
-        None => Kind::Foreign,
-    }
+    case.survey.read_end.map_or(Kind::Foreign, |read_end| stale(case, read_end))
 }
 
 /// Counts the acknowledged writes that lie wholly between the end of the write that was read and the read.
@@ -49,14 +44,13 @@ fn stale(case: &Case<'_>, read_end: Time) -> Kind {
 
 /// Of a possible read of a quiet, overdue key that does not agree.
 pub(crate) fn of_legal(case: &Case<'_>) -> Kind {
-    let no_store_leg = |write: &Kept| write.store().is_none();
     let mut read_skipped_map = case
         .begun()
         .filter(|write| write.map().is_none() && write.store().is_some() && write.digest == case.read.digest);
-    let maximal_in_store = !case.maximal().all(no_store_leg) || case.maximal_groups().next().is_some();
+    let last_in_store = case.lasts().in_store;
     match case.terms.scope {
-        Scope::Shared if !maximal_in_store || read_skipped_map.next().is_some() => Kind::Partial,
-        Scope::Process if !maximal_in_store => Kind::MapBehind,
+        Scope::Shared if !last_in_store || read_skipped_map.next().is_some() => Kind::Partial,
+        Scope::Process if !last_in_store => Kind::MapBehind,
         Scope::Process => match read_skipped_map.any(|write| Some(write.id().source) != case.copy()) {
             true => Kind::MapBehind,
             false => Kind::Inverted,

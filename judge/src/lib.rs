@@ -20,6 +20,7 @@ mod past;
 mod rule;
 mod set;
 mod settle;
+mod survey;
 mod time;
 mod verdict;
 mod write;

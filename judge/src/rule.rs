@@ -25,12 +25,11 @@
 //! The caller judges an observation only when every live source has promised to have reported all writes begun before
 //! its end (and the contract's lead after that).
 
-use crate::group::Group;
 use crate::history::{History, Still};
 use crate::kept::Kept;
 use crate::kind;
 use crate::past::Past;
-use crate::set::Set;
+use crate::survey::{Lasts, Survey};
 use crate::time::Time;
 use crate::verdict::{Divergence, Judgement, Kind, Legality, Observation, Reason, Verdict};
 use crate::write::{Digest, Scope, Terms, WriteId};
@@ -49,24 +48,22 @@ pub(crate) struct Case<'a> {
     pub(crate) history: &'a History,
     pub(crate) read: &'a Observation,
     pub(crate) terms: &'a Terms,
-    /// Begin of the newest acknowledged write that ended before the read; `MIN` if there is none.
-    pub(crate) newest_write: Time,
-    /// What explains the read ended no earlier than this: than `newest_write`, and than an earlier read of another value.
+    pub(crate) survey: Survey,
+    /// What explains the read ended no earlier than this: than the newest write, and than an earlier read of another value.
     newest: Time,
-    /// The kept writes that may be the map's last as of the end of the read. Found out when it is asked for: a possible
-    /// read of a key that is not at rest needs none of it.
-    maximal: OnceCell<Set>,
+    /// Found out when it is asked for: a possible read of a key that is not at rest needs none of it.
+    lasts: OnceCell<Lasts<'a>>,
 }
 
 impl<'a> Case<'a> {
     fn new(history: &'a History, read: &'a Observation, terms: &'a Terms) -> Self {
-        let newest_write = history.newest_begin(read.at.begin);
-        let newest = newest_write.max(history.other_value_read(read.digest));
-        Self { history, read, terms, newest_write, newest, maximal: OnceCell::new() }
+        let survey = Survey::of(history, read);
+        let newest = survey.newest_write.max(history.other_value_read(read.digest));
+        Self { history, read, terms, survey, newest, lasts: OnceCell::new() }
     }
 
     fn legality(&self) -> Legality {
-        if self.history.matches(self.read.digest).any(|past| self.is_possible(&past)) {
+        if self.survey.read_end.is_some_and(|end| end >= self.newest) {
             Legality::Legal
         } else if self.history.blind().until >= self.newest {
             Legality::Unknowable
@@ -81,8 +78,8 @@ impl<'a> Case<'a> {
     }
 
     fn verdict(&self, legality: Legality) -> Verdict {
-        let quiet = self.is_quiet();
-        if quiet && let Some(agreed_since) = self.agreed() {
+        let quiet = self.survey.is_quiet;
+        if quiet && let Some(agreed_since) = self.lasts().agreed_since {
             return match self.map_is_known() {
                 true => Verdict::Consistent { lag: self.read.at.end.since(agreed_since).max(0) },
                 false => Verdict::Undetermined(self.history.blind().reason),
@@ -114,40 +111,22 @@ impl<'a> Case<'a> {
             Legality::Legal if settled => Verdict::Undetermined(self.history.blind().reason),
             Legality::Legal => Verdict::InFlight,
             // Some write has begun, and it is too early to ask where it is.
-            Legality::Unknowable
-                if self.read.digest.is_absent() && !settled && self.begun().next().is_some() =>
-            {
+            Legality::Unknowable if self.read.digest.is_absent() && !settled && self.survey.has_begun => {
                 Verdict::InFlight
             }
             Legality::Unknowable => Verdict::Undetermined(self.history.blind().reason),
         }
     }
 
-    /// No store leg overlaps the read and no write of unknown outcome is open.
-    fn is_quiet(&self) -> bool {
-        let overlaps = |leg: crate::Interval| leg.overlaps(self.read.at);
-        let mut legs = self.history.kept().filter_map(Kept::store);
-        let mut merged = self.history.groups().iter().filter_map(Group::store);
-        !legs.any(|leg| overlaps(leg.interval)) && !merged.any(overlaps)
-    }
-
-    /// The end of the map leg with which the read agrees.
-    fn agreed(&self) -> Option<Time> {
-        let dropped_from_copy = |write: &Kept| self.terms.scope == Scope::Process && write.is_eviction();
-        let agreeing =
-            self.maximal().filter(|write| write.digest == self.read.digest || dropped_from_copy(write));
-        let merged = self.maximal_groups().filter(|group| group.may_be_last(self.read.digest));
-        let kept_end = agreeing.filter_map(Kept::map).map(|leg| leg.end).max();
-        kept_end.or_else(|| merged.filter_map(|group| group.map).map(|leg| leg.end).max())
+    /// The writes one of which is the map's last.
+    pub(crate) fn lasts(&self) -> &Lasts<'a> {
+        self.lasts.get_or_init(|| Lasts::of(self.history, self.read, self.terms, &self.survey))
     }
 
     /// Some map leg began after every write that nobody reported had ended: the map's last write is a reported one.
     fn map_is_known(&self) -> bool {
         let until = self.history.blind().until;
-        let mut legs = self.maximal().filter_map(Kept::map);
-        let mut merged = self.maximal_groups().filter_map(|group| group.map);
-        let mut is_known = |leg: crate::Interval| until == Time::MIN || leg.begin > until;
-        legs.any(&mut is_known) || merged.any(is_known)
+        self.lasts().begin.is_some_and(|begin| until == Time::MIN || begin > until)
     }
 
     /// The write whose version was read with other bytes. A version names one write of the key, so no order of writes,
@@ -168,36 +147,18 @@ impl<'a> Case<'a> {
 
     /// The source whose copy this is, under [`Scope::Process`].
     pub(crate) fn copy(&self) -> Option<u32> {
-        self.maximal().next().map(|write| write.id().source)
+        self.lasts().first.map(|write| write.id().source)
     }
 
     /// Every write that could be the map's last, or was made to the store alone, has passed its deadline.
     fn is_overdue(&self) -> bool {
-        let store_only = self.begun().filter(|write| write.map().is_none() && write.store().is_some());
-        let last = self.maximal().chain(store_only).map(|write| write.deadline);
-        let merged = self.maximal_groups().map(|group| group.deadline);
-        last.chain(merged).max().is_some_and(|deadline| deadline < self.read.at.begin)
+        self.lasts().deadline.max(self.survey.store_only_deadline).is_some_and(|due| due < self.read.at.begin)
     }
 
     /// Kept writes begun by the end of the read.
     pub(crate) fn begun(&self) -> impl Iterator<Item = &'a Kept> {
         let end = self.read.at.end;
         self.history.kept().filter(move |write| write.begun() <= end)
-    }
-
-    /// Kept writes one of which is the map's last, if it is not in one of the [`Case::maximal_groups`].
-    pub(crate) fn maximal(&self) -> impl Iterator<Item = &'a Kept> {
-        let maximal = self.maximal.get_or_init(|| maximal(self.history, self.read));
-        self.history.kept().enumerate().filter(|(at, _)| maximal.has(*at)).map(|(_, write)| write)
-    }
-
-    /// Groups of merged writes one of which may be the map's last.
-    pub(crate) fn maximal_groups(&self) -> impl Iterator<Item = &'a Group> {
-        let (groups, end) = (self.history.groups(), self.read.at.end);
-        let begins = || self.begun().filter_map(Kept::map).map(|leg| leg.begin);
-        let last_begin = if groups.is_empty() { None } else { begins().max() };
-        let is_last = move |leg: crate::Interval| leg.begin <= end && Some(leg.end) >= last_begin;
-        groups.iter().filter(move |group| group.map.is_some_and(is_last))
     }
 
     /// Illegal even if every store leg is stretched to its deadline: the disagreement outlived the deadline on a key
@@ -228,59 +189,11 @@ impl<'a> Case<'a> {
     /// The map's last write that had ended before the read, else the newest acknowledged one.
     fn should_have_shown(&self) -> (WriteId, Digest, Time) {
         let of = |write: &Kept| (write.id(), write.digest, write.ended_wholly());
-        let ended = self.maximal().filter(|write| write.ended() < self.read.at.begin);
-        let last = ended.max_by_key(|write| (write.map().map(|leg| leg.begin), write.id())).map(of);
         let newest = || self.history.newest_settled(self.read.at.begin);
         let newest = || newest().map(|mark| (mark.id, mark.digest, mark.end));
-        let any = || self.maximal().next().map(of);
-        // An illegal read has a settled write and a lasting one a maximal one, so there is always one to name.
+        // An illegal read has a settled write and a lasting one a last one, so there is always one to name.
         let none = (WriteId { source: 0, seq: 0 }, Digest::ABSENT, Time::MIN);
-        last.or_else(newest).or_else(any).unwrap_or(none)
-    }
-}
-
-/// The kept writes with a map leg, begun by the end of the read, that no other such write's map leg is certainly after.
-pub(crate) fn maximal(history: &History, read: &Observation) -> Set {
-    let begun = || {
-        let begun = |(_, write): &(usize, &Kept)| write.map().is_some() && write.begun() <= read.at.end;
-        history.kept().enumerate().filter(begun)
-    };
-    let last = Last::of(begun().map(|(_, write)| write));
-    let is_last = |write: &Kept| match last {
-        Last::None => true,
-        Last::ByOrder(last) => write.order() == Some(last),
-        Last::ByInterval(last_begin) => write.map().is_some_and(|leg| leg.end >= last_begin),
-        Last::Mixed => !begun().any(|(_, other)| write.is_map_before(other)),
-    };
-    begun().filter(|(_, write)| is_last(write)).map(|(at, _)| at).collect()
-}
-
-/// What tells the map's last write from the others. Where all are ordered in the same way, one look at each is enough.
-#[derive(Clone, Copy)]
-enum Last {
-    /// There are no writes.
-    None,
-    /// All are of one source, which knows the map's own order: its greatest number.
-    ByOrder(u64),
-    /// Nothing but intervals orders them: the latest begin.
-    ByInterval(Time),
-    /// Each pair has to be looked at.
-    Mixed,
-}
-
-impl Last {
-    fn of<'a>(writes: impl Iterator<Item = &'a Kept>) -> Self {
-        let mut source = None;
-        writes.fold(Self::None, |last, write| {
-            let same_source = *source.get_or_insert(write.id().source) == write.id().source;
-            let begin = write.map().map_or(Time::MIN, |leg| leg.begin);
-            match (last, write.version(), write.order()) {
-                (Self::None, None, None) => Self::ByInterval(begin),
-                (Self::None, None, Some(order)) => Self::ByOrder(order),
-                (Self::ByInterval(last), None, None) => Self::ByInterval(last.max(begin)),
-                (Self::ByOrder(last), None, Some(order)) if same_source => Self::ByOrder(last.max(order)),
-                _ => Self::Mixed,
-            }
-        })
+        let Lasts { first, ended, .. } = self.lasts();
+        ended.map(of).or_else(newest).or_else(|| first.map(of)).unwrap_or(none)
     }
 }

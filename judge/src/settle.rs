@@ -2,10 +2,10 @@
 
 use crate::history::History;
 use crate::kept::Kept;
-use crate::rule::maximal;
+use crate::survey::{agrees, may_be_last};
 use crate::time::Time;
 use crate::verdict::{Judgement, Legality, Observation, Outcome, Reason, Verdict};
-use crate::write::{Scope, Terms, WriteId};
+use crate::write::{Terms, WriteId};
 
 /// Ends the events that `read`, judged as `judgement`, says something final about; appends them to `ended`. Remembers
 /// what the read proves for later ones.
@@ -25,7 +25,7 @@ pub fn settle(
         Legality::Legal if may_have_expired => history.learn(read, Legality::Unknowable),
         legality => history.learn(read, legality),
     };
-    let last = maximal(history, read);
+    let last = may_be_last(history, read);
     for (at, write) in history.kept_mut().enumerate().filter(|(_, write)| write.is_pending()) {
         let fact = Fact {
             agrees: agrees(write, read, terms),
@@ -86,11 +86,6 @@ fn concluded(write: &Kept, read: &Observation, verdict: &Verdict, fact: Fact) ->
         Verdict::InFlight if fact.is_followed || write.map().is_none() => Some(Outcome::Superseded),
         Verdict::InFlight | Verdict::Undetermined(_) => None,
     }
-}
-
-/// Whether the store was seen to hold what `write` left in the map. A copy that dropped a value agrees with anything.
-fn agrees(write: &Kept, read: &Observation, terms: &Terms) -> bool {
-    write.digest == read.digest || (terms.scope == Scope::Process && write.is_eviction())
 }
 
 fn confirmed(write: &Kept, read: &Observation) -> Outcome {

@@ -201,10 +201,15 @@ impl History {
             Some(leg) if leg.acknowledged && leg.interval.end < read_begin => leg.interval.begin,
             _ => Time::MIN,
         };
-        let merged = self.groups().iter().filter(|group| group.ended() < read_begin);
-        let merged = merged.filter_map(|group| group.newest).map(|mark| mark.begin);
-        let floor = self.rest().and_then(|rest| rest.floor).map_or(Time::MIN, |mark| mark.begin);
-        self.kept().map(begin).chain(merged).fold(floor, Time::max)
+        self.kept().map(begin).fold(self.newest_begin_of_unkept(read_begin), Time::max)
+    }
+
+    /// The same over the writes that are merged or dropped.
+    pub(crate) fn newest_begin_of_unkept(&self, read_begin: Time) -> Time {
+        let Some(rest) = self.rest() else { return Time::MIN };
+        let merged = rest.groups.iter().filter(|group| group.ended() < read_begin);
+        let floor = rest.floor.map_or(Time::MIN, |mark| mark.begin);
+        merged.filter_map(|group| group.newest).map(|mark| mark.begin).fold(floor, Time::max)
     }
 
     /// The same over the writes whose deadline had passed before `read_begin`.
@@ -231,10 +236,15 @@ impl History {
 
     /// The writes, kept, merged or remembered, that wrote `digest` to the store.
     pub(crate) fn matches(&self, digest: Digest) -> impl Iterator<Item = Past> {
-        let print = Fingerprint::from(digest);
         let live = self.kept().filter(move |write| write.digest == digest).filter_map(Past::of);
+        live.chain(self.unkept_matches(digest))
+    }
+
+    /// The same, but for those that are kept.
+    pub(crate) fn unkept_matches(&self, digest: Digest) -> impl Iterator<Item = Past> {
+        let print = Fingerprint::from(digest);
         let merged = self.groups().iter().filter_map(move |group| group.as_past(print));
-        live.chain(merged).chain(self.remembered().filter(move |past| past.digest == print))
+        merged.chain(self.remembered().filter(move |past| past.digest == print))
     }
 
     /// The store legs that are known one by one: of all writes but the merged ones.
