@@ -2,13 +2,12 @@
 //!
 //! A write is kept while it can explain a read or can be the map's last; once an acknowledged write that began after
 //! its end has itself ended, and the map certainly moved on, it is dropped. So a history holds the concurrent writes of
-//! a key, not all of them. What is not kept leaves behind:
+//! a key, not all of them, and always the one that gives `M(r0)`. What is not kept leaves behind:
 //!
 //! - groups: on a key with very many concurrent writes those that end first are merged, see [`Group`];
 //! - a tail of dropped writes, so that a stale value is recognised and its age counted;
-//! - `floor`: the latest begin of a dropped acknowledged write, the running maximum in the definition of `M(r0)`;
-//! - `due`: the same for writes that even a store as late as the contract allows has taken, for telling opened from
-//!   confirmed;
+//! - `due`: the latest begin of a dropped acknowledged write that even a store as late as the contract allows has taken,
+//!   for telling opened from confirmed;
 //! - `blind`: how late a write that nobody reported may have ended. It stands for the unknown state before the key's
 //!   first event, for gaps, for lost sources and for whatever was dropped to stay within bounds.
 //!
@@ -25,7 +24,7 @@ pub(crate) use learn::Still;
 
 use crate::group::Group;
 use crate::kept::Kept;
-use crate::past::{Fingerprint, Mark, Past, latest};
+use crate::past::{Fingerprint, Mark, Past};
 use crate::time::{Interval, Time};
 use crate::verdict::{Outcome, Reason};
 use crate::write::{Digest, Write, WriteId};
@@ -151,11 +150,6 @@ impl History {
     /// observation that was made and not judged yet, open at its end while it is still being made: whatever it can
     /// tell something about is kept.
     pub fn prune(&mut self, now: Time, reading: Option<Interval>, ended: &mut Vec<(WriteId, Outcome)>) {
-        if reading.is_none()
-            && let Some(rest) = &mut self.rest
-        {
-            rest.floor = latest(rest.floor, rest.floor_after.take());
-        }
         if self.rest.is_none() || self.live() + self.groups().len() < 2 {
             return self.settle_down(now, reading);
         }
@@ -169,7 +163,7 @@ impl History {
                 if write.is_pending() {
                     ended.push((write.id(), Outcome::Superseded));
                 }
-                self.rest_mut().drop_write(&write, before || reading.is_none(), oldest_read);
+                self.rest_mut().drop_write(&write, oldest_read);
             } else {
                 self.keep(write);
             }
@@ -189,10 +183,7 @@ impl History {
     pub(crate) fn newest_settled(&self, read_begin: Time) -> Option<Mark> {
         let ended = self.kept().filter(|write| write.ended() < read_begin).filter_map(Mark::of);
         let merged = self.groups().iter().filter(|group| group.ended() < read_begin);
-        let floor = self.rest().and_then(|rest| rest.floor);
-        ended
-            .chain(merged.filter_map(|group| group.newest))
-            .fold(floor, |best, mark| latest(best, Some(mark)))
+        ended.chain(merged.filter_map(|group| group.newest)).max_by_key(|mark| mark.begin)
     }
 
     /// The begin of that write; [`Time::MIN`] if there is none.
@@ -208,8 +199,7 @@ impl History {
     pub(crate) fn newest_begin_of_unkept(&self, read_begin: Time) -> Time {
         let Some(rest) = self.rest() else { return Time::MIN };
         let merged = rest.groups.iter().filter(|group| group.ended() < read_begin);
-        let floor = rest.floor.map_or(Time::MIN, |mark| mark.begin);
-        merged.filter_map(|group| group.newest).map(|mark| mark.begin).fold(floor, Time::max)
+        merged.filter_map(|group| group.newest).map(|mark| mark.begin).fold(Time::MIN, Time::max)
     }
 
     /// The same over the writes whose deadline had passed before `read_begin`.
@@ -309,7 +299,6 @@ impl History {
                     && rest.groups.is_empty()
                     && rest.dropped.is_empty()
                     && rest.forgotten_until == Time::MIN
-                    && rest.floor.is_none()
                     && rest.still.is_none_or(|still| told(still.digest, still.since))
                     && rest.last.is_none_or(|last| told(last.digest, last.at.end))
             });

@@ -4,7 +4,7 @@ use super::learn::{LastRead, Still};
 use super::{DROPPED_WRITES_MAX, DROPPED_WRITES_MIN};
 use crate::group::Group;
 use crate::kept::Kept;
-use crate::past::{Mark, Past, latest};
+use crate::past::{Mark, Past};
 use crate::time::Time;
 use crate::verdict::Reason;
 use std::collections::VecDeque;
@@ -26,9 +26,6 @@ pub(super) struct Rest {
     pub(super) dropped: VecDeque<Past>,
     /// A dropped write that is no longer remembered may have been late within its deadline until then.
     pub(super) forgotten_until: Time,
-    pub(super) floor: Option<Mark>,
-    /// The same over writes that were dropped after the observation under way was made; it does not count for that one.
-    pub(super) floor_after: Option<Mark>,
     /// The latest begin of a dropped write that is due.
     due: Time,
     /// The next ones' begins, and when they are due.
@@ -46,8 +43,6 @@ impl Rest {
             groups: Vec::new(),
             dropped: VecDeque::new(),
             forgotten_until: Time::MIN,
-            floor: None,
-            floor_after: None,
             due: Time::MIN,
             due_next: VecDeque::new(),
             still: None,
@@ -61,11 +56,8 @@ impl Rest {
         next.fold(self.due, |newest, (begin, _)| newest.max(*begin))
     }
 
-    /// Drops a write that was kept. `before` tells that it ended before the observation under way, so that it counts for
-    /// that one too.
-    pub(super) fn drop_write(&mut self, write: &Kept, before: bool, oldest_read: Time) {
-        let floor = if before { &mut self.floor } else { &mut self.floor_after };
-        *floor = latest(*floor, Mark::of(write));
+    /// Drops a write that was kept.
+    pub(super) fn drop_write(&mut self, write: &Kept, oldest_read: Time) {
         let Some(past) = Past::of(write) else { return };
         let later = self.dropped.iter().rev().take_while(|other| other.store.end > past.store.end).count();
         self.dropped.insert(self.dropped.len() - later, past);
@@ -119,7 +111,6 @@ impl Rest {
     }
 
     pub(super) fn drop_group(&mut self, group: &Group) {
-        self.floor = latest(self.floor, group.newest);
         self.forgotten_until = self.forgotten_until.max(group.latest);
     }
 }
