@@ -150,6 +150,47 @@ fn a_merged_crowd_whose_deadline_has_passed_confirms_what_is_stale() {
     assert!(!confirmed(440, 5), "it may still be late");
 }
 
+/// When the writes of [`merged_beside_unknown`] happen: before zero, so that no instant is one by default.
+const BASE: i64 = -1_000;
+
+/// A value that was overwritten; then a crowd that ended at `BASE + 100` and was merged, whose write number 2 began last, at
+/// `BASE + 60`; all that is kept beside it may land at any time.
+fn merged_beside_unknown() -> History {
+    let (mut history, mut ended) = (History::watched_since(Time::MIN), Vec::new());
+    history.insert(write(0, 500, BASE, Some(BASE + 1)), &mut ended);
+    history.insert(write(1, 501, BASE + 2, Some(BASE + 3)), &mut ended);
+    history.prune(Time(BASE + 4), None, &mut ended);
+    for n in 2..33 {
+        history.insert(write(n, n, BASE + 62 - n as i64, Some(BASE + 100)), &mut ended);
+    }
+    let map = Some(Interval::new(Time(BASE + 5), Time(BASE + 100)));
+    for n in 33..66 {
+        history.insert(Write { map, ..write(n, n, BASE + 5, None) }, &mut ended);
+    }
+    assert_eq!((history.merged(), history.live()), (32, 33));
+    history
+}
+
+#[test]
+fn a_merged_write_is_the_newest_once_all_of_its_group_have_ended() {
+    let history = merged_beside_unknown();
+    let rows = [
+        (100, 999, "undetermined", false),
+        (101, 999, "foreign", false),
+        (101, 500, "stale", false),
+        (150, 500, "stale", false),
+        (151, 500, "stale", true),
+    ];
+    for (begin, value, label, confirmed) in rows {
+        let verdict = judge(&history, &read(BASE + begin, BASE + begin + 1, value), &TERMS).verdict;
+        assert_eq!(verdict.label(), label, "{value} read at {begin}");
+        if let Verdict::Divergent(divergence) = verdict {
+            assert_eq!(divergence.named.seq, 2, "{value} read at {begin}");
+            assert_eq!(divergence.confirmed, confirmed, "{value} read at {begin}");
+        }
+    }
+}
+
 #[test]
 fn counts_and_ages_of_merged_writes_between_are_told_as_far_as_they_are_known() {
     let mut history = History::watched_since(Time::MIN);

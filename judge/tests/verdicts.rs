@@ -239,7 +239,7 @@ fn stale_counts_the_versions_between_and_for_how_long() {
 
 #[test]
 fn doubt_is_undetermined_until_an_acknowledged_write_began_after_it() {
-    for reason in [Reason::Gap, Reason::SourceLost] {
+    for reason in [Reason::Gap, Reason::SourceLost, Reason::Clock, Reason::Shed, Reason::Baseline] {
         let mut blind = history(&[ok(1, A, 0, 10)]);
         blind.blind_until(Time(50), reason);
         for digest in [ABSENT, B] {
@@ -252,6 +252,32 @@ fn doubt_is_undetermined_until_an_acknowledged_write_began_after_it() {
         let verdict = judge(&blind, &read(200, 201, ABSENT), &TERMS).verdict;
         assert_eq!(verdict.label(), "missing", "a fresh baseline ends the doubt");
     }
+}
+
+#[test]
+fn the_first_reason_for_doubt_until_the_same_instant_stays() {
+    let mut blind = history(&[ok(1, A, 0, 10)]);
+    blind.blind_until(Time(50), Reason::Gap);
+    blind.blind_until(Time(50), Reason::SourceLost);
+    check_history("doubted once", &blind, read(200, 201, B), &TERMS, "undetermined gap");
+}
+
+#[test]
+fn a_value_from_before_the_watch_is_inverted_where_the_map_certainly_moved_on() {
+    // The contract's lead lets the store leg begin at 40, before what nobody reported had ended, the map leg after it.
+    let mut key = history(&[write(1, A, (50, 51), None)]);
+    key.blind_until(Time(45), Reason::Baseline);
+    check_history("within the deadline", &key, read(140, 141, C), &TERMS, "undetermined baseline");
+    check_history("an older value stands", &key, read(200, 201, C), &TERMS, "inverted confirmed");
+    check_history("none stands", &key, read(200, 201, ABSENT), &TERMS, "missing confirmed");
+}
+
+#[test]
+fn a_history_gives_back_what_was_put_into_it() {
+    let mut versioned = ok(2, B, 20, 30);
+    (versioned.version, versioned.order) = (Some(7), Some(8));
+    let writes = [ok(1, A, 0, 10), versioned, write(3, ABSENT, (40, 41), None)];
+    assert_eq!(history(&writes).writes().collect::<Vec<_>>(), writes);
 }
 
 #[test]
@@ -429,6 +455,14 @@ fn a_copy_that_does_not_follow_the_store_within_the_deadline_is_behind() {
     let evict = write(2, ABSENT, (230, 231), Some((230, 231, StoreOutcome::Failed)));
     check("it let go of the key", &[put, foreign, evict], read(320, 321, B), &terms, "consistent");
     let old_fill = write(2, A, (230, 231), Some((230, 231, StoreOutcome::Failed)));
+    let reload = write(2, C, (230, 231), Some((230, 231, StoreOutcome::Failed)));
+    check(
+        "it took in what the store never held",
+        &[both[0].clone(), reload],
+        read(340, 341, A),
+        &terms,
+        "map_behind confirmed",
+    );
     check(
         "it took in an old value",
         &[both[1].clone(), old_fill],

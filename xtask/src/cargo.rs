@@ -2,7 +2,7 @@
 
 use crate::Done;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The root of the work tree.
 pub(crate) fn root() -> PathBuf {
@@ -26,4 +26,18 @@ pub(crate) fn run(arguments: &[&str]) -> Done {
     } else {
         Err(format!("`cargo {}` ended with {status}", arguments.join(" ")))
     }
+}
+
+/// Installs a program of crates.io that is run as a subcommand of cargo, unless it is there.
+///
+/// # Errors
+///
+/// What cargo said, with the command to repeat.
+pub(crate) fn install(name: &str) -> Done {
+    let subcommand = name.strip_prefix("cargo-").unwrap_or(name);
+    let is_there = cargo(&[subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if is_there.is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    run(&["install", "--locked", name])
 }

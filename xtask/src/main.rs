@@ -11,6 +11,7 @@ mod mutants;
 mod python;
 mod server;
 mod sim;
+mod supply;
 mod test;
 mod tools;
 
@@ -62,6 +63,10 @@ enum Recipe {
         #[arg(long)]
         seeds: Option<String>,
     },
+    /// Hold the dependencies to deny.toml: licences, sources, forbidden crates, known vulnerabilities
+    Deny,
+    /// Write a bill of materials (CycloneDX) of the shipped command to target/sbom
+    Sbom,
     /// Write docs/config.md and docs/metrics.md from the types and the catalogues
     Docs,
 }
@@ -73,6 +78,8 @@ fn main() -> ExitCode {
         Recipe::Bench { name, arguments } => bench::run(name, &arguments),
         Recipe::Sim { arguments } => sim::run(&arguments),
         Recipe::Mutants { name, seeds } => mutants::run(name.as_deref(), seeds.as_deref()),
+        Recipe::Deny => supply::deny(),
+        Recipe::Sbom => supply::sbom(),
         Recipe::Docs => docs::run(),
     };
     match done {
