@@ -126,7 +126,7 @@ impl<'a> Case<'a> {
     /// Some map leg began after every write that nobody reported had ended: the map's last write is a reported one.
     fn map_is_known(&self) -> bool {
         let until = self.history.blind().until;
-        self.lasts().begin.is_some_and(|begin| until == Time::MIN || begin > until)
+        self.lasts().begin.is_some_and(|begin| begin > until)
     }
 
     /// The write whose version was read with other bytes. A version names one write of the key, so no order of writes,

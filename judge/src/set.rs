@@ -35,3 +35,16 @@ impl FromIterator<usize> for Set {
         set
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_has_what_was_put_into_it_and_nothing_else() {
+        let places = [0, 5, 63, 64, 65, 127, 128, 200];
+        let set: Set = places.into_iter().collect();
+        let found: Vec<usize> = (0..400).filter(|at| set.has(*at)).collect();
+        assert_eq!(found, places);
+    }
+}

@@ -87,3 +87,13 @@ impl Interval {
         self.begin <= other.end && other.begin <= self.end
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_time_are_shown_by_name() {
+        assert_eq!(format!("{:?} {:?} {:?}", Time::MIN, Time(7), Time::MAX), "-inf 7ns +inf");
+    }
+}

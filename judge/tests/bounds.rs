@@ -180,6 +180,7 @@ fn a_merged_write_is_the_newest_once_all_of_its_group_have_ended() {
         (101, 500, "stale", false),
         (150, 500, "stale", false),
         (151, 500, "stale", true),
+        (160, 999, "foreign", false),
     ];
     for (begin, value, label, confirmed) in rows {
         let verdict = judge(&history, &read(BASE + begin, BASE + begin + 1, value), &TERMS).verdict;
@@ -188,6 +189,22 @@ fn a_merged_write_is_the_newest_once_all_of_its_group_have_ended() {
             assert_eq!(divergence.named.seq, 2, "{value} read at {begin}");
             assert_eq!(divergence.confirmed, confirmed, "{value} read at {begin}");
         }
+    }
+}
+
+#[test]
+fn a_key_is_not_at_rest_while_a_merged_write_is_under_way() {
+    let (mut history, mut ended) = (History::watched_since(Time::MIN), Vec::new());
+    for n in 0..32 {
+        history.insert(write(n, n, 0, Some(100)), &mut ended);
+    }
+    for n in 32..65 {
+        history.insert(Write { store: None, ..write(n, n, 0, Some(120)) }, &mut ended);
+    }
+    assert_eq!((history.merged(), history.live()), (32, 33));
+    for (begin, label) in [(50, "in_flight"), (100, "in_flight"), (101, "consistent")] {
+        let judgement = judge(&history, &read(begin, begin + 1, 5), &TERMS);
+        assert_eq!(judgement.verdict.label(), label, "read at {begin}");
     }
 }
 

@@ -8,7 +8,7 @@
 
 use counterfoil_judge::{
     Digest, History, Interval, Kind, Observation, Outcome, Reason, Reported, Scope, StoreOutcome, Terms,
-    Time, Verdict, Write, WriteId, judge, settle,
+    Time, Verdict, Write, WriteId, give_up, judge, settle,
 };
 
 const TERMS: Terms =
@@ -163,6 +163,28 @@ fn a_version_orders_writes_of_different_sources() {
 }
 
 #[test]
+fn one_sources_order_says_nothing_about_anothers() {
+    let ordered = |seq, source, digest, order| {
+        let write = ok(seq, digest, 0, 30);
+        Write { order: Some(order), id: WriteId { source, seq }, ..write }
+    };
+    let both = [ordered(1, 1, A, 5), ordered(2, 2, B, 1)];
+    check("the first may be the last", &both, read(200, 201, A), &TERMS, "consistent");
+    check("so may the second", &both, read(200, 201, B), &TERMS, "consistent");
+    let same_place = [ordered(1, 1, A, 5), ordered(2, 1, B, 5)];
+    check("nor does a place that was given twice", &same_place, read(200, 201, A), &TERMS, "consistent");
+}
+
+#[test]
+fn map_legs_that_touch_are_not_ordered() {
+    let map = |seq, digest, map: (i64, i64)| write(seq, digest, map, Some((0, 30, StoreOutcome::Ok)));
+    let touching = [map(1, A, (0, 10)), map(2, B, (10, 20))];
+    check("at 10 either may have come first", &touching, read(300, 301, A), &TERMS, "consistent");
+    let apart = [map(1, A, (0, 10)), map(2, B, (11, 20))];
+    check("A came first", &apart, read(300, 301, A), &TERMS, "inverted confirmed");
+}
+
+#[test]
 fn the_version_of_a_write_beside_other_bytes_is_corrupt() {
     let (mut first, mut second) = (ok(1, A, 0, 10), ok(2, B, 20, 30));
     (first.version, second.version) = (Some(1), Some(2));
@@ -254,6 +276,179 @@ fn doubt_is_undetermined_until_an_acknowledged_write_began_after_it() {
     }
 }
 
+/// A write of unknown outcome that is never read: its key is never at rest.
+fn never_landing() -> Write {
+    write(99, Digest([99; 16]), (-500, -499), Some((-499, -498, StoreOutcome::Unknown)))
+}
+
+#[test]
+fn what_shares_an_instant_is_not_before() {
+    let put = ok(1, A, 0, 10);
+    let put_alone = [put.clone()];
+    check("the read begins as the store call ends", &put_alone, read(10, 11, ABSENT), &TERMS, "in_flight");
+    check("so the value before it is possible", &put_alone, read(10, 11, C), &TERMS, "undetermined baseline");
+    assert_eq!(outcomes(&put_alone, read(10, 11, A)), [], "and the event does not end");
+    let failed = write(2, B, (20, 21), Some((21, 30, StoreOutcome::Failed)));
+    let half = [put.clone(), failed];
+    check("the deadline is now", &half, read(130, 131, A), &TERMS, "in_flight");
+    check("the deadline has passed", &half, read(131, 132, A), &TERMS, "partial confirmed");
+    let versioned = [Write { version: Some(2), ..ok(2, B, 20, 30) }];
+    let corrupt = |begin| Observation { version: Some(2), ..read(begin, begin + 1, C) };
+    check("corrupt as the deadline comes", &versioned, corrupt(130), &TERMS, "corrupt opened");
+    check("corrupt after it", &versioned, corrupt(131), &TERMS, "corrupt confirmed");
+    // A store that is late within its deadline takes A at 110 at the latest.
+    let followed = |begin: i64| [put.clone(), ok(2, B, begin - 1, begin + 5), never_landing()];
+    check("a write that began then", &followed(110), read(900, 901, A), &TERMS, "stale opened");
+    check("a write that began later", &followed(111), read(900, 901, A), &TERMS, "stale confirmed");
+}
+
+#[test]
+fn a_value_that_stands_still_is_confirmed_once_a_write_that_began_later_is_due() {
+    let rows = [(212, "foreign opened"), (213, "foreign confirmed")];
+    for (begin, expected) in rows {
+        let mut busy = history(&[ok(1, A, 0, 10), never_landing()]);
+        observe(&mut busy, read(211, 212, C));
+        busy.insert(ok(2, B, begin - 1, begin + 5), &mut Vec::new());
+        check_history("seen until 212", &busy, read(900, 901, C), &TERMS, expected);
+    }
+}
+
+#[test]
+fn a_value_that_came_back_on_a_busy_key_is_confirmed_when_it_outlasts_a_deadline() {
+    let mut busy = history(&[ok(1, A, 20, 60), ok(2, B, 20, 60), never_landing()]);
+    observe(&mut busy, read(170, 171, B));
+    for (begin, expected) in [(180, "opened"), (270, "opened"), (271, "confirmed"), (272, "confirmed")] {
+        let expected = format!("reverted {expected}");
+        check_history("B was read at 170", &busy, read(begin, begin + 1, A), &TERMS, &expected);
+    }
+}
+
+#[test]
+fn a_late_store_cannot_take_again_what_was_seen_in_it() {
+    let mut busy = history(&[ok(1, C, -300, -290), write(2, A, (0, 1), None), never_landing()]);
+    observe(&mut busy, read(20, 21, A));
+    busy.insert(ok(3, B, 30, 40), &mut Vec::new());
+    check_history("B is due at 140", &busy, read(140, 141, A), &TERMS, "stale opened");
+    check_history("A had landed by 21", &busy, read(141, 142, A), &TERMS, "stale confirmed");
+}
+
+#[test]
+fn a_value_on_which_the_store_stands_still_is_recognised_however_many_writes_follow() {
+    let mut key = history(&[ok(1, A, 0, 10), ok(2, B, 0, 10)]);
+    observe(&mut key, read(11, 12, A));
+    for n in 0..40 {
+        let begin = 1_000 + n as i64 * 20;
+        key.insert(ok(n + 3, Digest([n as u8 + 10; 16]), begin, begin + 10), &mut Vec::new());
+        key.prune(Time(begin + 11), None, &mut Vec::new());
+    }
+    check_history("all others between are forgotten", &key, read(3_000, 3_001, A), &TERMS, "stale confirmed");
+}
+
+#[test]
+fn what_another_copy_knows_of_the_key_is_the_store_alone() {
+    let ordered = Write { order: Some(3), ..ok(1, A, 0, 10) };
+    let copy = history(&[ordered.clone(), ok(2, B, 20, 30)]).for_another_copy();
+    let known: Vec<_> = copy.writes().collect();
+    assert_eq!(known[0], Write { map: None, order: None, pending: false, ..ordered });
+    assert_eq!((known.len(), copy.pending()), (2, 0));
+}
+
+#[test]
+fn a_divergence_tells_when_the_write_it_names_had_ended() {
+    let ended = |write: Write| match judge(&history(&[write]), &read(500, 501, ABSENT), &TERMS).verdict {
+        Verdict::Divergent(divergence) => divergence.ended,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(ended(ok(1, A, 0, 10)), Time(10));
+    assert_eq!(
+        ended(write(1, A, (0, 40), Some((1, 10, StoreOutcome::Ok)))),
+        Time(40),
+        "its map leg was longer"
+    );
+}
+
+#[test]
+fn a_divergence_names_the_last_write_of_the_map_that_had_ended() {
+    let named = |writes: [Write; 2], begin| {
+        let read = read(begin, begin + 1, C);
+        match judge(&history(&writes), &read, &TERMS).verdict {
+            Verdict::Divergent(divergence) => divergence.named.seq,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (first, second) = (ok(1, A, 0, 20), ok(2, B, 0, 20));
+    let first = Write { map: Some(leg(0, 20)), ..first };
+    let second = Write { map: Some(leg(5, 20)), ..second };
+    assert_eq!(named([first.clone(), second.clone()], 30), 2, "its map leg began later");
+    assert_eq!(named([second.clone(), first.clone()], 30), 2, "in whatever order they were reported");
+    let long = |end| Write { map: Some(leg(5, 20)), ..ok(2, B, 0, end) };
+    assert_eq!(named([first.clone(), long(30)], 30), 1, "the second has just ended");
+    assert_eq!(named([first.clone(), long(29)], 30), 2, "the second had ended");
+    assert_eq!(named([long(200), first], 30), 1, "the second is under way");
+}
+
+#[test]
+fn events_are_given_up_when_their_patience_is_over() {
+    for (now, expected) in [(210, vec![]), (211, vec![(1, Outcome::Undetermined(Reason::Store))])] {
+        let (mut key, mut ended) = (history(&[ok(1, A, 0, 10)]), Vec::new());
+        give_up(&mut key, Time(now), Reason::Store, &TERMS, &mut ended);
+        let ended: Vec<_> = ended.into_iter().map(|(id, outcome)| (id.seq, outcome)).collect();
+        assert_eq!(ended, expected, "deadline 110 and patience 100");
+    }
+}
+
+#[test]
+fn absence_in_a_store_that_expires_values_proves_no_remove() {
+    let terms = Terms { expires: true, ..TERMS };
+    let removed = write(2, ABSENT, (20, 21), Some((21, 30, StoreOutcome::Unknown)));
+    let mut key = history(&[ok(1, A, 0, 10), removed]);
+    let absent = read(40, 41, ABSENT);
+    let judgement = judge(&key, &absent, &terms);
+    let mut ended = Vec::new();
+    settle(&mut key, &absent, &judgement, &terms, &mut ended);
+    assert!(ended.iter().all(|(id, _)| id.seq != 2), "it may have expired: {ended:?}");
+}
+
+#[test]
+fn a_key_at_rest_takes_no_memory_besides_its_own() {
+    let at_rest = |history: &History| format!("{history:?}").contains("rest: None");
+    let mut key = history(&[ok(1, A, 0, 10)]);
+    assert!(at_rest(&key), "one write, nothing left behind");
+    observe(&mut key, read(5, 6, A));
+    key.prune(Time(6), None, &mut Vec::new());
+    assert!(!at_rest(&key), "that it was read before its end is news");
+    let mut key = history(&[ok(1, A, 0, 10)]);
+    observe(&mut key, read(11, 12, A));
+    key.prune(Time(12), None, &mut Vec::new());
+    assert!(at_rest(&key), "the read tells nothing that the write does not");
+    observe(&mut key, read(20, 21, B));
+    key.prune(Time(21), None, &mut Vec::new());
+    assert!(!at_rest(&key), "the store stands on another value");
+    let mut doubted = history(&[ok(1, A, 100, 110)]);
+    doubted.blind_until(Time(200), Reason::Gap);
+    doubted.prune(Time(300), None, &mut Vec::new());
+    assert!(!at_rest(&doubted), "the reason for the doubt is kept");
+    let mut over = history(&[]);
+    over.blind_until(Time(50), Reason::Gap);
+    over.insert(ok(1, A, 100, 110), &mut Vec::new());
+    over.prune(Time(300), None, &mut Vec::new());
+    assert!(at_rest(&over), "the doubt is over");
+}
+
+#[test]
+fn the_map_is_known_again_when_a_write_began_after_the_doubt() {
+    for (begin, expected) in [(50, "undetermined gap"), (51, "consistent")] {
+        let mut key = history(&[]);
+        key.blind_until(Time(50), Reason::Gap);
+        key.insert(ok(1, A, begin, begin + 10), &mut Vec::new());
+        check_history("doubt until 50", &key, read(200, 201, A), &TERMS, expected);
+    }
+    let failed = write(2, B, (20, 21), Some((21, 30, StoreOutcome::Failed)));
+    let mut half = history(&[ok(1, A, 0, 10), failed]);
+    half.blind_until(Time(500), Reason::Gap);
+    check_history("possible, and nobody knows the map", &half, read(600, 601, A), &TERMS, "undetermined gap");
+}
+
 #[test]
 fn the_first_reason_for_doubt_until_the_same_instant_stays() {
     let mut blind = history(&[ok(1, A, 0, 10)]);
@@ -281,10 +476,27 @@ fn a_history_gives_back_what_was_put_into_it() {
 }
 
 #[test]
+fn a_write_tells_when_it_began_and_ended() {
+    let times = |write: Write| (write.begun().0, write.ended().0, write.ended_wholly().0);
+    assert_eq!(times(ok(1, A, 5, 10)), (5, 10, 10));
+    assert_eq!(times(write(1, A, (5, 20), Some((2, 10, StoreOutcome::Ok)))), (2, 10, 20));
+    assert_eq!(times(write(1, A, (5, 20), Some((6, 10, StoreOutcome::Failed)))), (5, 20, 20));
+}
+
+#[test]
+fn a_digest_is_shown_in_hexadecimal_and_absence_by_name() {
+    assert_eq!((A.to_string(), ABSENT.to_string()), ("01".repeat(16), "absent".to_owned()));
+    assert!(format!("{A:?}").contains("0101") && format!("{ABSENT:?}").contains("absent"));
+}
+
+#[test]
 fn a_store_that_expires_values_is_not_blamed_for_absence() {
     let expires = Terms { expires: true, ..TERMS };
     check("expired", &[ok(1, A, 0, 10)], read(200, 201, ABSENT), &expires, "undetermined expired");
     check("wrong all the same", &[ok(1, A, 0, 10)], read(200, 201, B), &expires, "foreign confirmed");
+    let busy = [ok(1, A, 0, 10), ok(2, B, 20, 30)];
+    check("expired beside a write", &busy, read(25, 26, ABSENT), &expires, "undetermined expired");
+    check("not written yet", &[ok(1, A, 0, 10)], read(5, 6, ABSENT), &expires, "in_flight");
 }
 
 #[test]
@@ -335,7 +547,19 @@ fn each_event_ends_as_the_observation_says() {
         "the newer one is under way"
     );
     assert_eq!(outcomes(&both, read(31, 32, A)), [], "opened, not confirmed");
+    let failed = write(2, B, (20, 21), Some((21, 30, StoreOutcome::Failed)));
+    assert_eq!(
+        outcomes(&[put_a.clone(), failed], read(50, 51, A)),
+        [(1, Outcome::Confirmed { lag: 50 })],
+        "the other has until its deadline"
+    );
     assert_eq!(outcomes(&both, read(131, 132, A)), [(1, Outcome::Superseded), (2, Outcome::Divergent)]);
+    let in_turn = [both[1].clone(), both[0].clone()];
+    assert_eq!(
+        outcomes(&in_turn, read(131, 132, A)),
+        [(2, Outcome::Divergent), (1, Outcome::Superseded)],
+        "whichever was reported first"
+    );
     assert_eq!(outcomes(&[put_a], read(5, 6, A)), [], "a read that began before the end proves nothing");
     let unknown = write(1, A, (20, 21), Some((21, 30, StoreOutcome::Unknown)));
     assert_eq!(outcomes(std::slice::from_ref(&unknown), read(200, 201, ABSENT)), [], "within patience");
@@ -470,4 +694,29 @@ fn a_copy_that_does_not_follow_the_store_within_the_deadline_is_behind() {
         &terms,
         "map_behind confirmed",
     );
+}
+
+#[test]
+fn a_copy_is_judged_for_what_its_own_source_wrote() {
+    let terms = Terms { scope: Scope::Process, ..TERMS };
+    let of_source = |source, write: Write| Write { id: WriteId { source, ..write.id }, ..write };
+    let put = of_source(5, ok(1, A, 0, 10));
+    check("its own write is lost", &[put.clone()], read(11, 12, ABSENT), &terms, "missing opened");
+    let store_only = Write { map: None, ..of_source(5, ok(2, B, 20, 30)) };
+    check(
+        "its own write skipped the map",
+        &[put.clone(), store_only],
+        read(200, 201, B),
+        &terms,
+        "inverted confirmed",
+    );
+    let versioned = |source, map: bool| {
+        let write = Write { version: Some(7), ..of_source(source, ok(2, B, 20, 30)) };
+        if map { write } else { Write { map: None, pending: false, ..write } }
+    };
+    let seen = Observation { version: Some(7), ..read(31, 32, C) };
+    check("its own version, other bytes", &[put.clone(), versioned(5, true)], seen, &terms, "corrupt opened");
+    check("another copy's version", &[put, versioned(6, false)], seen, &terms, "in_flight");
+    let shared = [ok(1, A, 0, 10), of_source(2, ok(2, B, 1, 10))];
+    check("in one map it is everybody's business", &shared, read(11, 12, C), &TERMS, "foreign opened");
 }
