@@ -150,6 +150,44 @@ fn a_merged_crowd_whose_deadline_has_passed_confirms_what_is_stale() {
     assert!(!confirmed(440, 5), "it may still be late");
 }
 
+#[test]
+fn the_last_eight_overwritten_values_are_remembered_and_more_while_a_store_may_be_late_with_them() {
+    let mut history = History::watched_since(Time::MIN);
+    for n in 0..100 {
+        history.insert(write(n, n, n as i64, Some(n as i64)), &mut Vec::new());
+        history.prune(Time(n as i64 + 1), None, &mut Vec::new());
+    }
+    let label = |history: &History, value| judge(history, &read(500, 501, value), &TERMS).verdict.label();
+    assert_eq!((label(&history, 60), label(&history, 98)), ("stale", "stale"), "due at 110 and later");
+    assert_eq!(label(&history, 40), "foreign", "due at 90");
+    history.prune(Time(500), None, &mut Vec::new());
+    assert_eq!((label(&history, 90), label(&history, 91)), ("foreign", "stale"), "eight are left");
+}
+
+#[test]
+fn a_frozen_value_on_a_key_without_rest_is_confirmed_within_a_quarter_of_a_deadline_of_the_proof() {
+    let mut history = History::watched_since(Time::MIN);
+    history.insert(write(0, 900, 0, Some(10)), &mut Vec::new());
+    history.insert(write(1, 901, 0, None), &mut Vec::new());
+    let mut confirmed_at = None;
+    for now in 11..400 {
+        if now % 3 == 0 {
+            let n = now as u64;
+            history.insert(write(n, n, now, Some(now + 4)), &mut Vec::new());
+        }
+        let read = read(now, now, 900);
+        let judgement = judge(&history, &read, &TERMS);
+        settle(&mut history, &read, &judgement, &TERMS, &mut Vec::new());
+        history.prune(Time(now), None, &mut Vec::new());
+        if matches!(judgement.verdict, Verdict::Divergent(divergence) if divergence.confirmed) {
+            confirmed_at.get_or_insert(now);
+        }
+    }
+    // A store late within its deadline took 900 by 60; the write that began at 63 is due at 117.
+    let confirmed_at = confirmed_at.expect("it is confirmed");
+    assert!((118..118 + TERMS.deadline / 4).contains(&confirmed_at), "{confirmed_at}");
+}
+
 /// When the writes of [`merged_beside_unknown`] happen: before zero, so that no instant is one by default.
 const BASE: i64 = -1_000;
 
