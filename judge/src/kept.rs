@@ -9,7 +9,6 @@ const ACKNOWLEDGED: u8 = 1 << 2;
 const ORDER: u8 = 1 << 3;
 const VERSION: u8 = 1 << 4;
 const PENDING: u8 = 1 << 5;
-const SEEN: u8 = 1 << 6;
 
 const NOTHING: Interval = Interval { begin: Time::MIN, end: Time::MIN };
 
@@ -106,12 +105,6 @@ impl Kept {
         self.is(PENDING)
     }
 
-    /// Whether the end of its store leg is known from a read that nothing else explains, however late legs may be.
-    #[inline]
-    pub(crate) fn is_seen(&self) -> bool {
-        self.is(SEEN)
-    }
-
     /// It is another copy's write; its event is that copy's.
     #[inline]
     pub(crate) fn drop_map_leg(&mut self) {
@@ -130,12 +123,6 @@ impl Kept {
     pub(crate) fn happened_by(&mut self, end: Time) {
         self.store.end = self.store.end.min(end);
         self.flags |= ACKNOWLEDGED;
-    }
-
-    /// No other write, however late, explains the read that told so.
-    #[inline]
-    pub(crate) fn set_seen(&mut self) {
-        self.flags |= SEEN;
     }
 
     /// The instant after which a read can say something about this write: the end of its store leg, or of its map

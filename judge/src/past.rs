@@ -30,8 +30,7 @@ impl Past {
     #[inline]
     pub(crate) fn of(write: &Kept) -> Option<Self> {
         let leg = write.store()?;
-        let end = leg.interval.end;
-        let latest = if write.is_seen() { end } else { end.max(write.deadline) };
+        let latest = leg.interval.end.max(write.deadline);
         let digest = write.digest.into();
         Some(Self { digest, store: leg.interval, latest, acknowledged: leg.acknowledged })
     }

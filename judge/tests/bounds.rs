@@ -56,8 +56,10 @@ proptest! {
     #[test]
     fn merging_never_makes_a_possible_read_impossible(
         legs in proptest::collection::vec((0i64..300, 0i64..200, proptest::bool::weighted(0.97), 0u64..6), 200..500),
-        reads in proptest::collection::vec((0i64..600, 0i64..8, 0u64..7), 40),
+        mut reads in proptest::collection::vec((0i64..600, 0i64..8, 0u64..7), 40),
+        prunes in any::<bool>(),
     ) {
+        reads.sort_unstable();
         let (mut history, mut ended, mut merges) = (History::watched_since(Time::MIN), Vec::new(), 0);
         let mut writes = Vec::new();
         for (seq, (begin, length, known, value)) in (0u64..).zip(legs) {
@@ -68,6 +70,9 @@ proptest! {
         prop_assert!(merges > 0 && history.live() <= LIVE_WRITES_MAX);
         prop_assert_eq!(ended.len() + history.pending(), writes.len(), "each event ends once");
         for (begin, length, value) in reads {
+            if prunes {
+                history.prune(Time(begin), None, &mut ended);
+            }
             let read = read(begin, begin + length, value);
             let judgement = judge(&history, &read, &TERMS);
             prop_assert!(judgement.legality != Legality::Illegal || !is_legal(&writes, &read), "{:?}", read);
@@ -108,6 +113,18 @@ fn any_of_a_merged_crowd_may_be_the_maps_last_until_the_map_certainly_moved_on()
         panic!()
     };
     assert_eq!(divergence.kind, Kind::Stale { versions: 1, at_least: 190 });
+}
+
+#[test]
+fn a_merged_crowd_is_let_go_of_once_store_and_map_have_moved_on() {
+    let mut history = crowd(Some(100));
+    history.prune(Time(300), None, &mut Vec::new());
+    assert!(history.merged() > 0, "any of them may be the last");
+    history.insert(write(900, 900, 101, Some(110)), &mut Vec::new());
+    history.prune(Time(110), None, &mut Vec::new());
+    assert!(history.merged() > 0, "the write that followed has just ended");
+    history.prune(Time(111), None, &mut Vec::new());
+    assert_eq!((history.merged(), history.live()), (0, 1));
 }
 
 #[test]

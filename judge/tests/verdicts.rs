@@ -481,6 +481,9 @@ fn a_write_tells_when_it_began_and_ended() {
     assert_eq!(times(ok(1, A, 5, 10)), (5, 10, 10));
     assert_eq!(times(write(1, A, (5, 20), Some((2, 10, StoreOutcome::Ok)))), (2, 10, 20));
     assert_eq!(times(write(1, A, (5, 20), Some((6, 10, StoreOutcome::Failed)))), (5, 20, 20));
+    let reported = Reported { map: Some(leg(7, 9)), store: Some((leg(3, 10), StoreOutcome::Ok)) };
+    assert_eq!(reported.begun(), Time(3));
+    assert_eq!(Reported { store: None, ..reported }.begun(), Time(7));
 }
 
 #[test]

@@ -54,19 +54,10 @@ impl History {
         if self.matches(read.digest).filter(|past| explains(past.store)).count() != 1 {
             return None;
         }
-        let due = self.newest_due(read.at.begin);
-        let late = |past: &Past| past.store.begin <= read.at.end && past.latest >= due;
-        let is_certain = self.blind_until < due
-            && (self.forgotten_until() < due || self.forgotten_until() == Time::MIN)
-            && self.matches(read.digest).filter(late).count() == 1;
         let one = self.kept_mut().find(|write| {
             write.digest == read.digest && write.store().is_some_and(|leg| explains(leg.interval))
         })?;
-        let is_news = one.ended() >= read.at.end;
         one.happened_by(read.at.end);
-        if is_certain && is_news {
-            one.set_seen();
-        }
         Some(one.id())
     }
 
