@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::exit::{self, Answer, Failure};
-use crate::{config, demo, generate, load, replay};
+use crate::{config, demo, generate, key, load, replay};
 use clap::{Parser, Subcommand};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -59,6 +59,11 @@ Examples:
   counterfoil config check sidecar.yaml
   counterfoil config schema comparator > comparator.schema.json";
 
+const KEY_EXAMPLES: &str = "\
+Examples:
+  (umask 077; counterfoil key new > key)        a deployment key that only you may read
+  counterfoil key tenant --file key --tenant acme";
+
 const GENERATE_EXAMPLES: &str = "\
 Examples:
   counterfoil completions bash > /etc/bash_completion.d/counterfoil
@@ -88,6 +93,9 @@ pub(crate) enum Command {
     /// Check a configuration, or print what may stand in one
     #[command(subcommand, after_help = CONFIG_EXAMPLES)]
     Config(config::ConfigCommand),
+    /// Print a new key, or the key of a tenant
+    #[command(subcommand, after_help = KEY_EXAMPLES)]
+    Key(key::KeyCommand),
     /// Print completions for a shell
     #[command(after_help = GENERATE_EXAMPLES)]
     Completions(generate::CompletionsArgs),
@@ -106,6 +114,7 @@ impl Command {
             Self::Load(args) => answer(|out| load::run(&args, out)),
             Self::Replay(args) => answer(|out| replay::run(&args, out)),
             Self::Config(command) => answer(|out| config::run(&command, out)),
+            Self::Key(command) => answer(|out| key::run(&command, out)),
             Self::Completions(args) => answer(|out| generate::completions(&args, out)),
             Self::Man(args) => answer(|out| generate::man(&args, out)),
         }
@@ -135,7 +144,7 @@ mod tests {
 
     #[test]
     fn every_subcommand_of_ours_shows_examples() {
-        for name in ["demo", "load", "replay", "config", "completions", "man"] {
+        for name in ["demo", "load", "replay", "config", "key", "completions", "man"] {
             let mut command = Cli::command();
             let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
             assert!(help.contains("Examples:"), "{name}: {help}");

@@ -9,6 +9,7 @@
 //! | `load` | drives a store and a running sidecar from a recorded workload |
 //! | `replay` | judges a recorded history |
 //! | `config` | checks configurations and prints their schema |
+//! | `key` | prints new keys and the keys of tenants |
 //! | `generate` | prints completions and man pages |
 #![allow(clippy::print_stderr, reason = "standard error is where this command reports")]
 
@@ -19,6 +20,7 @@ mod demo;
 mod duration;
 mod exit;
 mod generate;
+mod key;
 mod load;
 mod output;
 mod pace;
@@ -31,5 +33,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _failpoints = fail::FailScenario::setup();
     args::Cli::parse().command.run()
 }

@@ -1,7 +1,12 @@
 //! The one place where a clock is read.
 //!
 //! Events are stamped with `CLOCK_BOOTTIME`: it goes on during suspend, nobody can set it, and all processes of a
-//! machine that share a [`Domain`] read the same one. The wall clock is for display only.
+//! machine that share a [`Domain`] read the same one. The wall clock is for display, and for certificates, which hold by it.
+//! [`Throttle`] is for what must not be said too often.
+
+mod throttle;
+
+pub use throttle::Throttle;
 
 use counterfoil_judge::Time;
 use rustix::time::{ClockId, clock_gettime};
@@ -12,7 +17,7 @@ pub fn now() -> Time {
     read(ClockId::Boottime)
 }
 
-/// The present wall-clock time in nanoseconds since 1970, for display only: it never changes a verdict.
+/// The present wall-clock time in nanoseconds since 1970, for display and certificates: it never changes a verdict.
 #[must_use]
 pub fn wall_unix_ns() -> i64 {
     read(ClockId::Realtime).0

@@ -89,6 +89,10 @@ struct SourceSummary {
     duplicates: u64,
     lost: BTreeMap<&'static str, u64>,
     undeclared: u64,
+    /// Sequence numbers used by the source, as far as it told, that have not come yet.
+    in_flight: u64,
+    /// Events accepted that wait for their outcomes.
+    open: u64,
     /// How far the watermark of a live source is behind the present, in milliseconds; `null` while its clock is not
     /// bounded or it has promised nothing.
     watermark_lag_ms: Option<f64>,
@@ -162,6 +166,8 @@ fn source_summary(parts: &Parts, source: &Source) -> SourceSummary {
         duplicates: report.duplicates,
         lost: LossReason::ALL.iter().map(|reason| reason.label()).zip(report.lost).collect(),
         undeclared: report.undeclared,
+        in_flight: report.issued.saturating_sub(report.next_seq),
+        open: source.open().events(),
         watermark_lag_ms: clock
             .filter(|_| report.phase == Phase::Live && report.watermark > Time::MIN)
             .map(|clock| ms(at.since(clock.earliest(report.watermark)))),

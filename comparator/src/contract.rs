@@ -1,8 +1,9 @@
 //! The contracts: what each map's owner promises about its store, and the stores they name.
 
 use crate::store::{Lookup, Reader};
-use counterfoil_digest::MapDigester;
+use counterfoil_digest::MapDigesters;
 use counterfoil_judge::Terms;
+use counterfoil_keys::TenantName;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -22,12 +23,14 @@ impl MapId {
 pub struct Contract {
     /// The map's name.
     pub name: Arc<str>,
+    /// Whose map it is: only that tenant's sources report about it.
+    pub tenant: TenantName,
     /// Index of its store among [`Contracts::readers`].
     pub store: usize,
     /// How its keys are looked up there.
     pub lookup: Lookup,
-    /// Digests what is found.
-    pub digester: MapDigester,
+    /// Digests what is found, under each key that batches are accepted under.
+    pub digesters: MapDigesters,
     /// What it says about time.
     pub terms: Terms,
 }
@@ -46,6 +49,8 @@ impl std::fmt::Debug for Contract {
 pub struct Contracts {
     contracts: Vec<Contract>,
     by_name: HashMap<Arc<str>, MapId>,
+    /// Each once, in the order of their names.
+    tenants: Vec<TenantName>,
     readers: Vec<Arc<Reader>>,
     deadline_max: i64,
 }
@@ -57,7 +62,11 @@ impl Contracts {
         let by_name =
             contracts.iter().zip(0..).map(|(contract, id)| (contract.name.clone(), MapId(id))).collect();
         let deadline_max = contracts.iter().map(|contract| contract.terms.deadline).max().unwrap_or(0);
-        Self { by_name, readers: readers.into_iter().map(Arc::new).collect(), deadline_max, contracts }
+        let mut tenants: Vec<_> = contracts.iter().map(|contract| contract.tenant.clone()).collect();
+        tenants.sort_unstable();
+        tenants.dedup();
+        let readers = readers.into_iter().map(Arc::new).collect();
+        Self { by_name, tenants, readers, deadline_max, contracts }
     }
 
     /// The contract of a map.
@@ -66,10 +75,28 @@ impl Contracts {
         self.contracts.get(map.index())
     }
 
-    /// The map of this name.
+    /// The map of this name, if it is the tenant's.
     #[must_use]
-    pub fn find(&self, name: &str) -> Option<MapId> {
+    pub fn find(&self, tenant: &TenantName, name: &str) -> Option<MapId> {
+        self.named(name).filter(|map| self.get(*map).is_some_and(|contract| contract.tenant == *tenant))
+    }
+
+    /// The map of this name, whosever it is.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<MapId> {
         self.by_name.get(name).copied()
+    }
+
+    /// The tenants that have a map, in the order of their names.
+    #[must_use]
+    pub fn tenants(&self) -> &[TenantName] {
+        &self.tenants
+    }
+
+    /// The place of a tenant among [`Self::tenants`].
+    #[must_use]
+    pub fn tenant_place(&self, tenant: &TenantName) -> Option<usize> {
+        self.tenants.binary_search(tenant).ok()
     }
 
     /// The contracts in order.

@@ -2,7 +2,7 @@
 //! tells.
 //!
 //! ```text
-//! receiver ─▶ engine: sources, clocks, table ─▶ scheduler, prober ─▶ judge ─▶ outcomes ─▶ telling (counts, ledger, traces) ─▶ api
+//! receiver ─▶ journal, engine: sources, clocks, table ─▶ scheduler, prober ─▶ judge ─▶ outcomes ─▶ telling (counts, ledger, traces) ─▶ api
 //! ```
 //!
 //! [`engine`] and [`scheduler`] decide and are handed the time; receiver, prober and telling do the I/O around them.
@@ -14,17 +14,29 @@
 //! - Each accepted event ends in exactly one outcome: per map, events = confirmed + superseded + divergent + undetermined
 //!   + shed + open, and the summary shows all of them.
 
+/// A place where a test may stop the process.
+macro_rules! failpoint {
+    ($name:literal) => {
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!($name);
+    };
+}
+
+mod admission;
 mod api;
 pub mod clocks;
 pub mod command;
 pub mod config;
 pub mod contract;
 pub mod engine;
+pub mod journal;
 pub mod ledger;
 mod metrics;
 mod prober;
 mod receiver;
+mod restart;
 pub mod scheduler;
+mod serving;
 pub mod sources;
 pub mod store;
 pub mod table;
@@ -35,12 +47,14 @@ use api::Api;
 use config::Settings;
 use contract::MapId;
 use counterfoil_clock::Domain;
-use counterfoil_proto::wire::{self, intake_server::IntakeServer};
 use counterfoil_telemetry::{Metric, Telemetry, serve_http};
 use engine::{Engine, Limits};
+use journal::{Journal, JournalError};
 use ledger::{Ledger, LedgerError};
 use prober::Prober;
-use receiver::{Receiver, Service};
+use receiver::Receiver;
+use restart::RestartError;
+use serving::{Door, Serving};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,32 +63,21 @@ use telling::Telling;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
 
 /// Every metric of the comparator.
 pub static METRICS: &[&Metric] = metrics::ALL;
 
-/// Streams that one connection may have.
-const STREAMS_PER_CONNECTION_MAX: u32 = 16;
-
-/// HTTP/2 frames; larger ones than the default halve the cost of a batch.
-const FRAME_BYTES_MAX: u32 = 256 * 1024;
-
-/// HTTP/2 flow control: how much a sidecar may have on its way.
-const WINDOW_BYTES: u32 = 4 << 20;
-
-/// What an upload has besides its batch, at most.
-const UPLOAD_OVERHEAD_BYTES: usize = 4096;
-
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// How often the journal lets go of what is over. What ended since is judged once more after a restart.
+const LET_GO_EVERY: Duration = Duration::from_millis(500);
 
 /// What the stages share.
 struct Parts {
     engine: Arc<Engine>,
     tallies: Arc<Tallies>,
     telling: Telling,
+    /// Where batches are kept until their events have outcomes; `None` in memory alone.
+    journal: Option<Journal>,
 }
 
 impl Parts {
@@ -122,22 +125,29 @@ pub enum BuildError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] counterfoil_tls::LoadError),
     /// The ledger cannot be opened.
     #[error("ledger.path: {0}")]
     Ledger(#[from] LedgerError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// What was open before cannot be taken up.
+    #[error(transparent)]
+    Restart(#[from] RestartError),
 }
 
 /// A comparator that has everything it needs to run.
 pub struct Comparator {
-    grpc: TcpListener,
     http: TcpListener,
     grpc_address: SocketAddr,
     http_address: SocketAddr,
-    receiver: Arc<Receiver>,
+    serving: Serving,
     prober: Prober,
     api: Api,
     telemetry: Telemetry,
-    batch_bytes_max: usize,
     drain_max: Duration,
 }
 
@@ -152,11 +162,16 @@ impl Comparator {
         METRICS.iter().for_each(|metric| metric.describe());
         let (grpc, grpc_address) = listen("listen.grpc", settings.grpc).await?;
         let (http, http_address) = listen("listen.http", settings.http).await?;
-        let ledger = Ledger::open(&settings.ledger)?;
+        let door = Door::new(settings.security, settings.accept)?;
         let contracts = Arc::new(settings.contracts);
+        let tallies = Arc::new(Tallies::new(&contracts));
+        let announced = tallies.clone();
+        let announce = move |turned: &ledger::Turned| telling::announce(&announced, turned);
+        let ledger = Ledger::open(&settings.ledger, announce)?;
         let engine = Arc::new(Engine::new(engine::Options {
             contracts: contracts.clone(),
-            key: settings.key,
+            keys: settings.keys,
+            verify: counterfoil_keys::verify,
             own_clock: Domain::of_this_process(),
             limits: Limits {
                 batch_bytes_max: settings.batch_bytes_max,
@@ -167,7 +182,6 @@ impl Comparator {
             sources_max: settings.sources_max,
             silence: settings.silence,
         }));
-        let tallies = Arc::new(Tallies::new(&contracts));
         let telling = Telling::new(
             contracts,
             engine.sources().clone(),
@@ -176,19 +190,24 @@ impl Comparator {
             telemetry.tracer(),
             settings.telemetry.trace_ratio,
         );
-        let parts = Arc::new(Parts { engine, tallies, telling });
+        let opened =
+            settings.journal.map(|journal| Journal::open(&journal, settings.sources_max)).transpose()?;
+        let (journal, past) = opened.unzip();
+        let parts = Arc::new(Parts { engine, tallies, telling, journal });
+        match past {
+            Some(past) => restart::go_on(past, &parts, &ledger).await?,
+            None => tracing::warn!("no journal: a comparator that is started over forgets what was open"),
+        }
         metrics::INVARIANTS.counter(&[("id", "P3")]).increment(0);
         parts.set_gauges();
         Ok(Self {
-            grpc,
             http,
             grpc_address,
             http_address,
-            receiver: Arc::new(Receiver::new(parts.clone())),
+            serving: Serving::new(grpc, door, Receiver::new(parts.clone()), settings.batch_bytes_max),
             prober: Prober::new(parts.clone()),
             api: Api { parts, ledger },
             telemetry: telemetry.clone(),
-            batch_bytes_max: settings.batch_bytes_max,
             drain_max: settings.drain_max,
         })
     }
@@ -213,13 +232,18 @@ impl Comparator {
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_http(self.http, router, stop.clone()));
         tasks.spawn(self.prober.run(stop.clone()));
-        tasks.spawn(serve_grpc(self.grpc, self.receiver, self.batch_bytes_max, stop.clone()));
+        tasks.spawn(let_go(self.api.clone(), stop.clone()));
+        tasks.spawn(self.serving.run(stop.clone()));
         tracing::info!(grpc = %self.grpc_address, http = %self.http_address, "the comparator runs");
         stop.cancelled().await;
         ready.send_replace(false);
         let drained = async {
             while tasks.join_next().await.is_some() {}
-            self.api.ledger.flush().await
+            let flushed = self.api.ledger.flush().await;
+            if let Some(journal) = &self.api.parts.journal {
+                journal.close(self.api.parts.engine.sources(), &self.api.ledger).await;
+            }
+            flushed
         };
         match tokio::time::timeout(self.drain_max, drained).await {
             Ok(Ok(())) => tracing::info!("the comparator stopped"),
@@ -231,40 +255,18 @@ impl Comparator {
     }
 }
 
+/// Lets the journal go of what is over, once in a while.
+async fn let_go(api: Api, stop: CancellationToken) {
+    let Some(journal) = &api.parts.journal else { return };
+    let mut ticks = tokio::time::interval(LET_GO_EVERY);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        journal.let_go(api.parts.engine.sources(), &api.ledger).await;
+    }
+}
+
 async fn listen(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {
     let failed = |source| BuildError::Listen { key, address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
-}
-
-async fn serve_grpc(
-    listener: TcpListener,
-    receiver: Arc<Receiver>,
-    batch_bytes_max: usize,
-    stop: CancellationToken,
-) {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<IntakeServer<Service>>().await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(wire::DESCRIPTORS)
-        .build_v1();
-    let intake = IntakeServer::new(Service(receiver, stop.clone()))
-        .max_decoding_message_size(batch_bytes_max + UPLOAD_OVERHEAD_BYTES);
-    let server = Server::builder()
-        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
-        .max_frame_size(FRAME_BYTES_MAX)
-        .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES)
-        .http2_keepalive_interval(Some(KEEP_ALIVE))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE))
-        .tcp_nodelay(true)
-        .add_service(health_service)
-        .add_optional_service(reflection.ok())
-        .add_service(intake);
-    let served =
-        server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled_owned());
-    if let Err(error) = served.await {
-        tracing::error!(%error, "the gRPC server ended");
-    }
 }

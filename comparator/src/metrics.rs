@@ -11,14 +11,27 @@ macro_rules! catalogue {
             };
         )*
         /// Every metric of the comparator.
-        pub(crate) static ALL: &[&Metric] = &[$(&$name),*];
+        pub(crate) static ALL: &[&Metric] =
+            &[$(&$name),*, &counterfoil_tls::INSECURE, &counterfoil_tls::RELOADS, &counterfoil_tls::REMAINING];
     };
 }
 
 catalogue! {
     BATCHES: Counter "counterfoil_receiver_batches_total" [] "batches" "Batches taken in.";
     REFUSED: Counter "counterfoil_receiver_refused_batches_total" ["reason"] "batches"
-        "Batches refused: wrong key, wrong code, malformed, too large, or too many sources.";
+        "Batches refused: of a tenant or service that is not allowed or not known, under a wrong key, with a wrong code or \
+         signature, out of order, malformed, too large, or of too many sources.";
+    REFUSED_PEERS: Counter "counterfoil_receiver_refused_peers_total" ["reason"] "peers"
+        "Callers not let in, by what was wrong with their certificate or handshake, or for want of room; `no_rule` for streams of those
+        whom `clients` does not name; `expired` also for streams that outlived a certificate.";
+    CHAINS_BEGUN: Counter "counterfoil_intake_chains_begun_total" [] "chains"
+        "Chains of batches begun anew for a source that was known: its sidecar was started over.";
+    JOURNAL_BYTES: Gauge "counterfoil_journal_used_bytes" [] "bytes" "Bytes that the journal takes.";
+    JOURNAL_UNCOVERED: Counter "counterfoil_journal_uncovered_events_total" [] "events"
+        "Events without an outcome that the journal had no room for any more. They have one all the same, unless the
+        comparator ends before.";
+    JOURNAL_REPLAYED: Counter "counterfoil_journal_replayed_entries_total" ["events"] "entries"
+        "Entries of the journal taken again at the start: with open events, over, refused, or lost.";
     EVENTS: Counter "counterfoil_receiver_events_total" ["map"] "events"
         "Events accepted, each once; `other` for maps without a contract.";
     DUPLICATES: Counter "counterfoil_receiver_duplicate_events_total" [] "events"

@@ -12,12 +12,13 @@ use crate::contract::Contract;
 use crate::metrics;
 use crate::scheduler::{Budget, Read, Request, Scheduler};
 use crate::store::{Answer, Found, Reader};
-use crate::table::{Observed, Seen};
+use crate::table::{Observed, Probe, Seen};
 use ::metrics::{Counter, Gauge, Histogram};
 use bytes::Bytes;
 use counterfoil_clock::now;
-use counterfoil_digest::{MapDigester, digest_many};
+use counterfoil_digest::{MapDigesters, digest_many};
 use counterfoil_judge::{Interval, Reason, Time};
+use counterfoil_keys::KeyNumber;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -146,7 +147,10 @@ async fn read(reader: &Reader, contract: &Contract, request: Request, series: &S
     let at = Interval::new(begin, now());
     series.read(keys.len(), at);
     let seen = match answers {
-        Ok(answers) => digests(&contract.digester, &answers, series),
+        Ok(answers) => {
+            let under = request.probes.iter().map(Probe::digested_under);
+            digests(&contract.digesters, under.zip(&answers), series)
+        }
         Err(error) => {
             tracing::warn!(store = reader.name(), %error, "a read of the store told nothing");
             let labels = [("store", reader.name()), ("reason", error.label())];
@@ -159,9 +163,17 @@ async fn read(reader: &Reader, contract: &Contract, request: Request, series: &S
     Read { store: request.store, map: request.map, at, observed: observed.collect() }
 }
 
-/// Digests what was found. What the store or the codec cannot represent tells nothing about its key.
-fn digests(digester: &MapDigester, answers: &[Answer], series: &StoreSeries) -> Vec<Result<Seen, Reason>> {
-    let values = answers.iter().map(|answer| match answer {
+/// Digests what was found, each value under the key of what it is compared with. What the store or the codec cannot
+/// represent tells nothing about its key.
+fn digests<'a>(
+    digesters: &MapDigesters,
+    answers: impl Iterator<Item = (KeyNumber, &'a Answer)>,
+    series: &StoreSeries,
+) -> Vec<Result<Seen, Reason>> {
+    // Every number is that of a batch that was accepted, so there is a digester under it.
+    let (digesters, answers): (Vec<_>, Vec<_>) =
+        answers.filter_map(|(key, answer)| Some((digesters.under(key)?, answer))).unzip();
+    let values = digesters.into_iter().zip(&answers).map(|(digester, answer)| match answer {
         Ok(Found::Value(value, _)) => (digester, Some(value.as_slice())),
         Ok(Found::Absent) | Err(_) => (digester, None),
     });

@@ -2,18 +2,24 @@
 //!
 //! # Invariants
 //!
-//! - A batch is acknowledged after what it made necessary was told.
+//! - A batch is acknowledged after what it made necessary was told, and, where there is a journal, not before it stands
+//!   there for good.
 //! - What is wrong with one stream ends that stream, with a status that says what was wrong; others go on.
 
 use crate::Parts;
-use crate::engine::Refused;
+use crate::admission::{Admission, Admitted};
+use crate::engine::{Grants, Refused};
+use crate::journal::Journal;
 use crate::metrics;
+use crate::sources::Broken;
 use counterfoil_clock::now;
 use counterfoil_proto::nanoseconds;
 use counterfoil_proto::wire::{self, emit, reply::Body};
+use counterfoil_spool::Progress;
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -22,18 +28,26 @@ use tonic::{Request, Response, Status, Streaming};
 /// Replies that may wait for a slow sidecar; then its uploads wait.
 const REPLIES_MAX: usize = 64;
 
+/// Uploads of a stream that may wait for the journal; then no more are read.
+const WAITING_MAX: usize = 4_096;
+
 /// Labels of the reasons for which a batch is refused.
-const REFUSED: [&str; 5] = ["key", "code", "malformed", "too_large", "sources"];
+const REFUSED: [&str; 9] =
+    ["tenant", "service", "key", "code", "signature", "malformed", "too_large", "sources", "order"];
 
 impl Refused {
     /// The reason as a metric label: one of [`REFUSED`].
     fn label(&self) -> &'static str {
         match self {
+            Self::NoTenant | Self::Tenant(_) => "tenant",
+            Self::Service(_) => "service",
             Self::Key { .. } => "key",
             Self::Code => "code",
+            Self::Signature | Self::Chain(Broken::Signer) => "signature",
             Self::Encoding(_) | Self::Malformed(_) => "malformed",
             Self::Bytes { .. } | Self::Events { .. } => "too_large",
             Self::Sources => "sources",
+            Self::Chain(Broken::Missing) => "order",
         }
     }
 }
@@ -42,7 +56,9 @@ impl From<Refused> for Status {
     fn from(refused: Refused) -> Self {
         let message = refused.to_string();
         match refused {
-            Refused::Key { .. } | Refused::Code => Self::unauthenticated(message),
+            Refused::NoTenant | Refused::Tenant(_) | Refused::Service(_) => Self::permission_denied(message),
+            Refused::Key { .. } | Refused::Code | Refused::Signature => Self::unauthenticated(message),
+            Refused::Chain(_) => Self::failed_precondition(message),
             Refused::Encoding(_) | Refused::Malformed(_) => Self::invalid_argument(message),
             Refused::Bytes { .. } | Refused::Events { .. } | Refused::Sources => {
                 Self::resource_exhausted(message)
@@ -71,50 +87,141 @@ impl Receiver {
             batch_bytes_max: narrow(limits.batch_bytes_max),
             batch_events_max: narrow(limits.batch_events_max),
             maps: engine.contracts().iter().map(|contract| contract.name.to_string()).collect(),
+            key_ids: engine.key_ids().map(str::to_owned).collect(),
         }
     }
 
-    /// Serves one stream until either side ends it.
-    async fn serve(
-        &self,
-        mut uploads: Streaming<wire::Upload>,
-        replies: mpsc::Sender<Result<wire::Reply, Status>>,
-    ) {
-        let mut reply = Ok(Body::Welcome(self.welcome()));
-        loop {
-            let last = reply.is_err();
-            let stamped = reply.map(|body| wire::Reply { sent_ns: nanoseconds(now()), body: Some(body) });
-            if replies.send(stamped).await.is_err() || last {
-                return;
-            }
-            let upload = match uploads.message().await {
-                Ok(Some(upload)) => upload,
-                Ok(None) => return,
-                Err(status) => {
-                    tracing::debug!(%status, "a sidecar's stream broke");
-                    return;
-                }
-            };
-            let number = upload.number;
-            reply = match self.0.engine.take(upload, now()) {
-                Ok(effects) => {
-                    self.0.telling.tell(effects).await;
-                    let level = emit::AckLevel::Received.into();
-                    Ok(Body::Ack(wire::IntakeAck { level, through_number: number }))
-                }
-                Err(refused) => {
-                    metrics::REFUSED.counter(&[("reason", refused.label())]).increment(1);
-                    let status = Status::from(refused);
-                    tracing::warn!(%status, number, "a batch was refused");
-                    Err(status)
-                }
-            };
+    /// The level at which uploads are acknowledged.
+    fn level(&self) -> emit::AckLevel {
+        match self.0.journal {
+            Some(_) => emit::AckLevel::Accepted,
+            None => emit::AckLevel::Received,
         }
+    }
+
+    /// Takes one upload. Gives the number of the entry of the journal that has to be on disk before it is acknowledged.
+    async fn take(&self, upload: wire::Upload, grants: &dyn Grants) -> Result<u64, Status> {
+        let number = upload.number;
+        self.try_take(upload, grants).await.inspect_err(|status| {
+            tracing::warn!(%status, number, "a batch was refused");
+        })
+    }
+
+    async fn try_take(&self, upload: wire::Upload, grants: &dyn Grants) -> Result<u64, Status> {
+        let Parts { engine, telling, journal, .. } = &*self.0;
+        let at = now();
+        let admitted = engine.admit(upload, grants, at).map_err(refused)?;
+        let source = admitted.source().clone();
+        let Some(journal) = journal else {
+            let entered = engine.enter(&admitted, at).map_err(refused)?;
+            telling.tell(entered.effects).await;
+            return Ok(0);
+        };
+        let order = source.order().await;
+        let entered = engine.enter(&admitted, at).map_err(refused)?;
+        failpoint!("comparator::journal::before_append");
+        if entered.is_new && admitted.has_news() {
+            let kept = journal.keep(admitted.into_upload(), at, &source).await;
+            kept.map_err(|ended| Status::unavailable(ended.to_string()))?;
+        }
+        failpoint!("comparator::journal::after_append");
+        drop(order);
+        telling.tell(entered.effects).await;
+        Ok(source.place())
     }
 }
 
-/// The gRPC service, and what ends its streams.
-pub(crate) struct Service(pub(crate) Arc<Receiver>, pub(crate) CancellationToken);
+fn refused(refused: Refused) -> Status {
+    metrics::REFUSED.counter(&[("reason", refused.label())]).increment(1);
+    refused.into()
+}
+
+/// One sidecar's stream.
+struct Conversation {
+    receiver: Arc<Receiver>,
+    grants: Arc<dyn Grants>,
+    replies: mpsc::Sender<Result<wire::Reply, Status>>,
+    /// Uploads taken that are not acknowledged: their numbers, and the entries of the journal that they wait for.
+    waiting: VecDeque<(u64, u64)>,
+    /// How far the journal is on disk.
+    progress: Option<watch::Receiver<Progress>>,
+}
+
+/// The sidecar reads no more.
+struct Deaf;
+
+impl Conversation {
+    /// Serves the stream until either side ends it.
+    async fn serve(mut self, mut uploads: Streaming<wire::Upload>) -> Result<(), Deaf> {
+        self.reply(Ok(Body::Welcome(self.receiver.welcome()))).await?;
+        loop {
+            tokio::select! {
+                upload = uploads.message(), if self.waiting.len() < WAITING_MAX => match upload {
+                    Ok(Some(upload)) => self.take(upload).await?,
+                    Ok(None) => return Ok(()),
+                    Err(status) => {
+                        tracing::debug!(%status, "a sidecar's stream broke");
+                        return Ok(());
+                    }
+                },
+                is_open = written(&mut self.progress), if !self.waiting.is_empty() => if !is_open {
+                    return Ok(());
+                },
+            }
+            self.acknowledge().await?;
+        }
+    }
+
+    async fn take(&mut self, upload: wire::Upload) -> Result<(), Deaf> {
+        let number = upload.number;
+        match self.receiver.take(upload, &*self.grants).await {
+            Ok(entry) => {
+                self.waiting.push_back((number, entry));
+                Ok(())
+            }
+            Err(status) => {
+                self.reply(Err(status)).await?;
+                Err(Deaf)
+            }
+        }
+    }
+
+    /// Acknowledges what is safe by now.
+    async fn acknowledge(&mut self) -> Result<(), Deaf> {
+        let durable = self.progress.as_ref().map_or(u64::MAX, |progress| progress.borrow().durable);
+        let mut through = None;
+        while let Some((number, _)) = self.waiting.pop_front_if(|(_, entry)| *entry <= durable) {
+            through = Some(number);
+        }
+        let Some(through_number) = through else { return Ok(()) };
+        failpoint!("comparator::journal::before_ack");
+        let level = self.receiver.level().into();
+        self.reply(Ok(Body::Ack(wire::IntakeAck { level, through_number }))).await
+    }
+
+    async fn reply(&self, reply: Result<Body, Status>) -> Result<(), Deaf> {
+        let stamped = reply.map(|body| wire::Reply { sent_ns: nanoseconds(now()), body: Some(body) });
+        self.replies.send(stamped).await.map_err(|_| Deaf)
+    }
+}
+
+/// Waits until more of the journal is on disk. `false` when there is no journal any more.
+async fn written(progress: &mut Option<watch::Receiver<Progress>>) -> bool {
+    match progress {
+        Some(progress) => progress.changed().await.is_ok(),
+        None => std::future::pending().await,
+    }
+}
+
+/// The gRPC service.
+pub(crate) struct Service {
+    /// Takes batches in.
+    pub(crate) receiver: Arc<Receiver>,
+    /// Says who may open a stream.
+    pub(crate) admission: Arc<Admission>,
+    /// Ends the streams.
+    pub(crate) stop: CancellationToken,
+}
 
 #[tonic::async_trait]
 impl wire::intake_server::Intake for Service {
@@ -125,10 +232,18 @@ impl wire::intake_server::Intake for Service {
         request: Request<Streaming<wire::Upload>>,
     ) -> Result<Response<Self::StreamStream>, Status> {
         let (replies, outgoing) = mpsc::channel(REPLIES_MAX);
-        let (receiver, stop) = (self.0.clone(), self.1.clone());
+        let (receiver, admission, stop) = (self.receiver.clone(), self.admission.clone(), self.stop.clone());
+        let Admitted { grants, for_time } = admission.admit(&request)?;
+        let progress = receiver.0.journal.as_ref().map(Journal::progress);
+        let conversation = Conversation { receiver, grants, replies, waiting: VecDeque::new(), progress };
         // Ends with the stream, because `replies` is closed or the uploads are at their end, or with the comparator.
         tokio::spawn(async move {
-            stop.run_until_cancelled(receiver.serve(request.into_inner(), replies)).await;
+            let served = tokio::time::timeout(for_time, conversation.serve(request.into_inner()));
+            match stop.run_until_cancelled(served).await {
+                Some(Ok(Err(Deaf))) => tracing::debug!("a sidecar left its stream"),
+                Some(Err(_)) => admission.outlived(),
+                Some(Ok(Ok(()))) | None => {}
+            }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(outgoing))))
     }

@@ -1,7 +1,8 @@
 //! The scheduler: which keys are read when, and when what was read is judged. Pure: the time is handed in, reads are asked
 //! for and given back.
 //!
-//! On each tick it gives up on silent sources and judges the observations that every live source's watermark has passed;
+//! On each tick it gives up on silent sources and judges the observations that the watermark of every live source of the
+//! map's tenant has passed;
 //! then it sends off as many reads as the stores' budgets allow, each for many keys of one map. An observation that waits
 //! is not read again.
 //!
@@ -57,6 +58,8 @@ pub struct Read {
 struct Waiting {
     /// Whatever landed before this read's end has begun before this, as seen from the map.
     passed_by: Time,
+    /// Place of the tenant whose sources are waited for.
+    tenant: usize,
     observed: Vec<Observed>,
 }
 
@@ -90,8 +93,9 @@ impl Scheduler {
     #[must_use]
     pub fn tick(&mut self, at: Time) -> Effects {
         self.engine.mind_silence(at);
-        let horizon = self.engine.sources().horizon(self.engine.clocks(), at);
-        let is_passed = |read: &mut Waiting| read.passed_by < horizon;
+        let (contracts, sources) = (self.engine.contracts(), self.engine.sources());
+        let horizons = sources.horizons(contracts.tenants(), self.engine.clocks(), at);
+        let is_passed = |read: &mut Waiting| horizons.get(read.tenant).is_some_and(|it| read.passed_by < *it);
         let mut effects = Effects::default();
         for read in self.waiting.extract_if(.., is_passed) {
             self.under_way = self.under_way.saturating_sub(read.observed.len());
@@ -125,8 +129,11 @@ impl Scheduler {
         // Writes that began after this read need not be kept for its judgement.
         let effects = self.engine.table().apply(Change::Looked(&read.observed), at);
         debug_assert!(effects.ended.is_empty() && effects.turned.is_empty(), "looking ends nothing");
-        let lead = self.engine.contracts().get(read.map).map_or(0, |contract| contract.terms.lead);
-        self.waiting.push(Waiting { passed_by: read.at.end.plus(lead), observed: read.observed });
+        let contracts = self.engine.contracts();
+        let Some(contract) = contracts.get(read.map) else { return };
+        let Some(tenant) = contracts.tenant_place(&contract.tenant) else { return };
+        let passed_by = read.at.end.plus(contract.terms.lead);
+        self.waiting.push(Waiting { passed_by, tenant, observed: read.observed });
     }
 
     /// How many observations wait for watermarks.

@@ -141,9 +141,9 @@ impl Tally {
         add(&self.verdicts, Verdict::LABELS.iter().position(|label| *label == verdict.label()));
     }
 
-    /// Counts a turn of a divergence: `opened`, `confirmed` or `resolved`.
-    pub(crate) fn turned(&self, kind: Kind, turn: &str) {
-        let kind = Kind::LABELS.iter().position(|label| *label == kind.label());
+    /// Counts a turn of a divergence of some kind: `opened`, `confirmed` or `resolved`.
+    pub(crate) fn turned(&self, kind: &str, turn: &str) {
+        let kind = Kind::LABELS.iter().position(|label| *label == kind);
         if let Some(turns) = kind.and_then(|kind| self.turns.get(kind)) {
             add(turns, TURNS.iter().position(|label| *label == turn));
         }
@@ -238,6 +238,12 @@ impl Tallies {
     #[must_use]
     pub(crate) fn of(&self, map: MapId) -> Option<&Tally> {
         self.0.get(map.index()).or(self.0.last())
+    }
+
+    /// The tally of the map of this name.
+    #[must_use]
+    pub(crate) fn named(&self, map: &str) -> Option<&Tally> {
+        self.0.iter().find(|tally| tally.name == map)
     }
 
     /// The tallies in the order of the contracts, [`OTHER`] last.

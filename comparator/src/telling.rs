@@ -2,7 +2,7 @@
 //! divergences, and leaves a span for the check of a write that was traced.
 
 use crate::contract::{Contracts, MapId};
-use crate::ledger::{DivergenceId, Ledger, Opened, Stats, Transition};
+use crate::ledger::{self, DivergenceId, Ledger, Opened, Stats, Transition};
 use crate::metrics;
 use crate::sources::Sources;
 use crate::table::{Effects, Ended, Turn, Turned};
@@ -79,6 +79,8 @@ impl Telling {
         {
             tracing::error!(%error, "divergences are not recorded any more; restart the comparator");
         }
+        // From now on the journal may let go of them.
+        self.sources.ended(effects.ended.iter().map(|ended| ended.id));
     }
 
     /// Figures of the ledger's writer.
@@ -90,16 +92,7 @@ impl Telling {
         let (map, named) = (self.name(turned.map), turned.divergence.named);
         let source = self.source(named);
         let id = divergence_id(map, &turned.key, &source, named.seq);
-        let (kind, at_unix_ns) = (turned.divergence.kind, counterfoil_clock::wall_unix_ns());
-        let label = match turned.turn {
-            Turn::Opened => "opened",
-            Turn::Confirmed => "confirmed",
-            Turn::Resolved(_) => "resolved",
-        };
-        if let Some(tally) = self.tallies.of(turned.map) {
-            tally.turned(kind, label);
-        }
-        tracing::info!(%id, map, kind = kind.label(), "divergence {label}");
+        let at_unix_ns = counterfoil_clock::wall_unix_ns();
         match turned.turn {
             Turn::Opened => self.opened(turned, id, source, at_unix_ns).into(),
             Turn::Confirmed => Transition::Confirmed { id, at_unix_ns },
@@ -169,6 +162,15 @@ impl Telling {
             .get(write.source)
             .map_or_else(|| "forgotten".to_owned(), |source| source.name.to_string())
     }
+}
+
+/// Tells of a divergence that came into another state and stands so in the ledger: a turn is told once, whatever happens.
+pub(crate) fn announce(tallies: &Tallies, turned: &ledger::Turned) {
+    let ledger::Turned { id, map, kind, turn } = turned;
+    if let Some(tally) = tallies.named(map) {
+        tally.turned(kind, turn);
+    }
+    tracing::info!(%id, map, kind, "divergence {turn}");
 }
 
 impl Traces {

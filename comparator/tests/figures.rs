@@ -5,14 +5,14 @@ mod support;
 
 use bytes::Bytes;
 use counterfoil_clock::{Domain, now};
-use counterfoil_digest::DeploymentKey;
 use counterfoil_judge::Time;
+use counterfoil_keys::TenantKey;
 use counterfoil_proto::wire::{self, intake_client::IntakeClient};
 use counterfoil_proto::{BatchBuilder, Header};
 use prost::Message;
 use serde_json::Value;
 use std::net::SocketAddr;
-use support::{Running, start};
+use support::{Running, seal, start};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -22,7 +22,7 @@ const AHEAD_NS: i64 = 3_601_234_567_890;
 
 /// How far the gRPC stream has come, as seen from the other machine.
 struct Sidecar {
-    key: DeploymentKey,
+    key: TenantKey,
     uploads: mpsc::Sender<wire::Upload>,
     replies: Streaming<wire::Reply>,
     /// When the last reply left (comparator's clock) and arrived (own clock), in nanoseconds.
@@ -42,7 +42,7 @@ fn far_now_ns() -> u64 {
 }
 
 impl Sidecar {
-    async fn connect(grpc: SocketAddr, key: DeploymentKey) -> Self {
+    async fn connect(grpc: SocketAddr, key: TenantKey) -> Self {
         let mut client = IntakeClient::connect(format!("http://{grpc}")).await.unwrap();
         let (uploads, outgoing) = mpsc::channel(16);
         let replies = client.stream(ReceiverStream::new(outgoing)).await.unwrap().into_inner();
@@ -68,17 +68,16 @@ impl Sidecar {
             losses: Vec::new(),
             bye: false,
             previous_mac: Bytes::new(),
+            issued: 0,
         };
         let batch = Bytes::from(BatchBuilder::default().finish(header).encode_to_vec());
         let upload = wire::Upload {
             number,
-            mac: Bytes::copy_from_slice(self.key.mac_key().mac(&batch).as_bytes()),
-            batch,
-            key_id: "k1".into(),
             clock: Some((&far()).into()),
             echo_ns: echo.0,
             echo_received_ns: echo.1,
             sent_ns: far_now_ns(),
+            ..seal(&self.key, batch)
         };
         self.uploads.send(upload).await.unwrap();
         self.receive().await;

@@ -4,14 +4,15 @@
 //!
 //! `blake3::keyed_hash(K, preimage)`, the first 16 bytes, where
 //!
-//! - `K = blake3::derive_key("counterfoil 2026 value v1", deployment key)`,
+//! - `K = blake3::derive_key("counterfoil 2026 value v1", tenant key)`; [`counterfoil_keys`] derives the tenant key from the
+//!   deployment key,
 //! - `preimage = len(map) ‖ map ‖ len(codec) ‖ codec ‖ len(value) ‖ value`, each `len` a 4-byte little-endian count of
 //!   bytes and `codec` the codec's name with its version, such as `json/1`,
 //! - absence has no preimage: it is [`Digest::ABSENT`], all zeros.
 //!
 //! Keyed, because a plain hash of a value of low entropy gives the value away. The map's name is hashed along, so that
-//! equal values of two maps cannot be told to be equal. Digests under different deployment keys are never compared: the
-//! key's id travels with each batch.
+//! equal values of two maps cannot be told to be equal. Digests under different keys are never compared: the key's id travels
+//! with each batch.
 //!
 //! # Invariants
 //!
@@ -20,31 +21,31 @@
 
 mod bucket;
 mod codec;
-mod key;
 
 pub use bucket::{BUCKETS, bucket, key_hash};
 pub use codec::{Codec, CodecError};
 pub use counterfoil_judge::Digest;
-pub use key::{DeploymentKey, KeyError, Mac, MacKey};
+
+use counterfoil_keys::{KeyNumber, Keyring, TenantKey, ValueKey};
 
 /// Digests the values of one map: the map's codec and everything of the preimage that does not change.
 #[derive(Clone)]
 pub struct MapDigester {
     codec: Codec,
-    key: key::ValueKey,
+    key: ValueKey,
     prefix: Box<[u8]>,
 }
 
 impl MapDigester {
-    /// A digester for the values of `map`, which are written in `codec`.
+    /// A digester for the values of the tenant's `map`, which are written in `codec`.
     #[must_use]
-    pub fn new(deployment: &DeploymentKey, map: &str, codec: Codec) -> Self {
+    pub fn new(tenant: &TenantKey, map: &str, codec: Codec) -> Self {
         let mut prefix = Vec::new();
         for part in [map, codec.versioned_name()] {
             prefix.extend_from_slice(&length(part.len()));
             prefix.extend_from_slice(part.as_bytes());
         }
-        Self { codec, key: deployment.value_key(), prefix: prefix.into() }
+        Self { codec, key: tenant.value_key(), prefix: prefix.into() }
     }
 
     /// The digest of one value as it was written, or of its absence.
@@ -69,6 +70,24 @@ impl MapDigester {
     }
 }
 
+/// Digests the values of one map under each key of a keyring.
+#[derive(Clone)]
+pub struct MapDigesters(Box<[MapDigester]>);
+
+impl MapDigesters {
+    /// Digesters for the values of the tenant's `map`, which are written in `codec`.
+    #[must_use]
+    pub fn new(keys: &Keyring<TenantKey>, map: &str, codec: Codec) -> Self {
+        Self(keys.iter().map(|(_, key)| MapDigester::new(key, map, codec)).collect())
+    }
+
+    /// The one under the key with this number; `None` if the keyring has no such key.
+    #[must_use]
+    pub fn under(&self, key: KeyNumber) -> Option<&MapDigester> {
+        self.0.get(key.index())
+    }
+}
+
 /// Digests many values, of one map or of several, in order: appends one result per value to `digests`.
 pub fn digest_many<'a>(
     values: impl Iterator<Item = (&'a MapDigester, Option<&'a [u8]>)>,
@@ -87,14 +106,21 @@ fn length(bytes: usize) -> [u8; 4] {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may panic")]
     use super::*;
+    use counterfoil_keys::{DeploymentKey, TenantName};
+
+    fn key(byte: u8) -> TenantKey {
+        DeploymentKey::new(&format!("k{byte}"), [byte; 32]).tenant(&TenantName::default())
+    }
 
     fn digester(map: &str, codec: Codec) -> MapDigester {
-        MapDigester::new(&DeploymentKey::new("test", [7; 32]), map, codec)
+        MapDigester::new(&key(7), map, codec)
     }
 
     #[test]
     fn the_digest_is_what_the_module_doc_says() {
-        let key = blake3::derive_key("counterfoil 2026 value v1", &[7; 32]);
+        let tenant =
+            blake3::derive_key("counterfoil 2026 tenant v1", &[&[7; 32], b"default".as_slice()].concat());
+        let key = blake3::derive_key("counterfoil 2026 value v1", &tenant);
         let mut preimage = Vec::new();
         for part in [&b"cart"[..], b"bytes/1", b"hello"] {
             preimage.extend_from_slice(&(part.len() as u32).to_le_bytes());
@@ -114,9 +140,9 @@ mod tests {
     type Golden = (&'static str, Codec, Option<&'static [u8]>, &'static str);
     const GOLDEN: [Golden; 4] = [
         ("cart", Codec::Bytes, None, "absent"),
-        ("cart", Codec::Bytes, Some(b""), "a586b7dc15ae24ab2218c8fbd0c144d0"),
-        ("cart", Codec::Text, Some("h\u{e9}".as_bytes()), "65c6c7b2acfd81d48e1d759527e8ee33"),
-        ("cart", Codec::Json, Some(br#"{"b":1.0,"a":[true]}"#), "68f37be09fa101690dd04619bd2752ef"),
+        ("cart", Codec::Bytes, Some(b""), "be82f969ce92fb8fce3f9230d54ffe10"),
+        ("cart", Codec::Text, Some("h\u{e9}".as_bytes()), "4a95a6f8504d19a61fa4a6cc1ab433c0"),
+        ("cart", Codec::Json, Some(br#"{"b":1.0,"a":[true]}"#), "866da48464663ed5f8930526e557421b"),
     ];
 
     #[test]
@@ -129,5 +155,19 @@ mod tests {
         let one: Vec<_> = values.iter().map(|(map, value)| map.digest(*value)).collect();
         assert_eq!(many, one);
         assert!(many[2].is_err(), "0xff is not text");
+    }
+
+    #[test]
+    fn each_key_of_a_keyring_gives_a_digest_of_its_own_and_absence_has_one_for_all() {
+        let ring = Keyring::new(vec![key(7), key(8)]).unwrap();
+        let digesters = MapDigesters::new(&ring, "cart", Codec::Bytes);
+        let under =
+            |id: &str, value| digesters.under(ring.number(id).unwrap()).unwrap().digest(value).unwrap();
+        assert_eq!(
+            under("k7", Some(b"hello")),
+            digester("cart", Codec::Bytes).digest(Some(b"hello")).unwrap()
+        );
+        assert_ne!(under("k7", Some(b"hello")), under("k8", Some(b"hello")));
+        assert_eq!(under("k7", None), under("k8", None));
     }
 }

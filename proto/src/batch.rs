@@ -71,6 +71,8 @@ pub struct Header {
     pub bye: bool,
     /// The code of the source's previous batch from the same sidecar process.
     pub previous_mac: Bytes,
+    /// The next number that the source itself will use, as it said last; 0 if it has not said.
+    pub issued: u64,
 }
 
 #[cfg(test)]

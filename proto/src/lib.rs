@@ -32,6 +32,16 @@ pub mod wire {
         include!(concat!(env!("OUT_DIR"), "/counterfoil.v1.emit.rs"));
     }
 
+    /// What the comparator keeps in its journal.
+    pub mod journal {
+        include!(concat!(env!("OUT_DIR"), "/counterfoil.v1.journal.rs"));
+    }
+
+    /// What the sidecar keeps in its spool.
+    pub mod spool {
+        include!(concat!(env!("OUT_DIR"), "/counterfoil.v1.spool.rs"));
+    }
+
     /// Descriptors of all messages, for gRPC reflection.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 }

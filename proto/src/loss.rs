@@ -53,13 +53,16 @@ pub enum LossReason {
     RingFull,
     /// The event broke a limit.
     Limit,
-    /// The sidecar shed it.
+    /// The sidecar shed it, or lost it when it was started over.
     Sidecar,
+    /// The comparator's journal lost it.
+    Comparator,
 }
 
 impl LossReason {
     /// Every reason, in the order of the metrics.
-    pub const ALL: [Self; 4] = [Self::Unspecified, Self::RingFull, Self::Limit, Self::Sidecar];
+    pub const ALL: [Self; 5] =
+        [Self::Unspecified, Self::RingFull, Self::Limit, Self::Sidecar, Self::Comparator];
 
     /// The reason as a metric label.
     #[must_use]
@@ -69,6 +72,7 @@ impl LossReason {
             Self::RingFull => "ring_full",
             Self::Limit => "limit",
             Self::Sidecar => "sidecar",
+            Self::Comparator => "comparator",
         }
     }
 }
@@ -122,6 +126,7 @@ impl TryFrom<emit::Loss> for Loss {
             Ok(emit::LossReason::RingFull) => LossReason::RingFull,
             Ok(emit::LossReason::Limit) => LossReason::Limit,
             Ok(emit::LossReason::Sidecar) => LossReason::Sidecar,
+            Ok(emit::LossReason::Comparator) => LossReason::Comparator,
             Ok(emit::LossReason::Unspecified) | Err(_) => LossReason::Unspecified,
         };
         let during = Interval::new(time(wire.begin_ns), time(wire.end_ns));
@@ -136,6 +141,7 @@ impl From<Loss> for emit::Loss {
             LossReason::RingFull => emit::LossReason::RingFull,
             LossReason::Limit => emit::LossReason::Limit,
             LossReason::Sidecar => emit::LossReason::Sidecar,
+            LossReason::Comparator => emit::LossReason::Comparator,
         };
         Self {
             first_seq: loss.first_seq,

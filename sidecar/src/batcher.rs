@@ -4,15 +4,25 @@
 //! that lies behind its events: a batch's losses lie before its events, and its events have no holes. A heartbeat with
 //! nothing new beside its watermark is a batch too, at most one per age. Pure but for the clock readings it is given.
 //!
-//! Sealing encodes the batch and authenticates the bytes; each batch names the code of the one before it, so that none
-//! can be taken out of the middle unseen. From then on a batch is only bytes: it is sent again as it is.
+//! Events that are shed lie scattered among those that are kept. They do not end the batch: its kept events move up, so that
+//! the numbers lost come first and are one loss. The batch tells of the same numbers either way, and their order in the map
+//! stands in a column of its own.
+//!
+//! Sealing encodes the batch, authenticates the bytes and signs their code; each batch names the code of the one before it,
+//! so that none can be taken out of the middle unseen. From then on a batch is only bytes: it is sent again as it is, under
+//! the key that it was sealed with.
+
+mod seal;
+
+pub use seal::{About, Seal, Sealed};
 
 use bytes::Bytes;
 use counterfoil_clock::Domain;
-use counterfoil_digest::MacKey;
 use counterfoil_judge::{Interval, Time};
-use counterfoil_proto::{BatchBuilder, BucketSet, Header, Loss, Row};
+use counterfoil_keys::Key as _;
+use counterfoil_proto::{BatchBuilder, BucketSet, Header, Loss, LossReason, Row};
 use prost::Message;
+use std::sync::Arc;
 
 /// Loss records of one batch; each may have a bucket set of 128 bytes.
 const LOSSES_MAX: usize = 256;
@@ -42,17 +52,6 @@ pub struct Fill {
     pub age_ns_max: i64,
 }
 
-/// A batch as it travels.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Sealed {
-    /// The encoded batch.
-    pub batch: Bytes,
-    /// Its code.
-    pub mac: Bytes,
-    /// How many events it has.
-    pub events: u64,
-}
-
 /// An event, but for the places of its names in the dictionaries.
 pub struct Entry<'a> {
     /// Its map.
@@ -74,14 +73,18 @@ pub struct MapName<'a> {
 
 /// One source's open batch.
 pub struct Batcher {
-    source: SourceId,
+    source: Arc<SourceId>,
+    is_anonymous: bool,
     clock: Domain,
-    mac_key: MacKey,
+    seal: Seal,
     builder: BatchBuilder,
-    /// Number of the first event in the builder, or of the next one.
+    /// Number of the first event in the builder or shed beside it, or of the next one.
     first_seq: u64,
     losses: Vec<Loss>,
+    /// What was shed among the events in the builder; its own first number is not set.
+    shed: Option<Loss>,
     watermark: Option<Time>,
+    issued: u64,
     bye: bool,
     /// When the oldest entry that is not sealed came.
     opened: Option<Time>,
@@ -92,23 +95,50 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// An empty batcher for the events of `source`, whose times are of `clock`. `maps` maps are configured.
+    /// An empty batcher for the events of `source`, whose times are of `clock` and whose digests are under the key of
+    /// `seal`. `maps` maps are configured.
     #[must_use]
-    pub fn new(source: SourceId, clock: Domain, mac_key: MacKey, maps: usize) -> Self {
+    pub fn new(source: SourceId, clock: Domain, seal: Seal, maps: usize) -> Self {
         Self {
-            source,
+            source: Arc::new(source),
+            is_anonymous: false,
             clock,
-            mac_key,
+            seal,
             builder: BatchBuilder::default(),
             first_seq: 0,
             losses: Vec::new(),
+            shed: None,
             watermark: None,
+            issued: 0,
             bye: false,
             opened: None,
             previous_mac: Bytes::new(),
             map_places: vec![None; maps],
             sealed: Vec::new(),
         }
+    }
+
+    /// Goes on where another batcher of the source has left off: behind the batch with the code `previous_mac`, none for a new
+    /// chain, and with what that one had promised.
+    #[must_use]
+    pub fn resumed(mut self, previous_mac: Bytes, next_seq: u64, watermark: Time) -> Self {
+        (self.previous_mac, self.first_seq, self.watermark) = (previous_mac, next_seq, Some(watermark));
+        self
+    }
+
+    /// Begins a new chain with the next batch.
+    pub fn begin_chain(&mut self) {
+        self.previous_mac.clear();
+    }
+
+    /// Notes that nobody can come back to the source once it has ended.
+    pub fn set_anonymous(&mut self) {
+        self.is_anonymous = true;
+    }
+
+    /// Notes the next number that the source will use, as it says.
+    pub fn set_issued(&mut self, issued: u64) {
+        self.issued = self.issued.max(issued);
     }
 
     /// Sets the clock of the source's times; times of another clock do not travel in one batch.
@@ -119,11 +149,17 @@ impl Batcher {
         }
     }
 
-    /// Adds the event with number `seq`.
-    pub fn push(&mut self, seq: u64, mut entry: Entry<'_>, fill: &Fill, now: Time) {
-        if self.builder.is_empty() {
-            self.first_seq = seq;
+    /// Sets what the next batches are sealed with; digests under another key do not travel in one batch.
+    pub fn set_seal(&mut self, seal: &Seal) {
+        if self.seal.id() != seal.id() {
+            self.flush();
+            self.seal = seal.clone();
         }
+    }
+
+    /// Adds the event with number `seq`, whose digest is under the key of the seal.
+    pub fn push(&mut self, seq: u64, mut entry: Entry<'_>, fill: &Fill, now: Time) {
+        self.go_on_at(seq);
         let place = self.map_places.get(entry.map.place).copied().flatten();
         entry.row.map = place.unwrap_or_else(|| self.enter(entry.map));
         entry.row.cohort = entry.cohort.map(|cohort| self.builder.cohort(cohort));
@@ -143,12 +179,48 @@ impl Batcher {
         place
     }
 
+    /// The batch's next number is `seq`, if it tells of none yet behind its losses.
+    fn go_on_at(&mut self, seq: u64) {
+        if self.builder.is_empty() && self.shed.is_none() {
+            self.first_seq = seq;
+        }
+    }
+
+    /// Leaves out the event with number `seq`, of a key in `bucket`, that was written in `during`.
+    pub fn shed(&mut self, seq: u64, bucket: usize, during: Interval, now: Time) {
+        self.go_on_at(seq);
+        self.opened.get_or_insert(now);
+        let shed = self.shed.get_or_insert_with(|| Loss {
+            first_seq: 0,
+            count: 0,
+            reason: LossReason::Sidecar,
+            during,
+            buckets: BucketSet::none(),
+        });
+        shed.count += 1;
+        shed.during = hull(shed.during, during);
+        shed.buckets.insert(bucket);
+    }
+
+    /// Makes what was shed a loss before the events.
+    fn declare_shed(&mut self) {
+        if let Some(shed) = self.shed.take() {
+            let loss = Loss { first_seq: self.first_seq, ..shed };
+            self.declare(loss);
+        }
+    }
+
     /// Adds lost numbers. Those that follow each other for the same reason become one record.
     pub fn lose(&mut self, loss: Loss, now: Time) {
         if !self.builder.is_empty() || self.losses.len() >= LOSSES_MAX {
             self.seal();
         }
         self.opened.get_or_insert(now);
+        self.declare_shed();
+        self.declare(loss);
+    }
+
+    fn declare(&mut self, loss: Loss) {
         self.first_seq = loss.first_seq.saturating_add(loss.count);
         match self.losses.last_mut() {
             Some(last)
@@ -163,9 +235,7 @@ impl Batcher {
 
     /// Sets the watermark and the number that comes next, which matters to a batch without events.
     pub fn promise(&mut self, watermark: Time, next_seq: u64, now: Time) {
-        if self.builder.is_empty() {
-            self.first_seq = next_seq;
-        }
+        self.go_on_at(next_seq);
         if self.watermark < Some(watermark) {
             self.watermark = Some(watermark);
             self.opened.get_or_insert(now);
@@ -174,9 +244,7 @@ impl Batcher {
 
     /// Notes that the source has ended, and seals what there is.
     pub fn bye(&mut self, next_seq: u64) {
-        if self.builder.is_empty() {
-            self.first_seq = next_seq;
-        }
+        self.go_on_at(next_seq);
         self.bye = true;
         self.seal();
     }
@@ -201,32 +269,55 @@ impl Batcher {
     }
 
     fn seal(&mut self) {
+        self.declare_shed();
         let events = self.builder.len() as u64;
+        let about = self.about(events);
         let header = Header {
             service: self.source.service.clone(),
             instance: self.source.instance.clone(),
             epoch: self.source.epoch,
             clock: self.clock.clone(),
             first_seq: self.first_seq,
-            watermark: self.watermark.unwrap_or(Time(0)),
+            watermark: about.watermark,
             losses: std::mem::take(&mut self.losses),
             bye: self.bye,
             previous_mac: std::mem::take(&mut self.previous_mac),
+            issued: about.issued,
         };
+        self.first_seq = about.next_seq;
         let batch = Bytes::from(self.builder.finish(header).encode_to_vec());
-        let mac = Bytes::copy_from_slice(self.mac_key.mac(&batch).as_bytes());
-        self.previous_mac = mac.clone();
-        self.first_seq = self.first_seq.saturating_add(events);
+        let sealed = self.seal.seal(batch, events, about);
+        self.previous_mac = sealed.mac.clone();
         self.opened = None;
         self.map_places.fill(None);
-        self.sealed.push(Sealed { batch, mac, events });
+        self.sealed.push(sealed);
     }
+
+    /// What the batch that is being sealed says of the source.
+    fn about(&self, events: u64) -> About {
+        let next_seq = self.first_seq.saturating_add(events);
+        About {
+            source: self.source.clone(),
+            clock: self.clock.clone(),
+            from_seq: self.losses.first().map_or(self.first_seq, |loss| loss.first_seq),
+            next_seq,
+            issued: self.issued.max(next_seq),
+            watermark: self.watermark.unwrap_or(Time(0)),
+            ended: self.bye,
+            anonymous: self.is_anonymous,
+            previous_mac: self.previous_mac.clone(),
+        }
+    }
+}
+
+/// The interval from the first begin to the last end.
+fn hull(one: Interval, other: Interval) -> Interval {
+    Interval::new(one.begin.min(other.begin), one.end.max(other.end))
 }
 
 fn merge(into: &mut Loss, loss: Loss) {
     into.count = into.count.saturating_add(loss.count);
-    let (begin, end) = (into.during.begin.min(loss.during.begin), into.during.end.max(loss.during.end));
-    into.during = Interval::new(begin, end);
+    into.during = hull(into.during, loss.during);
     match (&mut into.buckets, loss.buckets) {
         (BucketSet::Some(into), BucketSet::Some(others)) => {
             into.iter_mut().zip(others.iter()).for_each(|(into, other)| *into |= other);

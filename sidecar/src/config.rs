@@ -1,13 +1,16 @@
 //! The sidecar's configuration as it is written.
 //!
-//! Every key has a default that suits a pod, except the maps, the uplink and the deployment key. [`Settings`] is the
+//! Every key has a default that suits a pod, except the maps, the uplink and the keys. [`Settings`] is the
 //! same as it is used; the conversion between the two is where relations between keys are checked.
 
 mod settings;
+mod way;
 
-pub use settings::{Allowed, Backoff, Key, Map, Settings, Socket, Uplink};
+pub use settings::{Allowed, Backoff, Key, Map, Settings, Socket, Spool};
+pub use way::{Tls, Uplink};
 
 use counterfoil_digest::Codec;
+use counterfoil_keys::TenantName;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -42,10 +45,27 @@ pub struct Written {
     /// When a source's batch is sent: at whichever bound is reached first.
     #[serde(default)]
     pub batch: WrittenBatch,
+    /// Where batches are kept on disk until the comparator has accepted them. Without this section they are kept in memory
+    /// alone, and the sidecar acknowledges at no other level than `received` and `accepted`.
+    #[serde(default)]
+    pub spool: Option<WrittenSpool>,
     /// The way to the comparator.
     pub uplink: WrittenUplink,
-    /// The deployment key that digests and batches are made with.
-    pub key: WrittenKey,
+    /// Whose values these are: the name of the tenant that the comparator's contracts of the maps have.
+    #[serde(default = "tenant")]
+    #[schemars(regex(pattern = r"^[a-z0-9-]{1,63}$"))]
+    pub tenant: String,
+    /// The keys that digests and batches are made under; needed. The first one that the comparator accepts is used, and the
+    /// first one until the comparator was heard.
+    #[serde(default)]
+    #[schemars(length(max = 8))]
+    pub keys: Vec<WrittenKey>,
+    /// Not any more: write `keys`, a list.
+    #[serde(default)]
+    pub key: Option<serde_json::Value>,
+    /// What batches are signed with.
+    #[serde(default)]
+    pub signing: WrittenSigning,
     /// Admin endpoints: /livez, /readyz, /metrics. None without this section.
     #[serde(default)]
     pub admin: Option<WrittenAdmin>,
@@ -60,6 +80,10 @@ pub struct Written {
     /// Logs and traces.
     #[serde(default)]
     pub telemetry: counterfoil_telemetry::Written,
+}
+
+fn tenant() -> String {
+    TenantName::default().to_string()
 }
 
 const fn heartbeat_ms() -> u32 {
@@ -127,6 +151,9 @@ pub struct WrittenLimits {
     /// A connection on which nothing arrives for this time is closed, in milliseconds.
     #[schemars(range(min = 10, max = 86_400_000))]
     pub idle_timeout_ms: u32,
+    /// Most events per second of one connection. One that sends more is not read until there is room again.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub events_per_second_max: u32,
 }
 
 impl Default for WrittenLimits {
@@ -139,6 +166,7 @@ impl Default for WrittenLimits {
             handshake_timeout_ms: 5_000,
             frame_timeout_ms: 5_000,
             idle_timeout_ms: 60_000,
+            events_per_second_max: 1_000_000,
         }
     }
 }
@@ -176,13 +204,41 @@ impl Default for WrittenBatch {
     }
 }
 
+/// The section `spool`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenSpool {
+    /// A directory of its own, which is made if it is not there. To outlive a container, let it lie on a volume.
+    pub path: PathBuf,
+    /// The disk cap in bytes. When little room is left of it, events are shed by key, and declared lost.
+    #[serde(default = "spool_bytes_max")]
+    #[schemars(range(min = 1_048_576, max = 1_099_511_627_776_u64))]
+    pub bytes_max: u64,
+    /// The longest time that events of a connection with the level `durable` wait to be synced to disk with others, in
+    /// milliseconds.
+    #[serde(default = "sync_ms")]
+    #[schemars(range(min = 0, max = 10_000))]
+    pub sync_ms: u32,
+}
+
+const fn spool_bytes_max() -> u64 {
+    1_073_741_824
+}
+
+const fn sync_ms() -> u32 {
+    20
+}
+
 /// The section `uplink`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WrittenUplink {
-    /// The comparator, with its scheme: `http://comparator:7411`.
+    /// The comparator: `https://comparator:7411`, with `tls`; or `http://…`, with `insecure: true`.
     pub endpoint: String,
-    /// Must be true: says that you know the stream is not encrypted. TLS is not built in yet.
+    /// Who this sidecar is, and whom it believes. Needed for `https`.
+    #[serde(default)]
+    pub tls: Option<WrittenTls>,
+    /// Send in plain text over `http`: whoever is on the way can read which keys are written, and may pose as the comparator.
     #[serde(default)]
     pub insecure: bool,
     /// Batches that the comparator has not acknowledged are kept in memory up to this many bytes; then the sidecar stops
@@ -200,6 +256,29 @@ pub struct WrittenUplink {
     pub backoff_ms_max: u32,
 }
 
+/// The section `uplink.tls`. All files are PEM, and are read again when they change.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenTls {
+    /// File of the sidecar's certificate, followed by those between it and its authority.
+    pub certificate: PathBuf,
+    /// File of the certificate's key. Its mode must be 0640, 0440 or stricter.
+    pub key: PathBuf,
+    /// File of the authorities' certificates that the comparator's must come from.
+    pub authorities: PathBuf,
+    /// Who the comparator is: one exact name in its certificate, `spiffe://TRUST-DOMAIN/PATH` or `dns:NAME`. Nobody else is
+    /// talked to.
+    pub server: String,
+    /// How often the files are looked at, in milliseconds.
+    #[serde(default = "reload_ms")]
+    #[schemars(range(min = 10, max = 3_600_000))]
+    pub reload_ms: u32,
+}
+
+const fn reload_ms() -> u32 {
+    10_000
+}
+
 const fn unacked_bytes_max() -> u32 {
     16_777_216
 }
@@ -212,15 +291,25 @@ const fn backoff_ms_max() -> u32 {
     5_000
 }
 
-/// The section `key`.
+/// An entry of `keys`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WrittenKey {
     /// The id that travels with each batch; digests under different ids are never compared.
     #[schemars(length(min = 1, max = 64))]
     pub id: String,
-    /// A file of 64 hexadecimal digits (openssl rand -hex 32).
+    /// A file that others may not read (mode 0400), with the deployment key's 64 hexadecimal digits, or the tenant's own key as
+    /// `counterfoil key tenant` prints it.
     pub file: PathBuf,
+}
+
+/// The section `signing`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrittenSigning {
+    /// A file that others may not read (mode 0400), with the 64 hexadecimal digits of an Ed25519 seed. Without it a key is
+    /// made at each start, and lives as long as the process.
+    pub file: Option<PathBuf>,
 }
 
 /// The section `admin`.

@@ -8,9 +8,11 @@ use crate::Shared;
 use crate::framer::{Form, Framer};
 use crate::greeting::{Greeting, Peer};
 use crate::json;
+use crate::rate::Rate;
 use crate::refused::Refused;
 use crate::replies::Replies;
 use crate::session::{self, Said, Session};
+use crate::uplink::News;
 use bytes::BytesMut;
 use counterfoil_clock::now;
 use counterfoil_judge::Time;
@@ -30,6 +32,9 @@ const LAST_TURNS_MAX: u32 = 256;
 /// The runtime learns of bytes on a socket well within this time.
 const NOTICE_MAX: Duration = Duration::from_millis(10);
 
+/// How long a connection that has ended waits for its last events to be as safe as it asked for.
+const SETTLE_MAX: Duration = Duration::from_secs(5);
+
 /// How long the last reply waits for its reader.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
@@ -44,6 +49,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, stream: UnixStream, peer: Peer, s
         replies: Replies::default(),
         last_read: now(),
         partial_since: None,
+        rate: Rate::new(shared.settings.limits.events_per_second_max, now()),
+        news: shared.outlet.news(),
         shared,
     };
     let open = connection.shared.meters.connections_open.clone();
@@ -99,6 +106,9 @@ struct Connection {
     last_read: Time,
     /// Since when a frame that has begun waits for its end.
     partial_since: Option<Time>,
+    rate: Rate,
+    /// Tells when events are safer.
+    news: News,
 }
 
 impl Connection {
@@ -108,12 +118,29 @@ impl Connection {
         let ms = self.shared.settings.limits.handshake_timeout_ms;
         let lock = tokio::time::timeout(Duration::from_millis(ms.into()), claim.source.lock_owned()).await;
         let source = lock.map_err(|_| Refused::HandshakeTimeout { ms })?;
-        let mut session = Session::begin(Arc::clone(&self.shared), greeting, source)?;
+        let mut session = Session::begin(Arc::clone(&self.shared), greeting, source, now())?;
         self.replies.welcome(self.form(), session.welcome());
         let outcome = self.talk(&mut session, first, &claim.replaced).await;
         session.end(outcome == Err(Refused::Replaced), now());
         self.send_on(&mut session).await;
+        if outcome.is_ok() {
+            self.settle(&mut session, &claim.replaced).await;
+        }
         outcome
+    }
+
+    /// Stays for the last acks, unless a newer connection of the source gets them.
+    async fn settle(&mut self, session: &mut Session, replaced: &CancellationToken) {
+        let settled = async {
+            while session.awaits() {
+                self.news.changed().await;
+                self.send_on(session).await;
+            }
+        };
+        let settled = tokio::time::timeout(SETTLE_MAX, settled);
+        if let Some(Err(_)) = replaced.run_until_cancelled(settled).await {
+            tracing::debug!("a connection has ended before its last events were as safe as it asked for");
+        }
     }
 
     /// Waits for the hello. Gives the first frame too where that is none.
@@ -179,6 +206,12 @@ impl Connection {
             if self.stop.is_cancelled() {
                 last_turns += 1;
             }
+            if last_turns == 0
+                && let Some(until) = self.rate.wait(now())
+            {
+                self.pause(session, until, replaced).await;
+                continue;
+            }
             match self.read() {
                 Input::Bytes if last_turns <= LAST_TURNS_MAX => tokio::task::consume_budget().await,
                 Input::Quiet(_)
@@ -213,6 +246,7 @@ impl Connection {
             frames += u64::from(said.is_ok());
         }
         self.shared.meters.frames.increment(frames);
+        self.rate.count(session.take_count());
         let waiting_since = self.partial_since.filter(|_| frames == 0).unwrap_or(self.last_read);
         self.partial_since = (!self.buffer.is_empty()).then_some(waiting_since);
         said
@@ -262,13 +296,28 @@ impl Connection {
         for warning in session.take_warnings() {
             self.replies.warning(form, &warning);
         }
-        if let Some(through_seq) = session.take_ack() {
-            self.replies.ack(through_seq);
+        if let Some((level, through_seq)) = session.take_ack() {
+            failpoint!("sidecar::ack::before");
+            self.replies.ack(level, through_seq);
         }
         self.replies.write(form, &self.stream);
         for sealed in session.take_sealed() {
             self.shared.meters.batches.increment(1);
-            self.shared.outlet.send(sealed).await;
+            let through_seq = sealed.about.next_seq;
+            let place = self.shared.outlet.send(sealed, session.is_durable()).await;
+            session.note_placed(through_seq, place);
+        }
+    }
+
+    /// Reads nothing until `until_then`: the emitter's writes block, and its ring takes the loss.
+    async fn pause(&mut self, session: &Session, until_then: Time, replaced: &CancellationToken) {
+        self.shared.meters.throttled.increment(1);
+        let due = session.due(false).map_or(until_then, |due| due.min(until_then));
+        tokio::select! {
+            () = tokio::time::sleep(until(due, now())) => {}
+            () = self.news.changed(), if session.awaits() => {}
+            () = self.stop.cancelled() => {}
+            () = replaced.cancelled() => {}
         }
     }
 
@@ -282,6 +331,7 @@ impl Connection {
         tokio::select! {
             _ready = self.stream.readable() => return Ok(()),
             _ready = self.stream.writable(), if self.replies.are_waiting() => {}
+            () = self.news.changed(), if session.awaits() => {}
             () = tokio::time::sleep(until(deadline, now())) => {}
             () = self.stop.cancelled() => {}
             () = replaced.cancelled() => {}

@@ -3,21 +3,22 @@
 use crate::batcher::MapName;
 use crate::config;
 use crate::events::Checked;
-use counterfoil_digest::{CodecError, DeploymentKey, Digest, MapDigester, digest_many};
+use counterfoil_digest::{CodecError, Digest, MapDigesters, digest_many};
+use counterfoil_keys::{KeyNumber, Keyring, TenantKey};
 use counterfoil_proto::wire::emit::{Event, Op};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Digests the values of the configured maps.
+/// Digests the values of the configured maps, under any of the tenant's keys.
 pub(crate) struct Digester {
-    maps: Vec<(Arc<str>, MapDigester)>,
+    maps: Vec<(Arc<str>, MapDigesters)>,
     places: HashMap<Arc<str>, usize>,
 }
 
 impl Digester {
-    pub(crate) fn new(key: &DeploymentKey, maps: &[config::Map]) -> Self {
+    pub(crate) fn new(keys: &Keyring<TenantKey>, maps: &[config::Map]) -> Self {
         let digester =
-            |map: &config::Map| (Arc::clone(&map.name), MapDigester::new(key, &map.name, map.codec));
+            |map: &config::Map| (Arc::clone(&map.name), MapDigesters::new(keys, &map.name, map.codec));
         let places = maps.iter().enumerate().map(|(place, map)| (Arc::clone(&map.name), place)).collect();
         Self { maps: maps.iter().map(digester).collect(), places }
     }
@@ -37,16 +38,17 @@ impl Digester {
         MapName { place, name: self.maps.get(place).map_or("", |(name, _)| name) }
     }
 
-    /// Appends the digests of those events that are fit, in order.
+    /// Appends the digests under `key` of those events that are fit, in order.
     pub(crate) fn digest(
         &self,
+        key: KeyNumber,
         events: &[Event],
         checked: &[Checked],
         digests: &mut Vec<Result<Digest, CodecError>>,
     ) {
         let values = events.iter().zip(checked).filter_map(|(event, checked)| {
             let (_, map) = self.maps.get(*checked.place.as_ref().ok()?)?;
-            Some((map, (event.op() == Op::Put).then_some(&event.value[..])))
+            Some((map.under(key)?, (event.op() == Op::Put).then_some(&event.value[..])))
         });
         digest_many(values, digests);
     }

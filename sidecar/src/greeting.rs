@@ -6,7 +6,7 @@ use crate::refused::Refused;
 use counterfoil_clock::Domain;
 use counterfoil_judge::Time;
 use counterfoil_proto::PROTOCOL;
-use counterfoil_proto::wire::emit::{Hello, MapOrder, Stamps};
+use counterfoil_proto::wire::emit::{AckLevel, Hello, MapOrder, Stamps};
 
 /// Longest name of a service, instance or boot.
 const NAME_BYTES_MAX: usize = 128;
@@ -17,6 +17,8 @@ pub(crate) struct Greeting {
     pub(crate) id: SourceId,
     pub(crate) clock: Domain,
     pub(crate) stamps: Stamps,
+    /// How safe events are to be before they are acknowledged.
+    pub(crate) ack: AckLevel,
     pub(crate) form: Form,
     /// Sequence numbers follow the map's own order.
     pub(crate) exact: bool,
@@ -45,10 +47,11 @@ impl Greeting {
         }
         let known = |field, known, value| if known { Ok(()) } else { Err(Refused::Unknown { field, value }) };
         known("stamps", Stamps::try_from(hello.stamps).is_ok(), hello.stamps)?;
+        known("ack", AckLevel::try_from(hello.ack).is_ok(), hello.ack)?;
         known("map_order", MapOrder::try_from(hello.map_order).is_ok(), hello.map_order)?;
         check_name("service", &hello.service)?;
         check_name("instance", &hello.instance)?;
-        let (stamps, exact) = (hello.stamps(), hello.map_order() == MapOrder::Exact);
+        let (stamps, ack, exact) = (hello.stamps(), hello.ack(), hello.map_order() == MapOrder::Exact);
         let clock = match (stamps, hello.clock) {
             (Stamps::Sidecar, _) => Domain::of_this_process(),
             (_, Some(clock)) if !clock.boot_id.is_empty() && clock.boot_id.len() <= NAME_BYTES_MAX => {
@@ -57,7 +60,7 @@ impl Greeting {
             _ => return Err(Refused::NoClock),
         };
         let id = SourceId { service: hello.service, instance: hello.instance, epoch: hello.epoch };
-        Ok(Self { id, clock, stamps, form, exact, anonymous })
+        Ok(Self { id, clock, stamps, ack, form, exact, anonymous })
     }
 }
 
@@ -113,6 +116,7 @@ mod tests {
             (Hello { clock: Some(no_boot), ..hello() }, "clock.boot_id"),
             (Hello { stamps: 9, ..hello() }, "hello.stamps is 9"),
             (Hello { map_order: 9, ..hello() }, "hello.map_order is 9"),
+            (Hello { ack: 9, ..hello() }, "hello.ack is 9"),
         ] {
             let message = refused(hello);
             assert!(message.contains(expected), "{message:?} should say {expected:?}");

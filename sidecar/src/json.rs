@@ -4,7 +4,7 @@
 //! # From the client
 //!
 //! `{"hello":{"service":"cart","instance":"a","epoch":1,"stamps":"sidecar","map_order":"interval",
-//! "clock":{"boot_id":"…","offset_ns":0}}}`
+//! "ack":"received","clock":{"boot_id":"…","offset_ns":0}}}`
 //!
 //! May be left out, and so may each of its members. Without it the source is service `shell`, instance
 //! `uid-<uid>-<number of the connection>`, and its epoch the present time. `stamps` says who reads the clock:
@@ -15,7 +15,9 @@
 //! - `emitter`: lines carry times, in nanoseconds of CLOCK_BOOTTIME, `clock` says which clock that is, and `heartbeat`
 //!   lines carry the watermark.
 //!
-//! `map_order` is `interval` (the default) or `exact`; see `MapOrder`. Whoever says hello with an `epoch` of its own and
+//! `map_order` is `interval` (the default) or `exact`; see `MapOrder`. `ack` is how safe a line is to be before it is
+//! acknowledged: `received` (the default), `spooled`, `durable` or `accepted`; see `AckLevel`. The welcome has the level that is
+//! granted. Whoever says hello with an `epoch` of its own and
 //! finds `next_seq` 0 in the welcome, although it sent events before, takes a new epoch.
 //!
 //! `{"put":{"map":"cart","key":"k","value":"v"}}` and `{"remove":{"map":"cart","key":"k"}}`
@@ -39,7 +41,7 @@
 //!
 //! - `{"welcome":{"protocol":1,"limits":{…},"maps":["cart"],"next_seq":0,"heartbeat_ms":50,"ack":"received",
 //!   "cohort_keys":[]}}`
-//! - `{"ack":{"level":"received","through_seq":7}}`: every line before the seventh is in the sidecar's memory.
+//! - `{"ack":{"level":"received","through_seq":7}}`: every line before the seventh has reached that level.
 //! - `{"warning":"…"}`: one event was not taken and counts as lost; the connection goes on.
 //! - `{"refusal":"…"}`: why the sidecar ends the connection.
 
@@ -77,6 +79,7 @@ struct HelloLine {
     epoch: u64,
     stamps: Option<StampsName>,
     map_order: Option<OrderName>,
+    ack: Option<LevelName>,
     clock: Option<Clock>,
 }
 
@@ -92,6 +95,15 @@ enum StampsName {
 enum OrderName {
     Exact,
     Interval,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum LevelName {
+    Received,
+    Spooled,
+    Durable,
+    Accepted,
 }
 
 #[derive(Deserialize)]
@@ -188,13 +200,19 @@ impl From<HelloLine> for Hello {
             Some(OrderName::Exact) => MapOrder::Exact,
             Some(OrderName::Interval) | None => MapOrder::Interval,
         };
+        let ack = match line.ack {
+            Some(LevelName::Received) | None => AckLevel::Received,
+            Some(LevelName::Spooled) => AckLevel::Spooled,
+            Some(LevelName::Durable) => AckLevel::Durable,
+            Some(LevelName::Accepted) => AckLevel::Accepted,
+        };
         Self {
             protocol: PROTOCOL,
             service: line.service,
             instance: line.instance,
             epoch: line.epoch,
             clock: line.clock.map(|clock| ClockDomain { boot_id: clock.boot_id, offset_ns: clock.offset_ns }),
-            ack: AckLevel::Received.into(),
+            ack: ack.into(),
             map_order: order.into(),
             stamps: stamps.into(),
         }
@@ -303,15 +321,25 @@ pub(crate) fn welcome(welcome: &Welcome) -> String {
         "maps": welcome.maps,
         "next_seq": welcome.next_seq,
         "heartbeat_ms": welcome.heartbeat_ms,
-        "ack": "received",
+        "ack": level_name(welcome.ack()),
         "cohort_keys": welcome.cohort_keys,
     }});
     format!("{value}\n")
 }
 
 /// The line that says how far events are safe.
-pub(crate) fn ack(through_seq: u64) -> String {
-    format!("{{\"ack\":{{\"level\":\"received\",\"through_seq\":{through_seq}}}}}\n")
+pub(crate) fn ack(level: AckLevel, through_seq: u64) -> String {
+    let level = level_name(level);
+    format!("{{\"ack\":{{\"level\":\"{level}\",\"through_seq\":{through_seq}}}}}\n")
+}
+
+fn level_name(level: AckLevel) -> &'static str {
+    match level {
+        AckLevel::Unspecified | AckLevel::Received => "received",
+        AckLevel::Spooled => "spooled",
+        AckLevel::Durable => "durable",
+        AckLevel::Accepted => "accepted",
+    }
 }
 
 /// The line that warns.
@@ -402,8 +430,22 @@ mod tests {
     }
 
     #[test]
+    fn a_hello_names_the_level_of_its_acks() {
+        for (name, level) in [
+            ("received", AckLevel::Received),
+            ("spooled", AckLevel::Spooled),
+            ("durable", AckLevel::Durable),
+            ("accepted", AckLevel::Accepted),
+        ] {
+            let line = format!(r#"{{"hello":{{"ack":"{name}"}}}}"#);
+            let Some(Body::Hello(hello)) = frame(line.as_bytes()).unwrap().body else { panic!("{line}") };
+            assert_eq!((hello.ack(), level_name(level)), (level, name));
+        }
+    }
+
+    #[test]
     fn messages_are_quoted_in_replies() {
         assert_eq!(refusal("a \"b\""), "{\"refusal\":\"a \\\"b\\\"\"}\n");
-        assert_eq!(ack(7), "{\"ack\":{\"level\":\"received\",\"through_seq\":7}}\n");
+        assert_eq!(ack(AckLevel::Received, 7), "{\"ack\":{\"level\":\"received\",\"through_seq\":7}}\n");
     }
 }

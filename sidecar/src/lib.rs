@@ -1,8 +1,8 @@
 //! The sidecar: sees an application's writes, digests them and sends them on.
 //!
 //! ```text
-//! emitter ──▶ listener ─▶ connection: framer ─▶ session ─▶ digester ─▶ batcher ─▶ uplink ──▶ comparator
-//!         ◀── ack                                                              ◀── ack
+//! emitter ──▶ listener ─▶ connection: framer ─▶ session ─▶ digester ─▶ batcher ─▶ spool, uplink ──▶ comparator
+//!         ◀── ack                                                                    ◀── ack
 //! ```
 //!
 //! Modules are read in that order. A connection is one task; it owns the state of its source while it lives, so the way
@@ -11,10 +11,21 @@
 //! # Invariants
 //!
 //! - Values stay here: what leaves is their keyed digest. No key and no value is logged.
-//! - Nothing is dropped. When the uplink's memory is full, sockets are not read; an event that no batch can take is
-//!   declared lost at its own number.
+//! - Nothing is dropped. An event that no batch can take, or that is shed for want of room, is declared lost at its own number.
+//!   Without a spool, sockets are not read while the uplink's memory is full.
+//! - Nothing is acknowledged at a level that it has not reached. What is forgotten with the process is declared lost by the
+//!   next one.
+//! - No connection waits for the disk: while it fails, batches go from memory to the comparator.
 //! - One connection's errors end that connection only.
 //! - The sidecar never reads a store.
+
+/// A place where a test may stop the process.
+macro_rules! failpoint {
+    ($name:literal) => {
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!($name);
+    };
+}
 
 pub mod batcher;
 pub mod command;
@@ -23,30 +34,44 @@ mod connection;
 mod digester;
 mod events;
 mod framer;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod greeting;
 mod json;
 mod listener;
+mod marks;
 mod metrics;
+mod rate;
 mod refused;
 mod replies;
+mod restored;
+mod sealing;
 mod sequence;
 mod session;
+mod shedding;
 mod source;
-mod throttle;
+mod spooling;
 mod uplink;
 
 pub use listener::SocketError;
 pub use metrics::METRICS;
+pub use sealing::SealingError;
+pub use spooling::SpoolError;
+pub use uplink::WayError;
 
 use crate::batcher::Fill;
 use crate::config::Settings;
 use crate::digester::Digester;
 use crate::listener::Bound;
 use crate::metrics::Meters;
+use crate::sealing::Sealing;
+use crate::restored::Restored;
 use crate::source::Registry;
-use crate::throttle::Throttle;
+use crate::spooling::Opened;
 use crate::uplink::{Outlet, Uplink};
-use counterfoil_digest::{DeploymentKey, KeyError, MacKey};
+use counterfoil_clock::Throttle;
+use counterfoil_digest::BUCKETS;
 use counterfoil_telemetry::{Telemetry, serve_http};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -60,15 +85,18 @@ use tokio_util::sync::CancellationToken;
 /// Why a sidecar could not be built.
 #[derive(Debug, Error)]
 pub enum BuildError {
-    /// The deployment key could not be read.
+    /// A key could not be read or made.
     #[error(transparent)]
-    Key(#[from] KeyError),
+    Sealing(#[from] SealingError),
     /// The socket could not be made.
     #[error(transparent)]
     Socket(#[from] SocketError),
-    /// The comparator's address cannot be used.
-    #[error("uplink.endpoint: {0}; write the comparator as http://host:port")]
-    Endpoint(#[source] tonic::transport::Error),
+    /// The spool could not be opened.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// There is no way to the comparator.
+    #[error(transparent)]
+    Way(#[from] WayError),
     /// The admin endpoints could not listen.
     #[error("admin.listen: {address}: {source}; let it listen elsewhere, or leave the section out")]
     Admin {
@@ -79,11 +107,14 @@ pub enum BuildError {
     },
 }
 
+/// While all events are shed, what was lost is told this often, in nanoseconds: there is little room for that too.
+const SHED_AGE_NS: i64 = 10_000_000_000;
+
 /// What all connections share.
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) digester: Digester,
-    pub(crate) mac_key: MacKey,
+    pub(crate) sealing: Arc<Sealing>,
     pub(crate) registry: Registry,
     pub(crate) outlet: Outlet,
     pub(crate) meters: Arc<Meters>,
@@ -95,10 +126,12 @@ impl Shared {
     /// When a batch is full, by our configuration and the comparator's.
     pub(crate) fn fill(&self) -> Fill {
         let batch = &self.settings.batch;
+        let is_all_shed = self.outlet.last_closed() == BUCKETS;
+        let age_ns = i64::from(batch.age_ms_max) * 1_000_000;
         self.outlet.limits.lower(Fill {
             events_max: usize::try_from(batch.events_max).unwrap_or(usize::MAX),
             bytes_max: usize::try_from(batch.bytes_max).unwrap_or(usize::MAX),
-            age_ns_max: i64::from(batch.age_ms_max) * 1_000_000,
+            age_ns_max: if is_all_shed { age_ns.max(SHED_AGE_NS) } else { age_ns },
         })
     }
 }
@@ -119,10 +152,13 @@ impl Sidecar {
     ///
     /// [`BuildError`], naming the key to set.
     pub async fn build(settings: Settings, telemetry: &Telemetry) -> Result<Self, BuildError> {
-        let key = DeploymentKey::from_file(&settings.key.id, &settings.key.file)?;
+        let keys = sealing::tenant_keys(&settings)?;
+        let sealing = Arc::new(Sealing::new(&keys, sealing::signing_key(&settings)?));
         let meters = Arc::new(Meters::new());
-        let (uplink, outlet) =
-            Uplink::new(&settings.uplink, key.id(), Arc::clone(&meters)).map_err(BuildError::Endpoint)?;
+        // Nobody else may touch the socket or the spool from here on.
+        let bound = Bound::new(&settings.socket)?;
+        let (opened, restored) = open_spool(&settings).await?.unzip();
+        let (uplink, outlet) = Uplink::new(&settings.uplink, opened, sealing.clone(), meters.clone())?;
         let admin = match settings.admin {
             Some(address) => {
                 let bound = TcpListener::bind(address).await;
@@ -130,11 +166,14 @@ impl Sidecar {
             }
             None => None,
         };
-        let bound = Bound::new(&settings.socket)?;
+        let (digester, registry) = (Digester::new(&keys, &settings.maps), Registry::default());
+        if let Some(restored) = restored {
+            restored.restore(&registry, sealing.chosen().1, digester.maps());
+        }
         let shared = Shared {
-            digester: Digester::new(&key, &settings.maps),
-            mac_key: key.mac_key(),
-            registry: Registry::default(),
+            digester,
+            sealing,
+            registry,
             outlet,
             meters,
             log_unfit: Throttle::new(),
@@ -168,6 +207,16 @@ impl Sidecar {
         drain(connections, uplink, &cut, drain_max).await;
         end.cancel();
         while tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Opens the spool, if there is to be one, on a thread that may wait for the disk.
+async fn open_spool(settings: &Settings) -> Result<Option<(Opened, Restored)>, SpoolError> {
+    let Some(spool) = settings.spool.clone() else { return Ok(None) };
+    let opened = tokio::task::spawn_blocking(move || spooling::open(&spool)).await;
+    match opened {
+        Ok(opened) => opened.map(Some),
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
 }
 

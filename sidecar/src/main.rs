@@ -12,5 +12,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _failpoints = fail::FailScenario::setup();
     counterfoil_sidecar::command::run(Cli::parse().args)
 }

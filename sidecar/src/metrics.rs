@@ -3,6 +3,7 @@
 use crate::events::Unfit;
 use crate::refused::REFUSED_LABELS;
 use counterfoil_proto::LossReason;
+use counterfoil_spool::State;
 use counterfoil_telemetry::{Kind, Metric};
 use metrics::{Counter, Gauge};
 use std::collections::HashMap;
@@ -13,7 +14,8 @@ macro_rules! metrics {
             Metric { name: $name, kind: Kind::$kind, unit: $unit, labels: &$labels, help: $help };)*
 
         /// Every metric of the sidecar.
-        pub static METRICS: &[&Metric] = &[$(&$constant),*];
+        pub static METRICS: &[&Metric] =
+            &[$(&$constant),*, &counterfoil_tls::INSECURE, &counterfoil_tls::RELOADS, &counterfoil_tls::REMAINING];
     };
 }
 
@@ -53,12 +55,34 @@ metrics! {
     CONNECT_ERRORS Counter "counterfoil_uplink_errors_total" "errors" [],
         "Streams that broke, or could not be opened.";
     EVENTS_ABANDONED Counter "counterfoil_uplink_abandoned_events_total" "events" [],
-        "Events not delivered when the time to drain was over.";
+        "Events that were neither delivered nor spooled when the time to drain was over.";
+    SPOOL_BYTES Gauge "counterfoil_spool_used_bytes" "bytes" [],
+        "Bytes of its disk cap that the spool uses.";
+    SPOOL_OCCUPANCY Gauge "counterfoil_spool_occupancy_ratio" "1" [],
+        "Share of the spool's room that is taken, on disk and by what waits to be written.";
+    SPOOL_STATE Gauge "counterfoil_spool_state" "1" ["state"],
+        "1 for the state that the spool is in: `healthy`, `full` or `failing`; 0 for the others.";
+    SPOOL_UNSENT Gauge "counterfoil_spool_unsent_entries" "batches" [],
+        "Batches that were not sent on the present stream.";
+    SPOOL_READS Counter "counterfoil_spool_reads_total" "reads" [],
+        "Times batches were read back from the spool.";
+    CLOSED_BUCKETS Gauge "counterfoil_session_closed_buckets" "buckets" [],
+        "Key buckets, of 1,024, whose events are shed for want of room.";
+    EVENTS_SHED Counter "counterfoil_session_shed_events_total" "events" [],
+        "Events shed for want of room; each is declared lost.";
+    BATCHES_RESEALED Counter "counterfoil_uplink_resealed_batches_total" "batches" [],
+        "Batches sealed anew, because one before them was lost.";
+    THROTTLED Counter "counterfoil_framer_throttles_total" "waits" [],
+        "Times a connection was not read because it was over limits.events_per_second_max.";
 }
 
 /// Why a peer is turned away, as labels.
 pub(crate) const PEER: &str = "peer";
 pub(crate) const FULL: &str = "full";
+
+/// The states of the spool, as labels.
+const STATES: [(State, &str); 3] =
+    [(State::Healthy, "healthy"), (State::Full, "full"), (State::Failing, "failing")];
 
 /// The handles, made once.
 pub(crate) struct Meters {
@@ -80,6 +104,15 @@ pub(crate) struct Meters {
     pub(crate) connects: Counter,
     pub(crate) connect_errors: Counter,
     pub(crate) events_abandoned: Counter,
+    pub(crate) spool_bytes: Gauge,
+    pub(crate) spool_occupancy: Gauge,
+    spool_states: [(State, Gauge); 3],
+    pub(crate) spool_unsent: Gauge,
+    pub(crate) spool_reads: Counter,
+    pub(crate) closed_buckets: Gauge,
+    pub(crate) events_shed: Counter,
+    pub(crate) batches_resealed: Counter,
+    pub(crate) throttled: Counter,
 }
 
 impl Meters {
@@ -104,6 +137,22 @@ impl Meters {
             connects: CONNECTS.counter(&[]),
             connect_errors: CONNECT_ERRORS.counter(&[]),
             events_abandoned: EVENTS_ABANDONED.counter(&[]),
+            spool_bytes: SPOOL_BYTES.gauge(&[]),
+            spool_occupancy: SPOOL_OCCUPANCY.gauge(&[]),
+            spool_states: STATES.map(|(state, label)| (state, SPOOL_STATE.gauge(&[("state", label)]))),
+            spool_unsent: SPOOL_UNSENT.gauge(&[]),
+            spool_reads: SPOOL_READS.counter(&[]),
+            closed_buckets: CLOSED_BUCKETS.gauge(&[]),
+            events_shed: EVENTS_SHED.counter(&[]),
+            batches_resealed: BATCHES_RESEALED.counter(&[]),
+            throttled: THROTTLED.counter(&[]),
+        }
+    }
+
+    /// Shows the state that the spool is in.
+    pub(crate) fn show_state(&self, now: State) {
+        for (state, gauge) in &self.spool_states {
+            gauge.set(if *state == now { 1.0 } else { 0.0 });
         }
     }
 }

@@ -19,7 +19,7 @@ const WAITING_BYTES_MAX: usize = 16_384;
 #[derive(Default)]
 pub(crate) struct Replies {
     bytes: BytesMut,
-    ack: Option<u64>,
+    ack: Option<(AckLevel, u64)>,
     /// The peer reads no more.
     deaf: bool,
 }
@@ -32,9 +32,9 @@ impl Replies {
         }
     }
 
-    /// Acknowledges everything below `through_seq`, in place of an earlier ack that still waits.
-    pub(crate) fn ack(&mut self, through_seq: u64) {
-        self.ack = Some(through_seq);
+    /// Acknowledges everything below `through_seq` at `level`, in place of an earlier ack that still waits.
+    pub(crate) fn ack(&mut self, level: AckLevel, through_seq: u64) {
+        self.ack = Some((level, through_seq));
     }
 
     /// Warns; only JSON has words for it.
@@ -73,10 +73,10 @@ impl Replies {
     }
 
     fn place_ack(&mut self, form: Form) {
-        let Some(through_seq) = self.ack.take() else { return };
+        let Some((level, through_seq)) = self.ack.take() else { return };
         match form {
-            Form::Json => self.bytes.extend_from_slice(json::ack(through_seq).as_bytes()),
-            Form::Protobuf => self.frame(Body::Ack(Ack { level: AckLevel::Received.into(), through_seq })),
+            Form::Json => self.bytes.extend_from_slice(json::ack(level, through_seq).as_bytes()),
+            Form::Protobuf => self.frame(Body::Ack(Ack { level: level.into(), through_seq })),
         }
     }
 

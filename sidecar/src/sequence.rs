@@ -8,13 +8,16 @@
 //!
 //! # The start
 //!
-//! After a restart the sidecar does not know where a source stands. The source then starts at the first number it sends.
-//! A heartbeat alone does not say that, since older events may still be on their way behind it; a second one with the
-//! same `next_seq` does: an emitter with events to send would have sent some in between.
+//! After a restart the sidecar does not know where a source stands, or knows only what its spool had. The source then starts
+//! at the first number it sends. A heartbeat alone does not say that, since older events may still be on their way behind it;
+//! a second one with the same `next_seq` does: an emitter with events to send would have sent some in between.
+//!
+//! What the spool had may lie behind what the sidecar had acknowledged as received: the emitter has forgotten the numbers
+//! between, and they are declared lost.
 
 use crate::refused::Refused;
-use counterfoil_judge::Time;
-use counterfoil_proto::Loss;
+use counterfoil_judge::{Interval, Time};
+use counterfoil_proto::{BucketSet, Loss, LossReason};
 use std::collections::BTreeMap;
 
 /// Ranges declared lost that lie ahead of the next event; each may hold a bucket set of 128 bytes.
@@ -36,6 +39,10 @@ pub(crate) struct Sequence {
     /// The oldest promise that is not kept yet, and the newest.
     promises: (Option<Promise>, Option<Promise>),
     watermark: Option<Time>,
+    /// The next number that the source will use, as it said last.
+    issued: u64,
+    /// When what this process forgot of the source may have been written, until it is known where the source stands.
+    forgotten: Option<Interval>,
 }
 
 #[derive(Clone, Copy)]
@@ -45,6 +52,23 @@ struct Start {
 }
 
 impl Sequence {
+    /// A source that stood at `next` and had promised `watermark`, when a process before this one wrote it down; that one lived
+    /// until `until` at most. All numbers below `next` were handed on.
+    pub(crate) fn restored(next: u64, issued: u64, watermark: Time, until: Time) -> Self {
+        Self {
+            start: Some(Start { floor: 0, next }),
+            watermark: Some(watermark),
+            issued,
+            forgotten: Some(Interval::new(watermark, until.max(watermark))),
+            ..Self::default()
+        }
+    }
+
+    /// The next number that the source will use, as far as is known.
+    pub(crate) fn issued(&self) -> u64 {
+        self.issued.max(self.next().unwrap_or_default())
+    }
+
     /// The first number not handed on yet; `None` if it is not known where the source stands.
     pub(crate) fn next(&self) -> Option<u64> {
         self.start.map(|start| start.next)
@@ -60,9 +84,29 @@ impl Sequence {
         self.watermark = self.watermark.max(Some(watermark));
     }
 
-    /// Starts the source at `number`, unless it is known where it stands.
+    /// Starts the source at `number`, unless it is known where it stands. What lies before it and was forgotten is lost.
     pub(crate) fn start_at(&mut self, number: u64) {
-        self.start.get_or_insert(Start { floor: number, next: number });
+        let next = self.start.get_or_insert(Start { floor: number, next: number }).next;
+        if let Some(during) = self.forgotten.take()
+            && number > next
+        {
+            self.forget(next, number - next, during);
+        }
+    }
+
+    /// Starts a source whose numbers are given here. If something may have been forgotten, one number says so: nobody knows
+    /// how many there were.
+    pub(crate) fn start_numbering(&mut self) {
+        match (self.start, self.forgotten.take()) {
+            (None, _) => self.start_at(0),
+            (Some(start), Some(during)) => self.forget(start.next, 1, during),
+            (Some(_), None) => {}
+        }
+    }
+
+    fn forget(&mut self, first_seq: u64, count: u64, during: Interval) {
+        let loss = Loss { first_seq, count, reason: LossReason::Sidecar, during, buckets: BucketSet::All };
+        self.ahead.insert(first_seq, loss);
     }
 
     /// Prepares for `count` events from `first_seq` on: tells how many of them came before. Losses that lie before them
@@ -118,7 +162,8 @@ impl Sequence {
     /// Takes a heartbeat's promise.
     pub(crate) fn promise(&mut self, next_seq: u64, watermark: Time) {
         let promise = Promise { next_seq, watermark };
-        if self.start.is_none() {
+        self.issued = self.issued.max(next_seq);
+        if self.start.is_none() || self.forgotten.is_some() {
             let said_twice = self.promises.0.is_some_and(|first| first.next_seq == next_seq);
             if let Some(first) = self.ahead.keys().next().copied() {
                 self.start_at(first.min(next_seq));
@@ -231,6 +276,50 @@ mod tests {
         busy.promise(7, Time(1));
         assert_eq!(take(&mut busy, 5, 1), Ok((vec![], 0)));
         assert_eq!((busy.next(), busy.watermark()), (Some(6), None));
+    }
+
+    fn restored() -> Sequence {
+        Sequence::restored(40, 45, Time(7), Time(9))
+    }
+
+    #[test]
+    fn what_a_restored_source_has_forgotten_is_lost_exactly() {
+        let mut ahead = restored();
+        ahead.declare([loss(52, 3)]).unwrap();
+        assert_eq!(take(&mut ahead, 55, 2), Ok((vec![(40, 12), (52, 3)], 0)));
+        let mut lost = restored();
+        assert_eq!((lost.next(), lost.issued()), (Some(40), 45));
+        assert_eq!(lost.events(50, 1).unwrap().repeated, 0);
+        let hole = lost.next_loss().unwrap();
+        assert_eq!((hole.first_seq, hole.count, hole.reason), (40, 10, LossReason::Sidecar));
+        assert_eq!((hole.during, hole.buckets), (Interval::new(Time(7), Time(9)), BucketSet::All));
+        assert_eq!(take(&mut lost, 52, 1), Err(Refused::Hole { first_seq: 52, next: 50 }), "only once");
+
+        let mut nothing = restored();
+        assert_eq!(take(&mut nothing, 30, 15), Ok((vec![], 10)), "what came again is known");
+        assert_eq!(take(&mut nothing, 46, 1), Err(Refused::Hole { first_seq: 46, next: 45 }));
+    }
+
+    #[test]
+    fn a_restored_source_that_is_quiet_says_twice_where_it_stands() {
+        let mut quiet = restored();
+        quiet.promise(60, Time(20));
+        assert!(quiet.next_loss().is_none(), "events below 60 may follow");
+        quiet.keep_promises();
+        assert_eq!(quiet.watermark(), Some(Time(7)));
+        quiet.promise(60, Time(30));
+        assert_eq!(quiet.next_loss().map(|loss| (loss.first_seq, loss.count)), Some((40, 20)));
+        quiet.keep_promises();
+        assert_eq!((quiet.next(), quiet.watermark(), quiet.issued()), (Some(60), Some(Time(30)), 60));
+    }
+
+    #[test]
+    fn a_source_numbered_here_gives_one_number_to_what_may_be_forgotten() {
+        let mut numbered = restored();
+        numbered.start_numbering();
+        assert_eq!(numbered.next_loss().map(|loss| (loss.first_seq, loss.count)), Some((40, 1)));
+        numbered.start_numbering();
+        assert!(numbered.next_loss().is_none());
     }
 
     #[test]

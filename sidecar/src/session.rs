@@ -7,10 +7,11 @@ use crate::Shared;
 use crate::batcher::{Batcher, Sealed};
 use crate::framer::Form;
 use crate::greeting::Greeting;
+use crate::marks::Place;
 use crate::refused::Refused;
-use crate::sequence::Sequence;
 use crate::source::{Claim, Source};
 use counterfoil_judge::{Interval, Time};
+use counterfoil_keys::KeyNumber;
 use counterfoil_proto::wire::emit::{AckLevel, Frame, Heartbeat, Limits, Stamps, Welcome, frame::Body};
 use counterfoil_proto::{Loss, PROTOCOL, time};
 use std::sync::Arc;
@@ -30,8 +31,16 @@ pub(crate) struct Session {
     shared: Arc<Shared>,
     greeting: Greeting,
     source: OwnedMutexGuard<Source>,
-    /// There is something to acknowledge.
+    /// The key that values are digested under: that of the open batch.
+    key: KeyNumber,
+    /// The level at which the connection is acknowledged.
+    level: AckLevel,
+    /// There is something to acknowledge as received.
     news: bool,
+    /// What was acknowledged last, at a level above that.
+    acked: Option<u64>,
+    /// Events that came since it was asked.
+    counted: u64,
     warnings: Vec<String>,
     /// The last watermark that the sidecar set for a source without a clock.
     promised: Time,
@@ -42,8 +51,9 @@ pub(crate) struct Session {
 pub(crate) fn claim(shared: &Shared, greeting: &Greeting, now: Time) -> Claim {
     shared.registry.claim(&greeting.id, now, || {
         let (id, clock) = (greeting.id.clone(), greeting.clock.clone());
-        let batcher = Batcher::new(id, clock, shared.mac_key.clone(), shared.digester.maps());
-        Source { sequence: Sequence::default(), batcher, ended: false }
+        let (_, seal) = shared.sealing.chosen();
+        let batcher = Batcher::new(id, clock, seal.clone(), shared.digester.maps());
+        Source::new(batcher, shared.outlet.chains_broken())
     })
 }
 
@@ -53,16 +63,33 @@ impl Session {
         shared: Arc<Shared>,
         greeting: Greeting,
         mut source: OwnedMutexGuard<Source>,
+        now: Time,
     ) -> Result<Self, Refused> {
         if source.ended {
             return Err(Refused::Ended(greeting.id.epoch));
         }
         source.batcher.set_clock(&greeting.clock);
-        if greeting.form == Form::Json {
-            source.sequence.start_at(0);
+        if greeting.anonymous {
+            source.batcher.set_anonymous();
         }
-        let (promised, scratch) = (Time::MIN, take::Scratch::default());
-        Ok(Self { shared, greeting, source, news: false, warnings: Vec::new(), promised, scratch })
+        if greeting.form == Form::Json {
+            source.sequence.start_numbering();
+        }
+        let mut session = Self {
+            level: shared.outlet.grant(greeting.ack),
+            shared,
+            greeting,
+            source,
+            key: KeyNumber::default(),
+            news: false,
+            acked: None,
+            counted: 0,
+            warnings: Vec::new(),
+            promised: Time::MIN,
+            scratch: take::Scratch::default(),
+        };
+        session.hand_on_losses(now);
+        Ok(session)
     }
 
     /// The answer to the hello.
@@ -81,13 +108,14 @@ impl Session {
             maps: settings.maps.iter().map(|map| map.name.to_string()).collect(),
             next_seq: self.source.sequence.next().unwrap_or_default(),
             heartbeat_ms: settings.heartbeat_ms,
-            ack: AckLevel::Received.into(),
+            ack: self.level.into(),
             cohort_keys: settings.cohort_keys.clone(),
         }
     }
 
     /// Applies a frame that was read at `arrival`.
     pub(crate) fn apply(&mut self, frame: Frame, arrival: Time) -> Result<Said, Refused> {
+        self.take_up_key();
         match frame.body.ok_or(Refused::NoBody)? {
             Body::Events(events) => self.events(events, arrival)?,
             Body::Heartbeat(heartbeat) => self.heartbeat(heartbeat, arrival)?,
@@ -102,6 +130,17 @@ impl Session {
         }
         self.advance(arrival);
         Ok(Said::More)
+    }
+
+    /// Goes on with the key that is used now: what follows is digested and sealed under it.
+    fn take_up_key(&mut self) {
+        let (key, seal) = self.shared.sealing.chosen();
+        self.source.batcher.set_seal(seal);
+        self.key = key;
+        let chain = self.shared.outlet.chains_broken();
+        if std::mem::replace(&mut self.source.chain, chain) != chain {
+            self.source.batcher.begin_chain();
+        }
     }
 
     fn heartbeat(&mut self, heartbeat: Heartbeat, arrival: Time) -> Result<(), Refused> {
@@ -132,6 +171,7 @@ impl Session {
         self.hand_on_losses(now);
         self.source.sequence.keep_promises();
         let source = &mut *self.source;
+        source.batcher.set_issued(source.sequence.issued());
         if let (Some(watermark), Some(next)) = (source.sequence.watermark(), source.sequence.next()) {
             source.batcher.promise(watermark, next, now);
         }
@@ -158,6 +198,7 @@ impl Session {
             return;
         }
         let due = before >= self.promised.plus(self.heartbeat_ns());
+        self.take_up_key();
         if due || self.source.batcher.due(&self.shared.fill()).is_some() {
             self.promised = before;
             self.source.sequence.promise_now(before);
@@ -206,9 +247,40 @@ impl Session {
         self.source.batcher.take_sealed()
     }
 
-    /// The number to acknowledge, if there is news since the last call.
-    pub(crate) fn take_ack(&mut self) -> Option<u64> {
-        std::mem::take(&mut self.news).then(|| self.source.sequence.next().unwrap_or_default())
+    /// Notes where the batch is that tells of every number below `through_seq`.
+    pub(crate) fn note_placed(&mut self, through_seq: u64, place: Place) {
+        self.source.marks.push(through_seq, place);
+        if self.level == AckLevel::Received {
+            self.source.marks.merge();
+        }
+    }
+
+    /// Whether batches are wanted on disk.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.level == AckLevel::Durable
+    }
+
+    /// The number to acknowledge and the level, if there is news since the last call.
+    pub(crate) fn take_ack(&mut self) -> Option<(AckLevel, u64)> {
+        let has_news = std::mem::take(&mut self.news);
+        if self.level == AckLevel::Received {
+            return has_news.then(|| (self.level, self.source.sequence.next().unwrap_or_default()));
+        }
+        let reach = self.shared.outlet.reach();
+        let (through_seq, level) = self.source.marks.safe(self.level, &reach)?;
+        let is_new = self.acked < Some(through_seq);
+        self.acked = self.acked.max(Some(through_seq));
+        is_new.then_some((level, through_seq))
+    }
+
+    /// Whether something is to be acknowledged once it is safer.
+    pub(crate) fn awaits(&self) -> bool {
+        self.level != AckLevel::Received && self.source.marks.are_waiting()
+    }
+
+    /// How many events have come since the last call.
+    pub(crate) fn take_count(&mut self) -> u64 {
+        std::mem::take(&mut self.counted)
     }
 
     /// Warnings to pass on, where the form has them.

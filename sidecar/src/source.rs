@@ -6,6 +6,7 @@
 //! per frame.
 
 use crate::batcher::{Batcher, SourceId};
+use crate::marks::Marks;
 use crate::sequence::Sequence;
 use counterfoil_judge::Time;
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Sources remembered. Of those without a connection, the one not heard of for longest is forgotten first: were it to
 /// come back, it would start where it stands, and the comparator drops what it knows.
-const SOURCES_MAX: usize = 1_024;
+pub(crate) const SOURCES_MAX: usize = 1_024;
 
 /// What the sidecar knows of a source.
 pub(crate) struct Source {
@@ -22,6 +23,17 @@ pub(crate) struct Source {
     pub(crate) batcher: Batcher,
     /// It said bye.
     pub(crate) ended: bool,
+    /// What of it waits to be acknowledged.
+    pub(crate) marks: Marks,
+    /// What [`crate::uplink::Outlet::chains_broken`] said when its chain began.
+    pub(crate) chain: u64,
+}
+
+impl Source {
+    /// A source of which nothing is known yet.
+    pub(crate) fn new(batcher: Batcher, chain: u64) -> Self {
+        Self { sequence: Sequence::default(), batcher, ended: false, marks: Marks::default(), chain }
+    }
 }
 
 /// A source's state, shared between the connections that come one after the other.
@@ -66,6 +78,16 @@ impl Registry {
         Claim { source, replaced }
     }
 
+    /// Knows the source `id` from before the process started.
+    pub(crate) fn restore(&self, id: SourceId, source: Source) {
+        let slot = Slot {
+            source: Arc::new(tokio::sync::Mutex::new(source)),
+            holder: CancellationToken::new(),
+            claimed: Time::MIN,
+        };
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).insert(id, slot);
+    }
+
     /// Forgets a source that can never come back.
     pub(crate) fn forget(&self, id: &SourceId) {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
@@ -84,8 +106,9 @@ fn forget_oldest(slots: &mut HashMap<SourceId, Slot>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batcher::Seal;
     use counterfoil_clock::Domain;
-    use counterfoil_digest::DeploymentKey;
+    use counterfoil_keys::{DeploymentKey, SigningKey, TenantName};
 
     fn id(epoch: u64) -> SourceId {
         SourceId { service: "s".to_owned(), instance: "i".to_owned(), epoch }
@@ -94,13 +117,10 @@ mod tests {
     fn claim(registry: &Registry, epoch: u64) -> Claim {
         let now = Time(i64::try_from(epoch).unwrap());
         registry.claim(&id(epoch), now, || {
-            let key = DeploymentKey::new("k", [0; 32]).mac_key();
+            let key = DeploymentKey::new("k", [0; 32]).tenant(&TenantName::default());
+            let seal = Seal::new(&key, Arc::new(SigningKey::new([1; 32])));
             let clock = Domain { boot_id: "b".to_owned(), offset_ns: 0 };
-            Source {
-                sequence: Sequence::default(),
-                batcher: Batcher::new(id(epoch), clock, key, 1),
-                ended: false,
-            }
+            Source::new(Batcher::new(id(epoch), clock, seal, 1), 0)
         })
     }
 

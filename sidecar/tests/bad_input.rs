@@ -222,7 +222,8 @@ async fn a_key_file_that_cannot_be_read_names_its_key() {
     let telemetry = Telemetry::install("test", &counterfoil_telemetry::Written::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let nowhere = "127.0.0.1:1".parse().unwrap();
-    let error = build(folder.path(), nowhere, &["key.file=/nonexistent"], &telemetry).await.err().unwrap();
-    assert_says(&error.to_string(), "key.file");
+    let error =
+        build(folder.path(), nowhere, &["keys[0].file=/nonexistent"], &telemetry).await.err().unwrap();
+    assert_says(&error.to_string(), "keys[0].file");
     assert!(!folder.path().join("emit.sock").exists());
 }

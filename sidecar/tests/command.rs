@@ -19,9 +19,9 @@ fn refused(arguments: &[&str]) -> (Option<i32>, String) {
 
 fn config(folder: &Path) -> String {
     let (path, key) = (folder.join("config.yaml"), folder.join("key"));
-    std::fs::write(&key, "0f".repeat(32)).unwrap();
+    counterfoil_keys::create_file(&key, &"0f".repeat(32)).unwrap();
     let yaml = format!(
-        "kind: sidecar\nsocket: {{path: '{}'}}\nkey: {{id: k1, file: '{}'}}\nmaps: [{{name: cart}}]\n\
+        "kind: sidecar\nsocket: {{path: '{}'}}\nkeys: [{{id: k1, file: '{}'}}]\nmaps: [{{name: cart}}]\n\
          uplink: {{endpoint: 'http://127.0.0.1:1', insecure: true}}\n",
         folder.join("emit.sock").display(),
         key.display()
@@ -57,9 +57,9 @@ fn every_problem_of_a_configuration_is_told_at_once() {
 fn a_sidecar_that_cannot_be_built_says_why_and_ends_with_1() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
-    let (code, stderr) = refused(&["--config", &config, "--set", "key.file=/nonexistent"]);
+    let (code, stderr) = refused(&["--config", &config, "--set", "keys[0].file=/nonexistent"]);
     assert_eq!(code, Some(1));
-    assert!(stderr.contains("key.file"), "{stderr}");
+    assert!(stderr.contains("keys[0].file"), "{stderr}");
 }
 
 /// Reads the log until the line that says the sidecar listens.

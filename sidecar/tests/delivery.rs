@@ -3,10 +3,12 @@
 
 mod house;
 
-use counterfoil_proto::wire::Upload;
+use counterfoil_digest::{Codec, MapDigester};
 use counterfoil_proto::wire::emit::{self, AckLevel, Bye, Stamps, frame::Body};
+use counterfoil_proto::wire::{self, Upload};
 use counterfoil_proto::{Columns, LossReason};
 use house::{Comparator, House, batches, event, events, heartbeat, hello, plain, seqs};
+use prost::Message;
 use tokio::io::AsyncWriteExt;
 
 #[tokio::test]
@@ -32,8 +34,7 @@ async fn events_arrive_with_their_digests_and_watermarks() {
         .await;
     assert_eq!(seqs(&got), [0, 1]);
     let (_, row) = got[0].rows().next().unwrap();
-    let key = counterfoil_digest::DeploymentKey::new("k1", [0x0f; 32]);
-    let digester = counterfoil_digest::MapDigester::new(&key, "cart", counterfoil_digest::Codec::Bytes);
+    let digester = MapDigester::new(&house::key(), "cart", Codec::Bytes);
     assert_eq!(row.digest, digester.digest(Some(b"v")).unwrap());
     assert_eq!(row.trace.unwrap().trace_id, [1; 16]);
     let cohorts: Vec<_> = got
@@ -200,6 +201,30 @@ async fn uploads_are_sent_again_with_the_same_bytes_when_the_comparator_comes_ba
 /// Whether the first upload came twice.
 fn twice(uploads: &[Upload]) -> bool {
     uploads.iter().filter(|upload| upload.number == 1).count() > 1
+}
+
+#[tokio::test]
+async fn after_the_welcome_digests_and_codes_are_under_the_first_own_key_that_the_comparator_accepts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, digits: &str| {
+        counterfoil_keys::create_file(&folder.path().join(name), &digits.repeat(32)).unwrap();
+        folder.path().join(name).display().to_string()
+    };
+    let (newer, known) = (file("newer", "1e"), file("known", "0f"));
+    let keys = format!("keys=[{{id: k2, file: '{newer}'}}, {{id: k1, file: '{known}'}}]");
+    let house = House::start(&[&keys]).await;
+    let (mut emitter, _) = house.greeted("a").await;
+    emitter.say(plain(0, 1)).await;
+    house.comparator.uploads(|uploads| uploads.len() == 1).await;
+    emitter.say(plain(1, 1)).await;
+    let uploads = house.comparator.uploads(|uploads| uploads.len() == 2).await;
+    let second = &uploads[1];
+    assert_eq!(second.key_id, "k1", "the comparator does not know k2");
+    assert_eq!(house::key().mac_key().mac(&second.batch).as_bytes()[..], second.mac);
+    let columns = Columns::try_from(wire::Batch::decode(&second.batch[..]).unwrap()).unwrap();
+    let digester = MapDigester::new(&house::key(), "cart", Codec::Bytes);
+    let (_, row) = columns.rows().next().unwrap();
+    assert_eq!(row.digest, digester.digest(Some(b"value")).unwrap());
 }
 
 #[tokio::test]

@@ -132,6 +132,16 @@ impl Harness {
         metric(&metrics(self.setup.admin), name, labels)
     }
 
+    /// A metric of the comparator, summed as [`sidecar_metric`](Self::sidecar_metric).
+    ///
+    /// # Panics
+    ///
+    /// If the comparator does not answer.
+    #[must_use]
+    pub fn comparator_metric(&self, name: &str, labels: &[&str]) -> f64 {
+        metric(&self.comparator_metrics(), name, labels)
+    }
+
     /// All metrics of the comparator.
     ///
     /// # Panics

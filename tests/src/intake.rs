@@ -84,6 +84,7 @@ async fn take_in(
         batch_bytes_max: BATCH_BYTES_MAX,
         batch_events_max: BATCH_EVENTS_MAX,
         maps: Vec::new(),
+        key_ids: vec!["k1".to_owned()],
     };
     let mut body = reply::Body::Welcome(welcome);
     // The stream ends when either side goes.

@@ -8,6 +8,7 @@
 //! - Nothing is timed. A test waits for what it wants to see, and gives up after a bound ([`wait`]).
 
 mod binary;
+pub mod certificates;
 pub mod docs;
 pub mod emit;
 pub mod foreign;

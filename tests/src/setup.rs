@@ -58,15 +58,15 @@ impl Setup {
         let folder =
             tempfile::Builder::new().prefix("counterfoil-test-").tempdir().expect("a temporary folder");
         let at = |name: &str| folder.path().join(name);
-        fs::write(at("key"), "07".repeat(32)).expect("the key is written");
+        counterfoil_keys::create_file(&at("key"), &"07".repeat(32)).expect("the key is written");
         let (grpc, http, admin) = (crate::free_port(), crate::free_port(), crate::free_port());
-        let key = json!({ "id": "k1", "file": at("key") });
+        let keys = json!([{ "id": "k1", "file": at("key") }]);
         let sidecar = json!({
             "kind": "sidecar",
             "socket": { "path": at("emit.sock") },
             "maps": [],
             "uplink": { "endpoint": format!("http://127.0.0.1:{grpc}"), "insecure": true },
-            "key": key,
+            "keys": keys,
             "admin": { "listen": format!("127.0.0.1:{admin}") },
         });
         let comparator = json!({
@@ -76,7 +76,7 @@ impl Setup {
                 "http": format!("127.0.0.1:{http}"),
                 "insecure": true,
             },
-            "key": key,
+            "keys": keys,
             "stores": {},
             "maps": [],
             "ledger": { "path": at("ledger.db") },

@@ -196,7 +196,11 @@ fn a_configuration_that_cannot_be_used_ends_the_process_with_every_problem_at_on
         ("sidecar", "kind: sidecar\nlimit: {}\n", &["limit", "unknown key", "maps", "uplink", "missing"]),
         ("comparator", "kind: comparator\nlistne: {}\n", &["listne", "unknown key", "listen", "missing"]),
         ("comparator", "", &["kind", "missing"]),
-        ("sidecar", "kind: sidecar\nkey: {id: k1, file: /nowhere}\nmaps: [{name: 7}]\n", &["maps[0].name"]),
+        (
+            "sidecar",
+            "kind: sidecar\nkeys: [{id: k1, file: /nowhere}]\nmaps: [{name: 7}]\n",
+            &["maps[0].name"],
+        ),
     ];
     for (process, yaml, parts) in rows {
         let file = setup.write("bad.yaml", yaml);

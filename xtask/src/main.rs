@@ -7,6 +7,8 @@ mod bench;
 mod cargo;
 mod ci;
 mod docs;
+mod faults;
+mod fuzz;
 mod mutants;
 mod python;
 mod server;
@@ -39,7 +41,7 @@ enum Recipe {
         #[arg(short, long)]
         package: Option<String>,
     },
-    /// Format, lints and every test, as CI does
+    /// Format, lints, every test and a short run of every fuzz target, as CI does
     Ci,
     /// Measure cost per event and write docs/benchmarks.md; or, with a name, another bench and its page
     Bench {
@@ -54,6 +56,21 @@ enum Recipe {
         /// Handed to the simulation; `cargo xtask sim -- --help` tells all of them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+    /// Inject faults into real processes and write docs/faults.md; with --ci a few quick rounds
+    Faults {
+        /// Handed to the harness; `cargo xtask faults -- --help` tells all of them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Feed arbitrary bytes to everything that reads what somebody else wrote (needs the nightly toolchain)
+    Fuzz {
+        /// How long each target runs
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+        /// Only this target
+        #[arg(long)]
+        only: Option<String>,
     },
     /// Take out what makes verdicts sound, line by line, and see that the simulation notices
     Mutants {
@@ -77,6 +94,8 @@ fn main() -> ExitCode {
         Recipe::Ci => ci::run(),
         Recipe::Bench { name, arguments } => bench::run(name, &arguments),
         Recipe::Sim { arguments } => sim::run(&arguments),
+        Recipe::Faults { arguments } => faults::run(&arguments),
+        Recipe::Fuzz { seconds, only } => fuzz::run(seconds, only.as_deref()),
         Recipe::Mutants { name, seeds } => mutants::run(name.as_deref(), seeds.as_deref()),
         Recipe::Deny => supply::deny(),
         Recipe::Sbom => supply::sbom(),

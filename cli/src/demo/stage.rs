@@ -3,7 +3,7 @@
 
 use crate::app_store::{AppStore, StoreError, StoreUrl};
 use counterfoil_clock::now;
-use rand::Rng;
+use counterfoil_keys::{DeploymentKey, KeyError};
 use serde_json::{Map, Value, json};
 use std::io;
 use std::net::SocketAddr;
@@ -28,6 +28,9 @@ pub(super) enum StageError {
     /// No folder for the files.
     #[error("temporary folder: {0}")]
     Folder(#[from] io::Error),
+    /// No key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// No store.
     #[error("store: {0}")]
     Store(#[from] StoreError),
@@ -46,9 +49,8 @@ impl Stage {
     /// A stage with a store at `url`, or in a file of its own; with a map of hot keys or without.
     pub(super) fn set(url: Option<&StoreUrl>, has_hot_keys: bool) -> Result<Self, StageError> {
         let folder = tempfile::Builder::new().prefix("counterfoil-demo-").tempdir()?;
-        let key: [u8; 32] = rand::rng().random();
-        let digits = key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        std::fs::write(folder.path().join("deployment.key"), digits)?;
+        let key = DeploymentKey::random(KEY_ID)?;
+        counterfoil_keys::create_file(&folder.path().join("deployment.key"), &key.to_line())?;
         let url = url.cloned().unwrap_or_else(|| StoreUrl::Sqlite(folder.path().join("application.db")));
         let namespace = format!("counterfoil_demo_{}_{}", std::process::id(), now().0);
         let store = AppStore::create(&url, &namespace)?;
@@ -74,7 +76,7 @@ impl Stage {
         let config = json!({
             "kind": "comparator",
             "listen": { "grpc": "127.0.0.1:0", "http": "127.0.0.1:0", "insecure": true },
-            "key": self.key(),
+            "keys": [self.key()],
             "stores": { "application": { "url": url } },
             "maps": contracts,
             "ledger": { "path": self.folder.path().join("ledger.db") },
@@ -90,7 +92,7 @@ impl Stage {
             "socket": { "path": self.socket() },
             "maps": self.maps.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>(),
             "uplink": { "endpoint": format!("http://{comparator}"), "insecure": true },
-            "key": self.key(),
+            "keys": [self.key()],
             "telemetry": { "log": "warn" },
         });
         config.to_string()

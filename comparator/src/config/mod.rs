@@ -1,18 +1,23 @@
 //! The configuration of a comparator: as written ([`Written`]) and as used ([`Settings`]).
 
+mod listen;
 mod written;
 
+pub use listen::{Security, Tls, WrittenListen, WrittenTls};
 pub use written::{
-    Written, WrittenKey, WrittenLedger, WrittenLimits, WrittenListen, WrittenMap, WrittenProbe, WrittenScope,
-    WrittenSources, WrittenTable,
+    Written, WrittenJournal, WrittenKey, WrittenLedger, WrittenLimits, WrittenMap, WrittenProbe,
+    WrittenScope, WrittenSources, WrittenTable,
 };
 
 use crate::contract::{Contract, Contracts};
+use crate::journal;
 use crate::sources::Silence;
 use crate::store::Reader;
-use counterfoil_digest::{DeploymentKey, MapDigester};
+use counterfoil_digest::MapDigesters;
 use counterfoil_judge::Terms;
+use counterfoil_keys::{DeploymentKey, Keyring, TenantName};
 use counterfoil_settings::Problems;
+use counterfoil_tls::AcceptLimits;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,6 +29,10 @@ const MS: i64 = 1_000_000;
 /// Most contracts; the key table has 16 bits for a map.
 const MAPS_MAX: usize = 65_000;
 
+/// Callers whose handshakes are under way at a time: enough to keep the processors busy, few enough to be worked off within
+/// the time limit of each.
+const HANDSHAKES_MAX: usize = 256;
+
 /// Everything a comparator needs to be built.
 #[derive(Debug)]
 pub struct Settings {
@@ -31,12 +40,18 @@ pub struct Settings {
     pub grpc: SocketAddr,
     /// Where people and Prometheus connect.
     pub http: SocketAddr,
-    /// Authenticates batches and keys digests.
-    pub key: DeploymentKey,
+    /// Who may connect there, and report what.
+    pub security: Security,
+    /// How many connections there may be, and how long one may take to come about.
+    pub accept: AcceptLimits,
+    /// Authenticate batches and key digests: the current one first, then the others that are accepted.
+    pub keys: Keyring<DeploymentKey>,
     /// One contract per map, and the stores they name.
     pub contracts: Contracts,
     /// File of the divergence ledger.
     pub ledger: PathBuf,
+    /// Where batches are kept until their events have outcomes; `None` in memory alone.
+    pub journal: Option<journal::Settings>,
     /// When a silent source is given up.
     pub silence: Silence,
     /// Most sources known at a time.
@@ -67,7 +82,7 @@ pub struct Probing {
 }
 
 impl Settings {
-    /// Makes settings of what was written. Reads the key file; connects nowhere.
+    /// Makes settings of what was written. Reads the key files; connects nowhere.
     ///
     /// # Errors
     ///
@@ -77,10 +92,8 @@ impl Settings {
         if written.kind != "comparator" {
             problems.add("kind", "write `kind: comparator`; this is the configuration of a comparator");
         }
-        if !written.listen.insecure {
-            let why = "TLS is not built yet: write `insecure: true` to take batches in plain text";
-            problems.add("listen.insecure", why);
-        }
+        let tenants = written.maps.iter().map(|map| map.tenant.as_str()).collect();
+        let security = listen::security(&written.listen, &written.clients, &tenants, &mut problems);
         let (probe, table) = (&written.probe, &written.table);
         if probe.gap_ms_min > probe.gap_ms_max {
             problems
@@ -90,17 +103,19 @@ impl Settings {
             address("listen.grpc", &written.listen.grpc, &mut problems),
             address("listen.http", &written.listen.http, &mut problems),
         );
-        let key = DeploymentKey::from_file(&written.key.id, &written.key.file)
-            .map_err(|error| problems.add("key.file", error.to_string()))
-            .ok();
-        let contracts = key.as_ref().and_then(|key| contracts(&written, key, &mut problems));
-        let (Some(grpc), Some(http), Some(key), Some(contracts)) = (grpc, http, key, contracts) else {
+        let keys = keys(&written, &mut problems);
+        let contracts = keys.as_ref().and_then(|keys| contracts(&written, keys, &mut problems));
+        let (Some(grpc), Some(http), Some(security), Some(keys), Some(contracts)) =
+            (grpc, http, security, keys, contracts)
+        else {
             return Err(problems);
         };
         problems.none_or(Self {
             grpc,
             http,
-            key,
+            security,
+            accept: accept(&written.limits),
+            keys,
             contracts,
             silence: Silence {
                 timeout: i64::from(written.sources.timeout_ms) * MS,
@@ -117,8 +132,21 @@ impl Settings {
             batch_events_max: wide(written.limits.batch_events_max),
             drain_max: Duration::from_millis(written.drain_ms_max.into()),
             ledger: written.ledger.path,
+            journal: written.journal.map(|journal| journal::Settings {
+                path: journal.path,
+                bytes_max: journal.bytes_max,
+                sync_ms: journal.sync_ms.into(),
+            }),
             telemetry: written.telemetry,
         })
+    }
+}
+
+fn accept(limits: &WrittenLimits) -> AcceptLimits {
+    AcceptLimits {
+        handshake_timeout: Duration::from_millis(limits.handshake_timeout_ms.into()),
+        connections_max: wide(limits.connections_max),
+        handshakes_max: HANDSHAKES_MAX,
     }
 }
 
@@ -132,7 +160,25 @@ fn address(path: &str, text: &str, problems: &mut Problems) -> Option<SocketAddr
         .ok()
 }
 
-fn contracts(written: &Written, key: &DeploymentKey, problems: &mut Problems) -> Option<Contracts> {
+fn keys(written: &Written, problems: &mut Problems) -> Option<Keyring<DeploymentKey>> {
+    if written.key.is_some() {
+        problems.add("key", "is a list now; write `keys: [{ id: …, file: … }]`");
+        return None;
+    }
+    let mut keys = Vec::new();
+    for (at, key) in written.keys.iter().enumerate() {
+        match DeploymentKey::from_file(&key.id, &key.file) {
+            Ok(key) => keys.push(key),
+            Err(error) => problems.add(format!("keys[{at}].file"), error.to_string()),
+        }
+    }
+    if keys.len() < written.keys.len() {
+        return None;
+    }
+    Keyring::new(keys).map_err(|error| problems.add("keys", error.to_string())).ok()
+}
+
+fn contracts(written: &Written, keys: &Keyring<DeploymentKey>, problems: &mut Problems) -> Option<Contracts> {
     let mut readers = BTreeMap::new();
     for (name, store) in &written.stores {
         match Reader::new(name, store) {
@@ -156,6 +202,11 @@ fn contracts(written: &Written, key: &DeploymentKey, problems: &mut Problems) ->
         if written.maps.iter().take(at).any(|other| other.name == map.name) {
             problems.add(format!("{path}.name"), format!("`{}` has a contract already", map.name));
         }
+        let tenant = map.tenant.parse::<TenantName>();
+        if let Err(error) = &tenant {
+            problems.add(format!("{path}.tenant"), error.to_string());
+        }
+        let tenant = tenant.unwrap_or_default();
         let Some(store) = readers.keys().position(|name| *name == map.store) else {
             let known = readers.keys().copied().collect::<Vec<_>>().join(", ");
             problems
@@ -164,12 +215,12 @@ fn contracts(written: &Written, key: &DeploymentKey, problems: &mut Problems) ->
         };
         let Some(kind) = readers.values().nth(store).map(Reader::kind) else { continue };
         if let Some(lookup) = map.lookup().used(&path, kind, problems) {
-            let digester = MapDigester::new(key, &map.name, map.codec);
             contracts.push(Contract {
                 name: map.name.as_str().into(),
+                digesters: MapDigesters::new(&keys.tenant(&tenant), &map.name, map.codec),
+                tenant,
                 store,
                 lookup,
-                digester,
                 terms: terms(map),
             });
         }

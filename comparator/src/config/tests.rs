@@ -6,11 +6,11 @@ use counterfoil_settings::Sources;
 fn settings(change: impl Fn(String) -> String) -> Result<Settings, String> {
     let directory = tempfile::tempdir().unwrap();
     let key = directory.path().join("key");
-    std::fs::write(&key, "0f".repeat(32)).unwrap();
+    counterfoil_keys::create_file(&key, &"0f".repeat(32)).unwrap();
     let yaml = format!(
         "kind: comparator
 listen: {{grpc: '127.0.0.1:0', http: '127.0.0.1:0', insecure: true}}
-key: {{id: k1, file: {}}}
+keys: [{{id: k1, file: {}}}]
 stores: {{main: {{url: 'redis://127.0.0.1:1'}}}}
 maps: [{{name: cart, store: main, prefix: 'cart:', deadline_ms: 2000}}]
 ledger: {{path: ledger.db}}
@@ -40,8 +40,7 @@ fn every_problem_is_told_at_once_with_its_path() {
             .replace("comparator", "sidecar")
     })
     .unwrap_err();
-    for expected in ["kind:", "listen.insecure:", "listen.http:", "maps[0].store: `other`", "there is: main"]
-    {
+    for expected in ["kind:", "listen.tls:", "listen.http:", "maps[0].store: `other`", "there is: main"] {
         assert!(text.contains(expected), "{expected} in:\n{text}");
     }
 }
@@ -69,4 +68,62 @@ fn a_lost_source_expires_after_a_minute_unless_something_else_is_written() {
     assert_eq!(written, Silence { timeout: 200_000_000, expiry: 0 });
     let text = settings(|yaml| yaml + "sources: {expiry_ms: 86400001}\n").unwrap_err();
     assert!(text.contains("sources.expiry_ms"), "{text}");
+}
+
+#[test]
+fn the_old_name_of_the_keys_is_refused_with_the_new_one_and_each_bad_key_with_its_path() {
+    let old = settings(|yaml| yaml.replace("keys: [", "key: [")).unwrap_err();
+    assert_eq!(old, "key: is a list now; write `keys: [{ id: …, file: … }]`");
+    let missing = settings(|yaml| yaml.replace("keys: [", "keys: [{id: k0, file: /nowhere}, ")).unwrap_err();
+    assert!(missing.starts_with("keys[0].file: ") && missing.contains("/nowhere"), "{missing}");
+    let twice = settings(|yaml| {
+        let key = yaml.lines().find_map(|line| line.strip_prefix("keys: [")?.strip_suffix(']')).unwrap();
+        yaml.replace("keys: [", &format!("keys: [{key}, "))
+    });
+    assert_eq!(twice.unwrap_err(), "keys: `k1` is there twice; give each key an id of its own");
+    let empty =
+        settings(|yaml| yaml.lines().filter(|line| !line.starts_with("keys")).collect::<Vec<_>>().join("\n"));
+    assert_eq!(empty.unwrap_err(), "keys: needs a key");
+}
+
+#[test]
+fn a_map_is_the_default_tenants_unless_another_is_written() {
+    let tenants = |change: fn(String) -> String| {
+        settings(change).map(|it| it.contracts.tenants().iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(tenants(|yaml| yaml).unwrap(), ["default"]);
+    let two =
+        tenants(|yaml| yaml.replace("maps: [", "maps: [{name: a, store: main, hash: h, tenant: acme}, "));
+    assert_eq!(two.unwrap(), ["acme", "default"]);
+    let bad = tenants(|yaml| yaml.replace("maps: [{", "maps: [{tenant: A, ")).unwrap_err();
+    assert!(bad.starts_with("maps[0].tenant: "), "{bad}");
+}
+
+#[test]
+fn who_may_come_is_either_everybody_or_those_with_a_certificate_and_a_rule() {
+    const TLS: &str = "tls: {certificate: /c, key: /k, authorities: /a}";
+    const RULE: &str = "clients: [{identity: 'spiffe://shop/cart', tenant: default, services: [cart]}]\n";
+    let settings = |security: &str, clients: &str| {
+        settings(|yaml| yaml.replace("insecure: true", security) + clients).map(|it| it.security)
+    };
+    assert!(matches!(settings("insecure: true", "").unwrap(), Security::Insecure));
+    assert!(matches!(settings(TLS, RULE).unwrap(), Security::Tls(tls) if tls.reload.as_secs() == 10));
+    let both = format!("insecure: true, {TLS}");
+    let foreign = RULE.replace("default", "acme");
+    let nobody = RULE.replace("spiffe://shop/cart", "cart");
+    let rows = [
+        ("insecure: false", "", "listen.tls: missing"),
+        ("insecure: true", RULE, "clients: nobody proves"),
+        (both.as_str(), RULE, "listen.insecure: not with listen.tls"),
+        (TLS, "", "clients: no rules"),
+        (TLS, foreign.as_str(), "clients[0].tenant: `acme` has no map"),
+        (TLS, nobody.as_str(), "clients[0].identity: `cart`"),
+    ];
+    for (security, clients, expected) in rows {
+        let problems = settings(security, clients).unwrap_err();
+        assert!(
+            problems.starts_with(expected) && problems.lines().count() == 1,
+            "{expected} in:\n{problems}"
+        );
+    }
 }

@@ -1,8 +1,11 @@
 //! The configuration of a comparator, as a person writes it.
 
+use super::WrittenListen;
 use crate::store::{KeyType, WrittenLookup, WrittenStore};
 use counterfoil_digest::Codec;
 use counterfoil_judge::Scope;
+use counterfoil_keys::TenantName;
+use counterfoil_tls::Rule;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -16,14 +19,29 @@ pub struct Written {
     pub kind: String,
     /// Where to listen.
     pub listen: WrittenListen,
-    /// The deployment key, the same at every sidecar.
-    pub key: WrittenKey,
+    /// Who may report what: a rule for each name that stands in a sidecar's certificate. Needed with `listen.tls`; who has no
+    /// rule may do nothing.
+    #[serde(default)]
+    #[schemars(length(max = 65_536))]
+    pub clients: Vec<Rule>,
+    /// The deployment keys that batches are accepted under; needed. The first one is the current
+    /// one; a sidecar uses the first of its own that is here.
+    #[serde(default)]
+    #[schemars(length(max = 8))]
+    pub keys: Vec<WrittenKey>,
+    /// Not any more: write `keys`, a list.
+    #[serde(default)]
+    pub key: Option<serde_json::Value>,
     /// The stores, by name.
     pub stores: BTreeMap<String, WrittenStore>,
     /// A contract for each map.
     pub maps: Vec<WrittenMap>,
     /// Where divergences are kept.
     pub ledger: WrittenLedger,
+    /// Where batches are kept until all their events have outcomes, so that a comparator that is started over goes on where
+    /// it was. Without this section they are in memory only, and sidecars' events are acknowledged as `received` at best.
+    #[serde(default)]
+    pub journal: Option<WrittenJournal>,
     /// What is expected of sources.
     #[serde(default)]
     pub sources: WrittenSources,
@@ -49,27 +67,14 @@ fn drain_ms_max() -> u32 {
     5_000
 }
 
-/// Where to listen.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct WrittenListen {
-    /// Address and port for sidecars (gRPC). Port 0 takes a free one.
-    pub grpc: String,
-    /// Address and port for people, scripts and Prometheus (HTTP). Port 0 takes a free one.
-    pub http: String,
-    /// Take batches in plain text. TLS is not built yet, so this must be `true`.
-    #[serde(default)]
-    pub insecure: bool,
-}
-
-/// The deployment key.
+/// A deployment key.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WrittenKey {
-    /// Its name; it travels with each batch.
+    /// Its name; it travels with each batch. Digests under different ids are never compared.
     #[schemars(length(min = 1, max = 64))]
     pub id: String,
-    /// A file of 64 hexadecimal digits (`openssl rand -hex 32`).
+    /// A file of 64 hexadecimal digits (`counterfoil key new`) that others may not read (mode 0400).
     pub file: PathBuf,
 }
 
@@ -80,6 +85,10 @@ pub struct WrittenMap {
     /// The map's name, as emitters give it.
     #[schemars(length(min = 1, max = 128))]
     pub name: String,
+    /// Whose map it is: only sidecars of this tenant report about it.
+    #[serde(default = "tenant")]
+    #[schemars(regex(pattern = r"^[a-z0-9-]{1,63}$"))]
+    pub tenant: String,
     /// The store that holds the same facts: a name from `stores`.
     pub store: String,
     /// How values are written: `bytes`, `text` or `json`. Must be what the sidecar has for this map.
@@ -147,6 +156,10 @@ impl From<WrittenScope> for Scope {
     }
 }
 
+fn tenant() -> String {
+    TenantName::default().to_string()
+}
+
 fn deadline_ms() -> u32 {
     5_000
 }
@@ -168,6 +181,32 @@ impl WrittenMap {
 pub struct WrittenLedger {
     /// An SQLite file; made if it is not there.
     pub path: PathBuf,
+}
+
+/// Where batches are kept until all their events have outcomes.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenJournal {
+    /// A directory; made if it is not there. One comparator alone uses it.
+    pub path: PathBuf,
+    /// How many bytes it may take. When it is full, sidecars wait, but not for a few old events that have no outcome: those
+    /// are let go of, and would have none if the comparator ended.
+    #[serde(default = "journal_bytes_max")]
+    #[schemars(range(min = 67_108_864))]
+    pub bytes_max: u64,
+    /// How long a batch waits, at most, until it is synced to disk together with others, in milliseconds. It is
+    /// acknowledged after that.
+    #[serde(default = "sync_ms")]
+    #[schemars(range(min = 0, max = 1_000))]
+    pub sync_ms: u32,
+}
+
+const fn journal_bytes_max() -> u64 {
+    4 << 30
+}
+
+const fn sync_ms() -> u32 {
+    20
 }
 
 /// What is expected of sources.
@@ -241,10 +280,21 @@ pub struct WrittenLimits {
     /// Most events in a batch.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub batch_events_max: u32,
+    /// Connections of sidecars at a time. More are closed at once. Each takes a file descriptor (`ulimit -n`).
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub connections_max: u32,
+    /// How long a caller may take until it has proved who it is, or, in plain text, until it says something. Milliseconds.
+    #[schemars(range(min = 10, max = 600_000))]
+    pub handshake_timeout_ms: u32,
 }
 
 impl Default for WrittenLimits {
     fn default() -> Self {
-        Self { batch_bytes_max: 4 << 20, batch_events_max: 16_384 }
+        Self {
+            batch_bytes_max: 4 << 20,
+            batch_events_max: 16_384,
+            connections_max: 4_096,
+            handshake_timeout_ms: 5_000,
+        }
     }
 }

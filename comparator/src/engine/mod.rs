@@ -5,28 +5,31 @@
 //!
 //! # Invariants
 //!
-//! - Nothing of a batch is looked at before its code was found right.
+//! - Nothing of a batch is looked at before its code and its signature were found right, and nothing of it is applied unless
+//!   it is the next one of its source's chain.
 //! - A batch's events are in the table before its watermark counts; batches of one source are taken one after the other.
 //! - What nobody can know any more (numbers missing, a source lost, a clock not bounded) becomes doubt about keys before
 //!   anything is judged without it.
 
 mod gate;
+mod grants;
 mod rows;
 
 pub use gate::{Limits, Refused};
+pub use grants::{Anything, Grants};
 
 use crate::clocks::{Clocks, Exchange, Translation};
 use crate::config::Probing;
 use crate::contract::{Contracts, MapId};
 use crate::metrics;
-use crate::sources::{Silence, Source, Sources, Taken};
+use crate::sources::{Link, Silence, Source, Sources, Step, Taken};
 use crate::table::{Effects, Table};
 use ::metrics::Counter;
 use counterfoil_clock::Domain;
-use counterfoil_digest::DeploymentKey;
 use counterfoil_judge::{Reason, Time};
+use counterfoil_keys::{DeploymentKey, KeyNumber, Keyring, TenantName, Verify};
 use counterfoil_proto::{BucketSet, Columns, LossReason, Row, time, wire};
-use gate::Gate;
+use gate::{Gate, Opened};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -37,8 +40,10 @@ pub const NO_CONTRACT: MapId = MapId(u32::MAX);
 pub struct Options {
     /// What each map's owner promises.
     pub contracts: Arc<Contracts>,
-    /// Authenticates batches.
-    pub key: DeploymentKey,
+    /// Authenticate batches: the current one first, then the others that are accepted.
+    pub keys: Keyring<DeploymentKey>,
+    /// Checks the signatures of batches.
+    pub verify: Verify,
     /// The clock of the instants that are handed in.
     pub own_clock: Domain,
     /// Bounds of a batch.
@@ -51,6 +56,61 @@ pub struct Options {
     pub sources_max: usize,
     /// When a silent source is given up.
     pub silence: Silence,
+}
+
+/// An upload that is to be believed, and whose it is.
+pub struct Admitted {
+    upload: wire::Upload,
+    columns: Columns,
+    key: KeyNumber,
+    link: Link,
+    source: Arc<Source>,
+    is_resumed: bool,
+}
+
+impl Admitted {
+    /// Whose it is.
+    #[must_use]
+    pub fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// Whether it is more than a sign of life: it has events or losses, or ends its source.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        let header = self.columns.header();
+        !self.columns.is_empty() || !header.losses.is_empty() || header.bye
+    }
+
+    /// The upload as it came.
+    #[must_use]
+    pub fn into_upload(self) -> wire::Upload {
+        self.upload
+    }
+}
+
+/// What became of an upload.
+#[derive(Debug)]
+pub struct Entered {
+    /// What has to be done after it.
+    pub effects: Effects,
+    /// Whether it was applied now, and not before.
+    pub is_new: bool,
+}
+
+/// How the events of an upload stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// They wait for their outcomes. If not, they had them before the comparator was started over, and are what is known of
+    /// their keys, no more.
+    pub is_open: bool,
+    /// Their times can be related to the comparator's. If not, the machine was started over since.
+    pub is_placeable: bool,
+}
+
+impl Standing {
+    /// As events come.
+    const NEW: Self = Self { is_open: true, is_placeable: true };
 }
 
 /// Sources, clocks and the key table, and the one way events get into them.
@@ -68,6 +128,7 @@ pub struct Engine {
 struct Counters {
     batches: Counter,
     duplicates: Counter,
+    chains_begun: Counter,
     lost: Vec<(LossReason, Counter)>,
     undeclared: Counter,
     clock_epochs: Counter,
@@ -83,60 +144,132 @@ impl Engine {
             sources: Arc::new(Sources::new(options.sources_max, options.silence)),
             clocks: Clocks::new(options.own_clock),
             table: Table::new(contracts.clone(), options.probing, options.keys_max),
-            gate: Gate::new(&options.key, options.limits),
+            gate: Gate::new(options.keys, options.verify, contracts.tenants(), options.limits),
             accepted: contracts.iter().map(|_| 0).chain([0]).map(AtomicU64::new).collect(),
             counters: Counters::new(),
             contracts,
         }
     }
 
-    /// Takes one upload that arrived at `at`; gives what has to be done after it.
+    /// Takes one upload that arrived at `at` from somebody who may report what `grants` says; gives what has to be done
+    /// after it. One that was applied before is not applied again.
     ///
     /// # Errors
     ///
-    /// [`Refused`] if it is not to be believed, too large, or of a source for which there is no room. No event of it was
-    /// applied then.
-    pub fn take(&self, upload: wire::Upload, at: Time) -> Result<Effects, Refused> {
-        let columns = self.gate.open(&upload)?;
-        self.learn_clock(&upload, at);
-        let header = columns.header();
-        let (source, resumed) = self.sources.enter(header, at).ok_or(Refused::Sources)?;
+    /// [`Refused`] if it is not to be believed, not allowed, too large, not the next one of its source, or of a source for
+    /// which there is no room. No event of it was applied then.
+    pub fn take(&self, upload: wire::Upload, grants: &dyn Grants, at: Time) -> Result<Effects, Refused> {
+        let admitted = self.admit(upload, grants, at)?;
+        self.enter(&admitted, at).map(|entered| entered.effects)
+    }
+
+    /// The first half of [`Engine::take`]: finds out whose upload it is, and changes nothing but that its source is known.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::take`], but for a batch that is not the next one of its source.
+    pub fn admit(&self, upload: wire::Upload, grants: &dyn Grants, at: Time) -> Result<Admitted, Refused> {
+        let Opened { columns, tenant, key, link } = self.gate.open(&upload, grants)?;
+        let (source, is_resumed) =
+            self.sources.enter(&tenant, columns.header(), at).ok_or(Refused::Sources)?;
+        Ok(Admitted { upload, columns, key, link, source, is_resumed })
+    }
+
+    /// The second half.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Chain`].
+    pub fn enter(&self, admitted: &Admitted, at: Time) -> Result<Entered, Refused> {
+        let Admitted { upload, columns, link, source, is_resumed, .. } = admitted;
+        let (header, count) = (columns.header(), columns.len() as u64);
         // The same batch may come on two streams: the second must not promise what the first is still applying.
-        let _turn = source.take_turn();
-        let taken = source.take(header, columns.len() as u64, at);
-        let translation = self.translation(&columns, at);
-        if resumed {
-            // What it reported to somebody else may still be on its way to the store.
-            self.doubt(&BucketSet::All, at, Reason::Baseline);
-        }
-        self.doubt_what_is_missing(&source, &taken, translation, at);
-        let new = columns.rows().filter(|(seq, _)| *seq >= taken.first_new);
-        let effects = self.apply(&source, &columns, new, translation, at);
-        // A promise for a time that had not come when it was sent was made before the clock jumped back.
-        let is_of_other_clock = header.clock != Domain::from(upload.clock.unwrap_or_default());
-        source.promise(header, is_of_other_clock || header.watermark <= time(upload.sent_ns));
-        self.table.set_live(source.id, source.is_live());
+        let mut chain = source.take_turn();
+        let step = source.follow(&mut chain, link, header, count)?;
         self.counters.batches.increment(1);
-        let known = taken.first_new.saturating_sub(header.first_seq).min(columns.len() as u64);
-        self.counters.duplicates.increment(known);
+        self.learn_clock(upload, at);
+        if *is_resumed {
+            // What it reported to somebody else may still be on its way to the store.
+            self.doubt(&source.name.tenant, &BucketSet::All, at, Reason::Baseline);
+        }
+        match step {
+            Step::Next => {}
+            Step::Begun => self.counters.chains_begun.increment(1),
+            Step::Known => {
+                self.counters.duplicates.increment(count);
+                return Ok(Entered { effects: Effects::default(), is_new: false });
+            }
+        }
+        let effects = self.put(admitted, Standing::NEW, at);
+        Ok(Entered { effects, is_new: true })
+    }
+
+    /// Takes an upload again that was taken at `at` before the comparator was started over, and stands in the journal under
+    /// the number `place`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::admit`]: what the engine believes and has room for may have changed meanwhile.
+    pub fn replay(
+        &self,
+        upload: wire::Upload,
+        standing: Standing,
+        place: u64,
+        at: Time,
+    ) -> Result<Effects, Refused> {
+        let admitted = self.admit(upload, &Anything, at)?;
+        admitted.source.go_on(&admitted.link, admitted.columns.header());
+        if standing.is_placeable {
+            self.learn_clock(&admitted.upload, at);
+        }
+        let effects = self.put(&admitted, standing, at);
+        admitted.source.placed(place);
         Ok(effects)
     }
 
-    /// Gives up on sources that are silent at `at`. While one is lost, every key is in doubt: it may only be cut off, and
-    /// go on writing. To be called before anything is judged at `at`.
+    /// What happened to any key before `at` is not known.
+    pub fn doubt_what_was_before(&self, at: Time) {
+        for tenant in self.contracts.tenants() {
+            self.doubt(tenant, &BucketSet::All, at, Reason::Baseline);
+        }
+    }
+
+    /// Applies the next batch of a source.
+    fn put(&self, admitted: &Admitted, standing: Standing, at: Time) -> Effects {
+        let Admitted { upload, columns, source, .. } = admitted;
+        let (header, count) = (columns.header(), columns.len() as u64);
+        let taken = source.take(header, count, at);
+        if standing.is_open {
+            source.await_outcomes(taken.first_new, header.first_seq.saturating_add(count));
+        }
+        let translation = if standing.is_placeable { self.translation(columns, at) } else { None };
+        self.doubt_what_is_missing(source, &taken, translation, at);
+        let effects = self.apply(admitted, taken.first_new, translation, standing, at);
+        // A promise for a time that had not come when it was sent was made before the clock jumped back.
+        let is_of_other_clock = header.clock != Domain::from(upload.clock.clone().unwrap_or_default());
+        source.promise(header, is_of_other_clock || header.watermark <= time(upload.sent_ns));
+        self.table.set_live(source.id, source.is_live());
+        let known = taken.first_new.saturating_sub(header.first_seq).min(count);
+        self.counters.duplicates.increment(known);
+        effects
+    }
+
+    /// Gives up on sources that are silent at `at`. While one is lost, every key of its tenant is in doubt: it may only be cut
+    /// off, and go on writing. To be called before anything is judged at `at`.
     pub fn mind_silence(&self, at: Time) {
-        let had_lost = self.sources.has_lost();
+        let mut doubted = self.sources.tenants_of_lost();
         let silent = self.sources.give_up_silent(at);
         for source in &silent.lost {
             tracing::warn!(source = %source.name, "a source fell silent; verdicts no longer wait for it");
             self.counters.sources_lost.increment(1);
             self.table.set_live(source.id, false);
+            doubted.insert(source.name.tenant.clone());
         }
         for source in &silent.expired {
             tracing::warn!(source = %source.name, "a lost source is taken for gone; doubt about what it wrote ends");
         }
-        if had_lost || !silent.lost.is_empty() {
-            self.doubt(&BucketSet::All, at, Reason::SourceLost);
+        for tenant in &doubted {
+            self.doubt(tenant, &BucketSet::All, at, Reason::SourceLost);
         }
     }
 
@@ -170,6 +303,11 @@ impl Engine {
         self.gate.limits
     }
 
+    /// Ids of the keys that batches are accepted under, the current one first.
+    pub fn key_ids(&self) -> impl Iterator<Item = &str> {
+        self.gate.key_ids()
+    }
+
     /// How many events of a map were accepted; [`NO_CONTRACT`] stands for those of maps without a contract. Never behind
     /// the table: an event is counted before it gets there.
     #[must_use]
@@ -188,7 +326,10 @@ impl Engine {
             tracing::warn!(boot_id = clock.boot_id, "a clock jumped; what was told in its times is in doubt");
             self.counters.clock_epochs.increment(1);
             self.sources.forget_promises(&clock);
-            self.doubt(&BucketSet::All, received, Reason::Clock);
+            // Times of the machine's clock may be those of any tenant.
+            for tenant in self.contracts.tenants() {
+                self.doubt(tenant, &BucketSet::All, received, Reason::Clock);
+            }
         }
     }
 
@@ -214,24 +355,24 @@ impl Engine {
     ) {
         if taken.returned {
             tracing::warn!(source = %source.name, "a lost source is heard of again");
-            self.doubt(&BucketSet::All, at, Reason::SourceLost);
+            self.doubt(&source.name.tenant, &BucketSet::All, at, Reason::SourceLost);
         }
         for loss in &taken.losses {
             let end = translation.map_or(at, |clock| clock.interval(loss.during).widened(clock.error).end);
-            self.doubt(&loss.buckets, end.min(at), Reason::Gap);
+            self.doubt(&source.name.tenant, &loss.buckets, end.min(at), Reason::Gap);
             self.counters.lost(loss.reason, loss.count);
         }
         if taken.undeclared > 0 {
             tracing::error!(source = %source.name, missing = taken.undeclared, "sequence numbers are missing");
-            self.doubt(&BucketSet::All, at, Reason::Gap);
+            self.doubt(&source.name.tenant, &BucketSet::All, at, Reason::Gap);
             self.counters.undeclared.increment(taken.undeclared);
         }
     }
 
-    /// Writes nobody reported to keys of `buckets` ended by `at`; where their store calls were not watched, they may
-    /// land until the deadline after that.
-    fn doubt(&self, buckets: &BucketSet, at: Time, reason: Reason) {
-        self.table.taint(buckets, at.plus(self.contracts.deadline_max()), reason);
+    /// Writes nobody reported to the tenant's keys of `buckets` ended by `at`; where their store calls were not watched, they
+    /// may land until the deadline after that.
+    fn doubt(&self, tenant: &TenantName, buckets: &BucketSet, at: Time, reason: Reason) {
+        self.table.taint(tenant, buckets, at.plus(self.contracts.deadline_max()), reason);
     }
 }
 
@@ -241,6 +382,7 @@ impl Counters {
         Self {
             batches: metrics::BATCHES.counter(&[]),
             duplicates: metrics::DUPLICATES.counter(&[]),
+            chains_begun: metrics::CHAINS_BEGUN.counter(&[]),
             lost: LossReason::ALL.into_iter().map(lost).collect(),
             undeclared: metrics::UNDECLARED.counter(&[]),
             clock_epochs: metrics::CLOCK_EPOCHS.counter(&[]),

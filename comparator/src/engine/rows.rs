@@ -1,42 +1,52 @@
 //! From the rows of a batch to writes in the table.
 
-use super::{Engine, NO_CONTRACT};
+use super::{Admitted, Engine, NO_CONTRACT, Standing};
 use crate::clocks::Translation;
 use crate::contract::MapId;
-use crate::sources::Source;
 use crate::table::{Arrival, Change, Effects, Ended};
 use counterfoil_digest::{bucket, key_hash};
 use counterfoil_judge::{Interval, Outcome, Reason, Reported, Time, Write, WriteId};
-use counterfoil_proto::{BucketSet, Columns, Row};
+use counterfoil_keys::KeyNumber;
+use counterfoil_proto::{BucketSet, Row};
 use std::sync::atomic::Ordering;
 
 impl Engine {
-    /// Puts new rows of a batch into the table. Those that nothing can be said about end at once: of a map without a
-    /// contract, or in times that nothing relates to the comparator's or that have not come yet.
-    pub(super) fn apply<'a>(
+    /// Puts the rows of a batch from number `first_new` on into the table. Those that nothing can be said about end at once: of
+    /// a map that the source's tenant has no contract for, or in times that nothing relates to the comparator's or that have
+    /// not come yet.
+    pub(super) fn apply(
         &self,
-        source: &Source,
-        columns: &'a Columns,
-        rows: impl Iterator<Item = (u64, Row<'a>)>,
+        admitted: &Admitted,
+        first_new: u64,
         translation: Option<Translation>,
+        standing: Standing,
         at: Time,
     ) -> Effects {
-        let maps: Vec<_> = columns.maps().iter().map(|name| (self.contracts.find(name), &**name)).collect();
+        let Admitted { columns, key, source, .. } = admitted;
+        let Standing { is_open, .. } = standing;
+        let maps: Vec<_> = columns
+            .maps()
+            .iter()
+            .map(|name| (self.contracts.find(&source.name.tenant, name), &**name))
+            .collect();
         let mut accepted = vec![0u64; maps.len()];
         let (mut arrivals, mut ended) = (Vec::with_capacity(columns.len()), Vec::new());
-        for (seq, row) in rows {
-            if let Some(accepted) = accepted.get_mut(row.map) {
+        for (seq, row) in columns.rows().filter(|(seq, _)| *seq >= first_new) {
+            if let Some(accepted) = accepted.get_mut(row.map).filter(|_| is_open) {
                 *accepted += 1;
             }
             let (map, name) = maps.get(row.map).copied().unwrap_or((None, ""));
             let id = WriteId { source: source.id, seq };
             let hash = key_hash(name, row.key);
             match (map, translation.filter(|clock| !is_to_come(&row, *clock, at))) {
-                (Some(map), Some(clock)) => arrivals.extend(self.arrival(map, hash, id, row, clock)),
+                (Some(map), Some(clock)) => {
+                    let arrival = self.arrival(map, hash, id, *key, row, clock);
+                    arrivals.extend(arrival.map(|arrival| arrival.standing(is_open)));
+                }
                 (Some(map), None) => {
                     let mut buckets = BucketSet::none();
                     buckets.insert(bucket(hash));
-                    self.doubt(&buckets, at, Reason::Clock);
+                    self.doubt(&source.name.tenant, &buckets, at, Reason::Clock);
                     ended.push(undetermined(map, id, &row, Reason::Clock));
                 }
                 (None, _) => ended.push(undetermined(NO_CONTRACT, id, &row, Reason::NoContract)),
@@ -46,7 +56,9 @@ impl Engine {
         let accepted: Vec<_> = maps.zip(accepted).filter(|(_, count)| *count > 0).collect();
         self.count_accepted(&accepted);
         let mut effects = self.table.apply(Change::Writes(arrivals), at);
-        effects.ended.extend(ended);
+        if is_open {
+            effects.ended.extend(ended);
+        }
         effects.accepted = accepted;
         effects
     }
@@ -64,6 +76,7 @@ impl Engine {
         map: MapId,
         hash: u64,
         id: WriteId,
+        digested_under: KeyNumber,
         row: Row<'a>,
         clock: Translation,
     ) -> Option<Arrival<'a>> {
@@ -84,7 +97,14 @@ impl Engine {
             deadline,
             pending: true,
         };
-        Some(Arrival { map, hash, key: row.key, write, trace: row.trace })
+        Some(Arrival { map, hash, key: row.key, digested_under, write, trace: row.trace })
+    }
+}
+
+impl Arrival<'_> {
+    /// The same, waiting for its outcome or not.
+    fn standing(self, is_open: bool) -> Self {
+        Self { write: Write { pending: is_open, ..self.write }, ..self }
     }
 }
 

@@ -1,9 +1,13 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
-use super::trial::{B, BASKET, CART, Trial, at, header, heartbeat, writes};
+use super::trial::{B, BASKET, CART, Sender, Trial, at, header, heartbeat, writes};
 use super::*;
 use crate::table::{Change, Observed, Seen};
 use counterfoil_judge::{Digest, Interval, Outcome, Verdict};
+
+mod chain;
+mod replaying;
+mod senders;
 
 /// Reads what is due of `map` and judges it at once.
 fn look(engine: &Engine, map: MapId, now: i64, digest: Digest) -> Effects {
@@ -68,16 +72,30 @@ fn nothing_of_a_refused_upload_is_applied() {
     let large = trial.upload(&writes(header("a", 0, 0), "cart", &vec!["k"; 16_385], 0));
     let long = writes(header("a", 0, 0), "cart", &["k".repeat(4 << 20).as_str()], 0);
     let spoilt = wire::Upload { batch: b"other".as_slice().into(), ..good() };
-    let garbage = trial.sign(b"\xff\xff".as_slice().into());
+    let garbage = trial.seal(b"\xff\xff".as_slice().into(), &Sender::default());
     for (upload, expected) in [
-        (wire::Upload { key_id: "k2".into(), ..good() }, "key_id is not `k1`, the comparator's key.id"),
-        (spoilt, "mac does not fit the batch; both sides need the same key.file"),
+        (
+            wire::Upload { key_id: "k3".into(), ..good() },
+            "key_id is not accepted; the comparator's `keys` are: k1, k2",
+        ),
+        (wire::Upload { key_id: "k2".into(), ..good() }, "mac does not fit the batch"),
+        (wire::Upload { tenant: "acme".into(), ..good() }, "mac does not fit the batch"),
+        (wire::Upload { tenant: "nobody".into(), ..good() }, "tenant is not one that a map's contract names"),
+        (
+            wire::Upload { signature: vec![0; 64].into(), ..good() },
+            "signature of the batch's mac does not hold",
+        ),
+        (wire::Upload { signer: vec![7; 32].into(), ..good() }, "signature of the batch's mac does not hold"),
+        (
+            spoilt,
+            "mac does not fit the batch; both sides need the same key in keys[].file, and the same tenant",
+        ),
         (garbage, "failed to decode Protobuf message"),
         (trial.upload(&wire::Batch::default()), "service is empty"),
         (large, "batch has 16385 events; limits.batch_events_max is 16384"),
         (trial.upload(&long), "limits.batch_bytes_max is 4194304"),
     ] {
-        let refused = trial.engine.take(upload, at(11)).unwrap_err().to_string();
+        let refused = trial.engine.take(upload, &Anything, at(11)).unwrap_err().to_string();
         assert!(refused.contains(expected), "{refused} should say: {expected}");
         assert!(reports(&trial.engine).is_empty() && trial.engine.accepted(CART) == 0);
     }

@@ -1,21 +1,23 @@
-//! An engine for tests: two maps in one store, and sources in the engine's own clock. Instants are milliseconds.
+//! An engine for tests: three maps in one store, two deployment keys, and sources in the engine's own clock. Instants are milliseconds.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use super::{Engine, Limits, Options};
+use super::{Anything, Engine, Limits, Options};
 use crate::config::{Settings, Written};
 use crate::contract::MapId;
 use crate::scheduler::{Read, Request};
 use crate::table::{Effects, Observed, Seen};
 use bytes::Bytes;
 use counterfoil_clock::Domain;
-use counterfoil_digest::DeploymentKey;
 use counterfoil_judge::{Digest, Interval, Reason, Reported, StoreOutcome, Time};
+use counterfoil_keys::{DeploymentKey, Keyring, Mac, Purpose, Signer, SigningKey, TenantName};
 use counterfoil_proto::{BatchBuilder, Header, Row, wire};
 use prost::Message;
 use std::sync::Arc;
 
 pub(crate) const CART: MapId = MapId(0);
 pub(crate) const BASKET: MapId = MapId(1);
+/// Of the tenant `acme`.
+pub(crate) const DEPOT: MapId = MapId(2);
 
 pub(crate) const A: Digest = Digest([1; 16]);
 pub(crate) const B: Digest = Digest([2; 16]);
@@ -27,6 +29,7 @@ stores: {main: {url: 'redis://127.0.0.1:1'}}
 maps:
 - {name: cart, store: main, prefix: 'cart:', deadline_ms: 1000}
 - {name: basket, store: main, prefix: 'basket:', deadline_ms: 1000, lead_ms: 200}
+- {name: depot, store: main, prefix: 'depot:', deadline_ms: 1000, tenant: acme}
 ledger: {path: unused.db}
 sources: {timeout_ms: 10000, expiry_ms: 60000}
 probe: {first_delay_ms: 10, gap_ms_min: 50, gap_ms_max: 400}
@@ -34,20 +37,39 @@ probe: {first_delay_ms: 10, gap_ms_min: 50, gap_ms_max: 400}
 
 pub(crate) struct Trial {
     pub(crate) engine: Arc<Engine>,
-    key: DeploymentKey,
+    keys: Keyring<DeploymentKey>,
+}
+
+/// Who sends a batch, and how it is sealed.
+#[derive(Clone)]
+pub(crate) struct Sender {
+    pub(crate) tenant: TenantName,
+    pub(crate) key_id: &'static str,
+    pub(crate) signing: SigningKey,
+}
+
+impl Default for Sender {
+    fn default() -> Self {
+        Self { tenant: TenantName::default(), key_id: "k1", signing: SigningKey::new([9; 32]) }
+    }
 }
 
 impl Trial {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("key");
-        std::fs::write(&file, "0f".repeat(32)).unwrap();
-        let yaml = format!("{YAML}key: {{id: k1, file: {}}}\n", file.display());
+        let file = |name: &str, digits: &str| {
+            let path = directory.path().join(name);
+            counterfoil_keys::create_file(&path, &digits.repeat(32)).unwrap();
+            path.display().to_string()
+        };
+        let (k1, k2) = (file("k1", "0f"), file("k2", "1e"));
+        let yaml = format!("{YAML}keys: [{{id: k1, file: {k1}}}, {{id: k2, file: {k2}}}]\n");
         let written = counterfoil_settings::Sources { yaml, overlays: Vec::new() }.written::<Written>();
         let settings = Settings::try_from_written(written.unwrap()).unwrap();
         let engine = Engine::new(Options {
             contracts: Arc::new(settings.contracts),
-            key: settings.key.clone(),
+            keys: settings.keys.clone(),
+            verify: counterfoil_keys::verify,
             own_clock: clock(),
             limits: Limits { batch_bytes_max: 4 << 20, batch_events_max: 16_384 },
             probing: settings.probe,
@@ -55,21 +77,42 @@ impl Trial {
             sources_max: settings.sources_max,
             silence: settings.silence,
         });
-        Self { engine: Arc::new(engine), key: settings.key }
+        Self { engine: Arc::new(engine), keys: settings.keys }
     }
 
     pub(crate) fn upload(&self, batch: &wire::Batch) -> wire::Upload {
-        self.sign(batch.encode_to_vec().into())
+        self.seal(batch.encode_to_vec().into(), &Sender::default())
     }
 
-    pub(crate) fn sign(&self, batch: Bytes) -> wire::Upload {
-        let mac = Bytes::copy_from_slice(self.key.mac_key().mac(&batch).as_bytes());
-        wire::Upload { batch, mac, key_id: "k1".into(), ..Default::default() }
+    pub(crate) fn seal(&self, batch: Bytes, sender: &Sender) -> wire::Upload {
+        let key = self.keys.get(self.keys.number(sender.key_id).unwrap()).unwrap();
+        let mac = key.tenant(&sender.tenant).mac_key().mac(&batch);
+        let signature = sender.signing.sign(Purpose::Batch, mac.as_bytes());
+        wire::Upload {
+            batch,
+            mac: Bytes::copy_from_slice(mac.as_bytes()),
+            key_id: sender.key_id.into(),
+            tenant: sender.tenant.to_string(),
+            signature: Bytes::copy_from_slice(&signature),
+            signer: Bytes::copy_from_slice(&sender.signing.public()),
+            ..Default::default()
+        }
     }
 
     /// Takes a batch at `now`.
     pub(crate) fn hear(&self, batch: &wire::Batch, now: i64) -> Effects {
-        self.engine.take(self.upload(batch), at(now)).unwrap()
+        self.engine.take(self.upload(batch), &Anything, at(now)).unwrap()
+    }
+
+    /// Takes a batch of `sender` at `now`; gives its code as well.
+    pub(crate) fn hear_from(
+        &self,
+        sender: &Sender,
+        batch: &wire::Batch,
+        now: i64,
+    ) -> (Mac, Result<Effects, super::Refused>) {
+        let upload = self.seal(batch.encode_to_vec().into(), sender);
+        (Mac::from_wire(&upload.mac).unwrap(), self.engine.take(upload, &Anything, at(now)))
     }
 }
 
@@ -93,6 +136,7 @@ pub(crate) fn header(instance: &str, first_seq: u64, watermark: i64) -> Header {
         losses: Vec::new(),
         bye: false,
         previous_mac: Bytes::new(),
+        issued: 0,
     }
 }
 

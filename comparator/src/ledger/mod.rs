@@ -15,8 +15,7 @@
 //!   and logs how many transitions that cost.
 //! - Transitions are idempotent: opening what is open, confirming what is confirmed and resolving what is resolved
 //!   change nothing, so a journal may be replayed. Opening what was resolved opens it again and counts it (`times`).
-//! - Written transitions survive `kill -9` (WAL). After a power loss the last moments may be missing
-//!   (`synchronous=NORMAL`); the file stays sound.
+//! - Written transitions survive `kill -9` and power loss (WAL, `synchronous=FULL`). What is announced is written.
 //! - The file does not grow without end: beyond [`ROWS_MAX`] rows, the oldest resolved divergences are deleted. What is
 //!   not resolved is never deleted.
 //!
@@ -27,7 +26,7 @@ mod row;
 mod schema;
 mod writer;
 
-pub use row::{Count, Cursor, DivergenceId, Filter, Opened, Page, Row, State, Transition};
+pub use row::{Count, Cursor, DivergenceId, Filter, Opened, Page, Row, State, Transition, Turned};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -89,6 +88,9 @@ pub enum LedgerError {
     Stopped,
 }
 
+/// Tells of a divergence that came into another state.
+type Announce = Box<dyn Fn(&Turned) + Send>;
+
 /// Figures of the writer since it was started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Stats {
@@ -133,16 +135,17 @@ impl Drop for Shared {
 }
 
 impl Ledger {
-    /// Opens the ledger in the file `path`, or makes it, and starts the writer.
+    /// Opens the ledger in the file `path`, or makes it, and starts the writer. `announce` is called, on the writer's thread,
+    /// for each divergence that came into another state, after that is on disk.
     ///
     /// # Errors
     ///
     /// [`LedgerError`] if the file is unusable or not a ledger of this version or an older one.
-    pub fn open(path: &Path) -> Result<Self, LedgerError> {
+    pub fn open(path: &Path, announce: impl Fn(&Turned) + Send + 'static) -> Result<Self, LedgerError> {
         let connection = schema::open(path)?;
         let counters = Arc::<Counters>::default();
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-        let writer = Writer::new(path.to_owned(), connection, Arc::clone(&counters));
+        let writer = Writer::new(path.to_owned(), connection, Arc::clone(&counters), Box::new(announce));
         let thread = std::thread::Builder::new()
             .name("ledger".into())
             .spawn(move || writer.run(waiting))

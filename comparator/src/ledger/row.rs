@@ -68,6 +68,38 @@ pub enum Transition {
     },
 }
 
+impl Transition {
+    /// Which divergence it is about.
+    pub(super) fn id(&self) -> DivergenceId {
+        match self {
+            Self::Opened(opened) => opened.id,
+            Self::Confirmed { id, .. } | Self::Resolved { id, .. } => *id,
+        }
+    }
+
+    /// The state it leads to, by name.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::Opened(_) => State::Opened.as_str(),
+            Self::Confirmed { .. } => State::Confirmed.as_str(),
+            Self::Resolved { .. } => State::Resolved.as_str(),
+        }
+    }
+}
+
+/// A divergence that came into another state, and stands so in the file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Turned {
+    /// Its name.
+    pub id: DivergenceId,
+    /// The map.
+    pub map: String,
+    /// The verdict.
+    pub kind: String,
+    /// The state: `opened`, `confirmed` or `resolved`.
+    pub turn: &'static str,
+}
+
 impl From<Opened> for Transition {
     fn from(opened: Opened) -> Self {
         Self::Opened(Box::new(opened))

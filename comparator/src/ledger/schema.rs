@@ -46,7 +46,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     connection.busy_timeout(BUSY).map_err(unusable)?;
     let found = check(&connection, path)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(unusable)?;
-    connection.pragma_update(None, "synchronous", "normal").map_err(unusable)?;
+    connection.pragma_update(None, "synchronous", "full").map_err(unusable)?;
     bring_up(&mut connection, found).map_err(unusable)?;
     Ok(connection)
 }

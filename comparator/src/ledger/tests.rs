@@ -39,7 +39,7 @@ fn resolved(number: u32) -> Transition {
 
 fn ledger() -> (TempDir, Ledger) {
     let folder = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(&folder.path().join("ledger.sqlite")).unwrap();
+    let ledger = Ledger::open(&folder.path().join("ledger.sqlite"), |_| ()).unwrap();
     (folder, ledger)
 }
 
@@ -213,7 +213,7 @@ async fn ten_thousand_transitions_from_several_tasks_all_land_and_outlive_the_ha
     }
     tasks.join_all().await;
     drop(ledger);
-    let ledger = Ledger::open(&folder.path().join("ledger.sqlite")).unwrap();
+    let ledger = Ledger::open(&folder.path().join("ledger.sqlite"), |_| ()).unwrap();
     let counts = ledger.counts().await.unwrap();
     assert!(counts.iter().all(|count| count.state == State::Confirmed), "{counts:?}");
     assert_eq!(counts.iter().map(|count| count.count).sum::<u64>(), 5_000);
@@ -251,7 +251,7 @@ async fn a_ledger_that_cannot_be_written_closes_all_the_same() {
 fn a_newer_ledger_and_another_database_are_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let newer = folder.path().join("newer");
-    drop(Ledger::open(&newer).unwrap());
+    drop(Ledger::open(&newer, |_| ()).unwrap());
     let set = |path: &Path, sql: &str| rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
     set(&newer, "PRAGMA user_version = 99");
     let other = folder.path().join("other");
@@ -259,7 +259,7 @@ fn a_newer_ledger_and_another_database_are_refused_and_left_alone() {
     let text = folder.path().join("text");
     std::fs::write(&text, "hello, I am not a database at all, but long enough to look like one").unwrap();
     let before = [&other, &text].map(|path| std::fs::read(path).unwrap());
-    let refused = |path: &Path| Ledger::open(path).unwrap_err();
+    let refused = |path: &Path| Ledger::open(path, |_| ()).unwrap_err();
     assert!(matches!(refused(&newer), LedgerError::Newer { found: 99, known: 1, .. }));
     assert!(matches!(refused(&other), LedgerError::NotALedger { .. }));
     assert!(matches!(refused(&text), LedgerError::Open { .. }));
@@ -271,7 +271,7 @@ fn a_newer_ledger_and_another_database_are_refused_and_left_alone() {
 fn a_row_is_told_as_json_without_the_keys_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let ledger = Ledger::open(&folder.path().join("ledger")).unwrap();
+    let ledger = Ledger::open(&folder.path().join("ledger"), |_| ()).unwrap();
     let page = runtime.block_on(async {
         record(&ledger, [Opened { key: vec![0xff], ..opened(2) }.into()]).await;
         ledger.list(Filter::default()).await.unwrap()

@@ -1,8 +1,8 @@
 //! The one thread that writes.
 
-use super::row::{Opened, Transition};
-use super::{BATCH_MAX, CLOSING_RETRIES_MAX, Counters, ROWS_MAX, schema};
-use rusqlite::{Connection, Transaction, TransactionBehavior, named_params};
+use super::row::{Opened, Transition, Turned};
+use super::{Announce, BATCH_MAX, CLOSING_RETRIES_MAX, Counters, ROWS_MAX, schema};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, named_params};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,13 +24,15 @@ ON CONFLICT (id) DO UPDATE SET state = 'opened', times = times + 1, source = exc
     resolved_how = NULL, store_digest = excluded.store_digest, map_digest = excluded.map_digest,
     stale_versions = excluded.stale_versions, stale_at_least_ns = excluded.stale_at_least_ns,
     write_ended_ns = excluded.write_ended_ns, seen_after_ns = excluded.seen_after_ns, trace_id = excluded.trace_id
-WHERE state = 'resolved'";
+WHERE state = 'resolved' RETURNING map, kind";
 
-const CONFIRM: &str = "UPDATE divergence SET state = 'confirmed', confirmed_at_unix_ns = :at WHERE id = :id AND state = 'opened'";
+const CONFIRM: &str = "
+UPDATE divergence SET state = 'confirmed', confirmed_at_unix_ns = :at
+WHERE id = :id AND state = 'opened' RETURNING map, kind";
 
 const RESOLVE: &str = "
 UPDATE divergence SET state = 'resolved', resolved_at_unix_ns = :at, resolved_how = :how
-WHERE id = :id AND state <> 'resolved'";
+WHERE id = :id AND state <> 'resolved' RETURNING map, kind";
 
 const KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM divergence WHERE id = ?1)";
 
@@ -53,12 +55,18 @@ pub(super) struct Writer {
     path: PathBuf,
     connection: Connection,
     counters: Arc<Counters>,
+    announce: Announce,
     opened_since_look: u32,
 }
 
 impl Writer {
-    pub(super) fn new(path: PathBuf, connection: Connection, counters: Arc<Counters>) -> Self {
-        Self { path, connection, counters, opened_since_look: ROWS_PER_LOOK }
+    pub(super) fn new(
+        path: PathBuf,
+        connection: Connection,
+        counters: Arc<Counters>,
+        announce: Announce,
+    ) -> Self {
+        Self { path, connection, counters, announce, opened_since_look: ROWS_PER_LOOK }
     }
 
     /// Writes until nobody is left who could record.
@@ -106,11 +114,16 @@ impl Writer {
         let mut written = 0;
         let mut opened: u32 = 0;
         let mut orphans = 0;
+        let mut news = Vec::new();
         for command in batch {
             let Command::Record(transition) = command else { continue };
             written += 1;
             opened += u32::from(matches!(transition, Transition::Opened(_)));
-            orphans += u64::from(!apply(&transaction, transition)?);
+            match apply(&transaction, transition)? {
+                Applied::Changed(turned) => news.push(turned),
+                Applied::Known => {}
+                Applied::Orphan => orphans += 1,
+            }
         }
         let look = self.opened_since_look.saturating_add(opened) >= ROWS_PER_LOOK;
         if look {
@@ -120,28 +133,47 @@ impl Writer {
         self.opened_since_look = if look { 0 } else { self.opened_since_look.saturating_add(opened) };
         self.counters.written.fetch_add(written, Ordering::Relaxed);
         self.counters.orphans.fetch_add(orphans, Ordering::Relaxed);
+        news.iter().for_each(|turned| (self.announce)(turned));
         Ok(())
     }
 }
 
-/// Applies one transition; false if it is about a divergence that the ledger does not know.
-fn apply(transaction: &Transaction<'_>, transition: &Transition) -> rusqlite::Result<bool> {
-    let (id, changed) = match transition {
-        Transition::Opened(opened) => return open(transaction, opened).map(|()| true),
-        Transition::Confirmed { id, at_unix_ns } => {
-            let mut confirm = transaction.prepare_cached(CONFIRM)?;
-            (id, confirm.execute(named_params! { ":id": id.0, ":at": at_unix_ns })?)
-        }
-        Transition::Resolved { id, at_unix_ns, how } => {
-            let mut resolve = transaction.prepare_cached(RESOLVE)?;
-            (id, resolve.execute(named_params! { ":id": id.0, ":at": at_unix_ns, ":how": how })?)
-        }
-    };
-    Ok(changed > 0 || transaction.prepare_cached(KNOWN)?.query_row([id.0], |row| row.get(0))?)
+/// What a transition did.
+enum Applied {
+    /// The divergence is in another state now.
+    Changed(Turned),
+    /// It was in that state already.
+    Known,
+    /// The ledger does not know the divergence.
+    Orphan,
 }
 
-fn open(transaction: &Transaction<'_>, opened: &Opened) -> rusqlite::Result<()> {
-    transaction.prepare_cached(OPEN)?.execute(named_params! {
+fn apply(transaction: &Transaction<'_>, transition: &Transition) -> rusqlite::Result<Applied> {
+    let id = transition.id();
+    let turned =
+        |row: &Row<'_>| Ok(Turned { id, map: row.get(0)?, kind: row.get(1)?, turn: transition.label() });
+    let changed = match transition {
+        Transition::Opened(opened) => open(transaction, opened, turned),
+        Transition::Confirmed { id, at_unix_ns } => transaction
+            .prepare_cached(CONFIRM)?
+            .query_row(named_params! { ":id": id.0, ":at": at_unix_ns }, turned),
+        Transition::Resolved { id, at_unix_ns, how } => transaction
+            .prepare_cached(RESOLVE)?
+            .query_row(named_params! { ":id": id.0, ":at": at_unix_ns, ":how": how }, turned),
+    };
+    if let Some(turned) = changed.optional()? {
+        return Ok(Applied::Changed(turned));
+    }
+    let is_known = transaction.prepare_cached(KNOWN)?.query_row([id.0], |row| row.get(0))?;
+    Ok(if is_known { Applied::Known } else { Applied::Orphan })
+}
+
+fn open(
+    transaction: &Transaction<'_>,
+    opened: &Opened,
+    turned: impl FnOnce(&Row<'_>) -> rusqlite::Result<Turned>,
+) -> rusqlite::Result<Turned> {
+    let parameters = named_params! {
         ":id": opened.id.0,
         ":map": opened.map,
         ":key": opened.key,
@@ -156,8 +188,8 @@ fn open(transaction: &Transaction<'_>, opened: &Opened) -> rusqlite::Result<()> 
         ":write_ended_ns": opened.write_ended_ns,
         ":seen_after_ns": opened.seen_after_ns,
         ":trace_id": opened.trace_id,
-    })?;
-    Ok(())
+    };
+    transaction.prepare_cached(OPEN)?.query_row(parameters, turned)
 }
 
 /// Deletes the oldest resolved divergences, so that `rows_max` are left if there are enough of them.
@@ -177,11 +209,11 @@ mod tests {
         let mut connection = schema::open(&folder.path().join("ledger")).unwrap();
         let transaction = connection.transaction().unwrap();
         for number in 0..6 {
-            open(&transaction, &opened(number)).unwrap();
+            assert!(matches!(apply(&transaction, &opened(number).into()).unwrap(), Applied::Changed(_)));
         }
         for number in [1, 2, 4] {
             let resolved = Transition::Resolved { id: opened(number).id, at_unix_ns: 1, how: "agreed" };
-            assert!(apply(&transaction, &resolved).unwrap());
+            assert!(matches!(apply(&transaction, &resolved).unwrap(), Applied::Changed(_)));
         }
         let left = |rows_max| {
             prune(&transaction, rows_max).unwrap();

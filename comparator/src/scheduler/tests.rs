@@ -67,7 +67,7 @@ fn a_store_is_read_no_more_than_its_budget_allows_and_its_maps_take_turns() {
         reads.push((request.map, request.probes.len()));
         scheduler.take_back(answer(request, 30, Ok(A)), at(30));
     }
-    assert_eq!(reads, [(BASKET, 2), (CART, 2), (BASKET, 1), (CART, 1)]);
+    assert_eq!(reads, [(BASKET, 2), (CART, 2), (CART, 1), (BASKET, 1)]);
     trial.hear(&writes(header("a", 6, 20), "cart", &["n", "o", "p"], 10), 20);
     assert_eq!(scheduler.send_off(at(40)).len(), 1);
     assert!(scheduler.send_off(at(40)).is_empty(), "the first read is not back yet");

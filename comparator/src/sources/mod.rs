@@ -3,23 +3,33 @@
 //! # Invariants
 //!
 //! - Each sequence number of a source is applied once: [`Source::take`] says which events of a batch are new.
+//! - No batch is applied after one that is missing: [`Source::follow`] keeps to the chain.
+//! - Sources of different tenants share nothing.
 //! - issued = accepted + declared lost + undeclared, always: every number below `next_seq` is one of the three.
 //! - A source holds verdicts up until its watermark has passed them. It stops doing so when it says bye, or when it was
 //!   silent for the time-out: then it is lost, and nobody knows what it writes.
 //! - A lost source is never forgotten. It ends so by being heard of again, or by expiring: when it was silent for longer
 //!   still, or was started over.
 
+mod chain;
+mod open;
 mod phase;
 mod source;
+mod stamp;
 
+pub use chain::{Broken, Chain, Link, Step};
+pub use open::OpenBatches;
 pub use phase::{Phase, Silence};
 pub use source::{Report, Source, SourceName, Taken};
 
-use crate::clocks::{Clocks, Translation};
+use crate::clocks::Clocks;
 use counterfoil_clock::Domain;
-use counterfoil_judge::Time;
+use counterfoil_judge::{Time, WriteId};
+use counterfoil_keys::TenantName;
 use counterfoil_proto::Header;
+use counterfoil_proto::wire::journal::SourceStamp;
 use dashmap::DashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -59,10 +69,10 @@ impl Sources {
         }
     }
 
-    /// The source of a batch, and whether it is new here though it had reported before: then what it reported before is
+    /// The source of a tenant's batch, and whether it is new here though it had reported before: then what it reported before is
     /// not known. `None` if there is no room for another source.
-    pub fn enter(&self, header: &Header, now: Time) -> Option<(Arc<Source>, bool)> {
-        let name = SourceName::of(header);
+    pub fn enter(&self, tenant: &TenantName, header: &Header, now: Time) -> Option<(Arc<Source>, bool)> {
+        let name = SourceName::of(tenant, header);
         if let Some(known) = self.by_name.get(&name) {
             return Some((known.clone(), false));
         }
@@ -77,6 +87,52 @@ impl Sources {
         self.by_id.insert(source.id, source.clone());
         self.note_started_over(&source);
         Some((source, next_seq > FIRST_SEQ_MAX))
+    }
+
+    /// Knows the source `name` as `stamp` tells, which the journal had of it. It counts as heard of at `now`.
+    pub fn restore(&self, name: SourceName, stamp: SourceStamp, now: Time) {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let source = Arc::new(Source::restored(id, name.clone(), stamp, now, self.lost.clone()));
+        self.by_name.insert(name, source.clone());
+        self.by_id.insert(id, source.clone());
+        self.note_started_over(&source);
+    }
+
+    /// Accounts for what the journal has lost of the source `name`, of which `stamp` was known after its last batch.
+    pub fn reconcile(&self, name: &SourceName, stamp: &SourceStamp) {
+        if let Some(source) = self.by_name.get(name) {
+            source.reconcile(stamp);
+        }
+    }
+
+    /// Which batch of each source was the last one is not known for certain. With `have_holes`, numbers that are missing
+    /// before the next ones are lost here.
+    pub fn loosen(&self, have_holes: bool) {
+        self.by_name.iter().for_each(|entry| entry.value().loosen(have_holes));
+    }
+
+    /// These events have their outcomes.
+    pub fn ended(&self, events: impl Iterator<Item = WriteId>) {
+        let mut events: Vec<_> = events.collect();
+        events.sort_unstable_by_key(|event| event.source);
+        for of_source in events.chunk_by(|one, other| one.source == other.source) {
+            if let Some(source) = of_source.first().and_then(|event| self.get(event.source)) {
+                source.ended(of_source.iter().map(|event| event.seq));
+            }
+        }
+    }
+
+    /// The numbers in the journal of all batches with events that wait for their outcomes.
+    #[must_use]
+    pub fn open_places(&self) -> Vec<u64> {
+        self.by_name.iter().flat_map(|entry| entry.value().open().places().collect::<Vec<_>>()).collect()
+    }
+
+    /// What stands in the journal below the number `below` is not kept any longer. Gives how many events waited for their
+    /// outcomes there.
+    #[must_use]
+    pub fn uncover(&self, below: u64) -> u64 {
+        self.by_name.iter().map(|entry| entry.value().open().uncover(below)).sum()
     }
 
     /// The source with this number.
@@ -104,23 +160,39 @@ impl Sources {
         counts
     }
 
-    /// Whether a source is lost: any key may be written without a report.
+    /// The tenants of which a source is lost: any of their keys may be written without a report.
+    #[must_use]
+    pub fn tenants_of_lost(&self) -> BTreeSet<TenantName> {
+        if !self.has_lost() {
+            return BTreeSet::new();
+        }
+        let is_lost = |source: &Source| source.lock().phase == Phase::Lost;
+        let lost = self.by_name.iter().filter(|entry| is_lost(entry.value()));
+        lost.map(|entry| entry.key().tenant.clone()).collect()
+    }
+
+    /// Whether a source is lost.
     #[must_use]
     pub fn has_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed) > 0
     }
 
-    /// Every write begun before this instant of the comparator's timeline was reported by every live source.
+    /// For each of `tenants`, which are in the order of their names, an instant of the comparator's timeline: every write
+    /// begun before it was reported by every live source of the tenant.
     #[must_use]
-    pub fn horizon(&self, clocks: &Clocks, now: Time) -> Time {
-        let passed = self.by_name.iter().filter_map(|entry| {
+    pub fn horizons(&self, tenants: &[TenantName], clocks: &Clocks, now: Time) -> Vec<Time> {
+        let mut horizons = vec![Time::MAX; tenants.len()];
+        for entry in &self.by_name {
+            let place = tenants.binary_search(&entry.key().tenant).ok();
+            let Some(horizon) = place.and_then(|place| horizons.get_mut(place)) else { continue };
             let report = entry.value().lock();
-            let earliest = |clock: Translation| clock.earliest(report.watermark);
-            let translation = || clocks.translation_since(&report.clock, report.watermark, now);
-            let passed = || translation().map_or(Time::MIN, earliest);
-            (report.phase == Phase::Live).then(passed)
-        });
-        passed.min().unwrap_or(Time::MAX)
+            if report.phase == Phase::Live {
+                let clock = clocks.translation_since(&report.clock, report.watermark, now);
+                let passed = clock.map_or(Time::MIN, |clock| clock.earliest(report.watermark));
+                *horizon = passed.min(*horizon);
+            }
+        }
+        horizons
     }
 
     /// The clock of these sources jumped: what they promised in its earlier epoch cannot be placed any more.

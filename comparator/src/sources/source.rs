@@ -1,16 +1,21 @@
 //! One source: what it has reported, what it lost, and whether verdicts wait for it.
 
+use super::chain::{Broken, Chain, Link, Step};
+use super::open::OpenBatches;
 use super::phase::{Phase, Silence};
 use counterfoil_clock::Domain;
 use counterfoil_judge::Time;
+use counterfoil_keys::TenantName;
 use counterfoil_proto::{Header, Loss, LossReason};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Names one process that emits.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct SourceName {
+    /// Whose it is. Sources of different tenants are different, whatever else they have in common.
+    pub tenant: TenantName,
     /// The service it belongs to.
     pub service: String,
     /// The process among those of the service.
@@ -20,19 +25,29 @@ pub struct SourceName {
 }
 
 impl SourceName {
-    /// The source of a batch.
-    pub(super) fn of(header: &Header) -> Self {
-        Self { service: header.service.clone(), instance: header.instance.clone(), epoch: header.epoch }
+    /// The source of a tenant's batch.
+    pub(super) fn of(tenant: &TenantName, header: &Header) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            service: header.service.clone(),
+            instance: header.instance.clone(),
+            epoch: header.epoch,
+        }
     }
 
     /// Whether `later` is the same process started over.
     pub(super) fn is_followed_by(&self, later: &Self) -> bool {
-        self.epoch < later.epoch && self.instance == later.instance && self.service == later.service
+        let is_same = self.instance == later.instance && self.service == later.service;
+        is_same && self.tenant == later.tenant && self.epoch < later.epoch
     }
 }
 
 impl fmt::Display for SourceName {
+    /// Names the tenant unless it is the default one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.tenant != TenantName::default() {
+            write!(f, "{}:", self.tenant)?;
+        }
         write!(f, "{}/{}/{}", self.service, self.instance, self.epoch)
     }
 }
@@ -46,6 +61,11 @@ pub struct Report {
     pub next_seq: u64,
     /// Everything begun before this was reported; in the source's clock.
     pub watermark: Time,
+    /// The latest that any batch promised, whether it counted or not; in the clock of that batch. It tells batches that come
+    /// again from new ones.
+    pub(super) told: Time,
+    /// A batch said bye.
+    pub(super) said_bye: bool,
     /// When it was last heard of; in the comparator's timeline.
     pub heard: Time,
     /// Whether verdicts wait for it.
@@ -58,6 +78,10 @@ pub struct Report {
     pub lost: [u64; LossReason::ALL.len()],
     /// Numbers missing that nobody declared lost.
     pub undeclared: u64,
+    /// The next number that the source itself will use, as far as it told.
+    pub issued: u64,
+    /// What is missing next is missing here: the journal has lost it.
+    pub(super) has_holes: bool,
 }
 
 impl Report {
@@ -67,13 +91,38 @@ impl Report {
             clock: header.clock.clone(),
             next_seq,
             watermark: Time::MIN,
+            told: Time::MIN,
+            said_bye: false,
             heard: now,
             phase: Phase::Live,
             accepted: 0,
             duplicates: 0,
             lost: [0; LossReason::ALL.len()],
             undeclared: 0,
+            issued: 0,
+            has_holes: false,
         }
+    }
+
+    /// Notes that so many numbers are lost.
+    fn lose(&mut self, reason: LossReason, count: u64) {
+        if let Some(lost) = self.lost.get_mut(reason_index(reason)) {
+            *lost += count;
+        }
+    }
+
+    /// Notes that so many numbers are lost in all.
+    pub(super) fn set_lost(&mut self, reason: LossReason, count: u64) {
+        if let Some(lost) = self.lost.get_mut(reason_index(reason)) {
+            *lost = count;
+        }
+    }
+
+    /// Whether a batch with `count` events tells anything that no batch before told.
+    fn is_news(&self, header: &Header, count: u64) -> bool {
+        let lost = header.losses.iter().map(|loss| loss.first_seq.saturating_add(loss.count));
+        let end = lost.max().unwrap_or(0).max(header.first_seq.saturating_add(count));
+        end > self.next_seq || header.watermark > self.told || (header.bye && !self.said_bye)
     }
 }
 
@@ -83,8 +132,12 @@ pub struct Source {
     pub id: u32,
     /// Its name.
     pub name: SourceName,
-    turn: Mutex<()>,
+    turn: Mutex<Chain>,
+    order: tokio::sync::Mutex<()>,
     report: Mutex<Report>,
+    open: Mutex<OpenBatches>,
+    /// The number in the journal of the last entry about it.
+    place: AtomicU64,
     /// The same process was heard of with a later epoch.
     started_over: AtomicBool,
     /// How many of all sources are lost.
@@ -114,8 +167,29 @@ impl Source {
         now: Time,
         lost_sources: Arc<AtomicUsize>,
     ) -> Self {
-        let report = Mutex::new(Report::new(header, next_seq, now));
-        Self { id, name, turn: Mutex::new(()), report, started_over: AtomicBool::new(false), lost_sources }
+        let report = Report::new(header, next_seq, now);
+        Self::with(id, name, report, Chain::default(), lost_sources)
+    }
+
+    /// A source of which this much is known.
+    pub(super) fn with(
+        id: u32,
+        name: SourceName,
+        report: Report,
+        chain: Chain,
+        lost_sources: Arc<AtomicUsize>,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            turn: Mutex::new(chain),
+            order: tokio::sync::Mutex::default(),
+            report: Mutex::new(report),
+            open: Mutex::default(),
+            place: AtomicU64::new(0),
+            started_over: AtomicBool::new(false),
+            lost_sources,
+        }
     }
 
     /// What is known of it.
@@ -130,9 +204,39 @@ impl Source {
         self.lock().phase == Phase::Live
     }
 
-    /// Waits until no other batch of it is being taken; to be held from [`Self::take`] to [`Self::promise`].
-    pub fn take_turn(&self) -> MutexGuard<'_, ()> {
+    /// Waits until no other batch of it is being taken; to be held from [`Self::follow`] to [`Self::promise`].
+    pub fn take_turn(&self) -> MutexGuard<'_, Chain> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no other batch of it is on its way into the journal; to be held from before a batch is applied until it
+    /// stands there.
+    pub async fn order(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.order.lock().await
+    }
+
+    /// What a batch with `count` events is to the chain of this source, whose turn it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Broken`] if it must not be applied.
+    pub fn follow(
+        &self,
+        chain: &mut Chain,
+        link: &Link,
+        header: &Header,
+        count: u64,
+    ) -> Result<Step, Broken> {
+        let mut report = self.lock();
+        let step = chain.follow(link, report.is_news(header, count))?;
+        match step {
+            Step::Known => report.duplicates += count,
+            Step::Next | Step::Begun => {
+                report.told = report.told.max(header.watermark);
+                report.said_bye |= header.bye;
+            }
+        }
+        Ok(step)
     }
 
     /// Takes the sequence numbers of a batch with `count` events and says what is new in it.
@@ -155,13 +259,15 @@ impl Source {
             self.enter(&mut report, Phase::Live);
         }
         report.next_seq = expected.max(end).max(lost_end);
+        report.issued = report.issued.max(header.issued).max(report.next_seq);
         report.accepted += new;
         report.duplicates += count - new.min(count);
+        let missing_here = if std::mem::take(&mut report.has_holes) { undeclared } else { 0 };
+        report.lose(LossReason::Comparator, missing_here);
+        let undeclared = undeclared - missing_here;
         report.undeclared += undeclared;
         for loss in &losses {
-            if let Some(lost) = report.lost.get_mut(reason_index(loss.reason)) {
-                *lost += loss.count;
-            }
+            report.lose(loss.reason, loss.count);
         }
         Taken { first_new, losses, undeclared, returned }
     }
@@ -175,6 +281,48 @@ impl Source {
         if header.bye {
             self.enter(&mut report, Phase::Ended);
         }
+    }
+
+    /// Its events from number `first` up to `end` wait for their outcomes.
+    pub fn await_outcomes(&self, first: u64, end: u64) {
+        self.open().came(first, end);
+    }
+
+    /// The batch that was applied last stands in the journal under the number `place`.
+    pub fn placed(&self, place: u64) {
+        self.place.store(place, Ordering::Relaxed);
+        self.open().placed(place);
+    }
+
+    /// The number in the journal of the last entry about it; 0 if there is none.
+    #[must_use]
+    pub fn place(&self) -> u64 {
+        self.place.load(Ordering::Relaxed)
+    }
+
+    /// Its events with these numbers have their outcomes.
+    pub fn ended(&self, seqs: impl Iterator<Item = u64>) {
+        let mut open = self.open();
+        seqs.for_each(|seq| open.ended(seq));
+    }
+
+    /// The batches with events that wait for their outcomes.
+    pub fn open(&self) -> MutexGuard<'_, OpenBatches> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes on with a batch of which the journal says that it was applied.
+    pub fn go_on(&self, link: &Link, header: &Header) {
+        self.take_turn().go_on(link);
+        let mut report = self.lock();
+        report.told = report.told.max(header.watermark);
+        report.said_bye |= header.bye;
+    }
+
+    /// The next batch may name any as the one before it. With `has_holes`, numbers that are missing before it are lost here.
+    pub(super) fn loosen(&self, has_holes: bool) {
+        self.take_turn().loosen();
+        self.lock().has_holes |= has_holes;
     }
 
     /// Gives up on it if it was silent for too long at `at`. Gives whether it is newly lost, and whether newly expired.

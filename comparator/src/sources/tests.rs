@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use super::*;
 use bytes::Bytes;
@@ -27,6 +27,7 @@ fn header(first_seq: u64, watermark: i64) -> Header {
         losses: Vec::new(),
         bye: false,
         previous_mac: Bytes::new(),
+        issued: 0,
     }
 }
 
@@ -44,7 +45,7 @@ fn balanced(source: &Source) {
 #[test]
 fn each_number_is_taken_once() {
     let sources = sources(10);
-    let (source, resumed) = sources.enter(&header(0, 0), Time(0)).unwrap();
+    let (source, resumed) = sources.enter(&TenantName::default(), &header(0, 0), Time(0)).unwrap();
     assert!(!resumed);
     assert_eq!(source.take(&header(0, 0), 10, Time(0)).first_new, 0);
     assert_eq!(source.take(&header(5, 0), 10, Time(0)).first_new, 10, "0..10 are known");
@@ -56,7 +57,7 @@ fn each_number_is_taken_once() {
 #[test]
 fn a_declared_loss_is_counted_once_and_an_undeclared_one_is_noticed() {
     let sources = sources(10);
-    let (source, _) = sources.enter(&header(0, 0), Time(0)).unwrap();
+    let (source, _) = sources.enter(&TenantName::default(), &header(0, 0), Time(0)).unwrap();
     assert_eq!(source.take(&header(0, 0), 10, Time(0)).undeclared, 0);
     let declaring = Header { losses: vec![loss(10, 5)], ..header(15, 0) };
     let taken = source.take(&declaring, 5, Time(0));
@@ -74,7 +75,7 @@ fn a_declared_loss_is_counted_once_and_an_undeclared_one_is_noticed() {
 #[test]
 fn a_source_that_reported_before_is_known_as_resumed() {
     let sources = sources(10);
-    let (source, resumed) = sources.enter(&header(1000, 0), Time(0)).unwrap();
+    let (source, resumed) = sources.enter(&TenantName::default(), &header(1000, 0), Time(0)).unwrap();
     assert!(resumed);
     assert_eq!(source.take(&header(1000, 0), 5, Time(0)).undeclared, 0, "what came before is not a gap");
 }
@@ -82,53 +83,71 @@ fn a_source_that_reported_before_is_known_as_resumed() {
 #[test]
 fn verdicts_wait_for_every_live_source_and_for_no_other() {
     let (sources, clocks) = (sources(10), Clocks::new(here()));
-    assert_eq!(sources.horizon(&clocks, Time(0)), Time::MAX, "nobody to wait for");
+    assert_eq!(
+        sources.horizons(&[TenantName::default()], &clocks, Time(0))[0],
+        Time::MAX,
+        "nobody to wait for"
+    );
     let second = |watermark| Header { instance: "b".into(), ..header(0, watermark) };
-    let (one, _) = sources.enter(&header(0, 0), Time(0)).unwrap();
-    let (two, _) = sources.enter(&second(0), Time(0)).unwrap();
-    assert_eq!(sources.horizon(&clocks, Time(0)), Time::MIN, "nothing was promised yet");
+    let (one, _) = sources.enter(&TenantName::default(), &header(0, 0), Time(0)).unwrap();
+    let (two, _) = sources.enter(&TenantName::default(), &second(0), Time(0)).unwrap();
+    assert_eq!(
+        sources.horizons(&[TenantName::default()], &clocks, Time(0))[0],
+        Time::MIN,
+        "nothing was promised yet"
+    );
     one.promise(&header(0, 50), true);
     two.promise(&second(30), true);
-    assert_eq!(sources.horizon(&clocks, Time(0)), Time(30));
+    assert_eq!(sources.horizons(&[TenantName::default()], &clocks, Time(0))[0], Time(30));
     two.promise(&Header { bye: true, ..second(30) }, true);
-    assert_eq!(sources.horizon(&clocks, Time(0)), Time(50), "the second one ended");
+    assert_eq!(
+        sources.horizons(&[TenantName::default()], &clocks, Time(0))[0],
+        Time(50),
+        "the second one ended"
+    );
 }
 
 #[test]
 fn a_source_whose_clock_is_not_bounded_holds_verdicts_up() {
     let (sources, clocks) = (sources(10), Clocks::new(here()));
     let far = Header { clock: Domain { boot_id: "far".into(), offset_ns: 0 }, ..header(0, 50) };
-    let (source, _) = sources.enter(&far, Time(0)).unwrap();
+    let (source, _) = sources.enter(&TenantName::default(), &far, Time(0)).unwrap();
     source.promise(&far, true);
-    assert_eq!(sources.horizon(&clocks, Time(0)), Time::MIN);
+    assert_eq!(sources.horizons(&[TenantName::default()], &clocks, Time(0))[0], Time::MIN);
 }
 
 #[test]
 fn there_are_never_more_sources_than_allowed() {
     let sources = sources(1);
-    let (first, _) = sources.enter(&header(0, 0), Time(0)).unwrap();
+    let (first, _) = sources.enter(&TenantName::default(), &header(0, 0), Time(0)).unwrap();
     let second = Header { instance: "b".into(), ..header(0, 0) };
-    assert!(sources.enter(&second, Time(0)).is_none());
+    assert!(sources.enter(&TenantName::default(), &second, Time(0)).is_none());
     first.promise(&Header { bye: true, ..header(0, 0) }, true);
-    assert!(sources.enter(&second, Time(0)).is_some(), "one that ended makes room");
+    assert!(sources.enter(&TenantName::default(), &second, Time(0)).is_some(), "one that ended makes room");
     assert_eq!(sources.all().len(), 1);
 }
 
 #[test]
 fn a_lost_source_does_not_make_room() {
     let sources = sources(1);
-    assert!(sources.enter(&header(0, 0), Time(0)).is_some());
+    assert!(sources.enter(&TenantName::default(), &header(0, 0), Time(0)).is_some());
     assert_eq!(names(&sources.give_up_silent(Time(101)).lost), ["cart/a/1"]);
     let second = Header { instance: "b".into(), ..header(0, 0) };
-    assert!(sources.enter(&second, Time(102)).is_none(), "the doubt it leaves must be remembered");
+    assert!(
+        sources.enter(&TenantName::default(), &second, Time(102)).is_none(),
+        "the doubt it leaves must be remembered"
+    );
     assert_eq!(names(&sources.give_up_silent(Time(1_101)).expired), ["cart/a/1"]);
-    assert!(sources.enter(&second, Time(1_102)).is_some(), "one that expired makes room");
+    assert!(
+        sources.enter(&TenantName::default(), &second, Time(1_102)).is_some(),
+        "one that expired makes room"
+    );
 }
 
 /// A source that told everything before instant 50 and was last heard of at 0.
 fn silent() -> (Sources, Arc<Source>) {
     let sources = sources(10);
-    let (source, _) = sources.enter(&header(0, 50), Time(0)).unwrap();
+    let (source, _) = sources.enter(&TenantName::default(), &header(0, 50), Time(0)).unwrap();
     source.promise(&header(0, 50), true);
     (sources, source)
 }
@@ -138,7 +157,7 @@ fn names(sources: &[Arc<Source>]) -> Vec<String> {
 }
 
 fn horizon(sources: &Sources) -> Time {
-    sources.horizon(&Clocks::new(here()), Time(0))
+    sources.horizons(&[TenantName::default()], &Clocks::new(here()), Time(0))[0]
 }
 
 fn is(sources: &Sources, source: &Source, phase: Phase) {
@@ -193,10 +212,10 @@ fn a_lost_source_expires_at_once_when_its_process_is_heard_of_with_a_later_epoch
     _ = sources.give_up_silent(Time(101));
     let restarted = |epoch| Header { epoch, ..header(0, 0) };
     for other in [Header { instance: "b".into(), ..restarted(2) }, restarted(0)] {
-        assert!(sources.enter(&other, Time(102)).is_some());
+        assert!(sources.enter(&TenantName::default(), &other, Time(102)).is_some());
         assert!(sources.give_up_silent(Time(102)).expired.is_empty(), "it may still run");
     }
-    assert!(sources.enter(&restarted(2), Time(103)).is_some());
+    assert!(sources.enter(&TenantName::default(), &restarted(2), Time(103)).is_some());
     assert_eq!(names(&sources.give_up_silent(Time(103)).expired), ["cart/a/1"]);
     is(&sources, &source, Phase::Expired);
 }
@@ -204,7 +223,7 @@ fn a_lost_source_expires_at_once_when_its_process_is_heard_of_with_a_later_epoch
 #[test]
 fn verdicts_wait_for_a_source_that_was_started_over_until_the_timeout_and_no_longer() {
     let (sources, source) = silent();
-    assert!(sources.enter(&Header { epoch: 2, ..header(0, 0) }, Time(90)).is_some());
+    assert!(sources.enter(&TenantName::default(), &Header { epoch: 2, ..header(0, 0) }, Time(90)).is_some());
     assert!(sources.give_up_silent(Time(100)).lost.is_empty(), "its last batches may be on their way");
     is(&sources, &source, Phase::Live);
     let given_up = sources.give_up_silent(Time(101));

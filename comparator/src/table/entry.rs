@@ -6,11 +6,12 @@
 use super::{Effects, Ended, Observed, Rules, Turn, Turned};
 use crate::contract::{Contract, MapId};
 use bytes::Bytes;
-use counterfoil_digest::{bucket, key_hash};
+use counterfoil_digest::bucket;
 use counterfoil_judge::{
-    Divergence, History, Interval, Judgement, Kind, Observation, Outcome, Terms, Time, Verdict, Write,
-    WriteId, give_up, judge, settle,
+    Divergence, History, Interval, Judgement, Kind, Observation, Outcome, Reason, Terms, Time, Verdict,
+    Write, WriteId, give_up, judge, settle,
 };
+use counterfoil_keys::KeyNumber;
 use counterfoil_proto::TraceRef;
 use smallvec::SmallVec;
 
@@ -33,6 +34,8 @@ pub(super) struct Entry {
     owes: bool,
     /// It stands in the shard's queue of settled keys.
     queued: bool,
+    /// The deployment key that all digests of its history are under.
+    digested_under: KeyNumber,
     /// The source whose copy this is, where the map's contract gives each its own.
     copy: Option<CopyOf>,
     key: SmallVec<[u8; INLINE_KEY_BYTES]>,
@@ -63,6 +66,8 @@ struct Extra {
     reading: Option<Interval>,
     open: Option<Open>,
     traces: SmallVec<[(WriteId, TraceRef); 1]>,
+    /// Until when writes whose digests are under other deployment keys may land.
+    doubted_until: Option<Time>,
 }
 
 /// A divergence that was not resolved yet.
@@ -74,12 +79,19 @@ struct Open {
 
 impl Entry {
     /// `None` for a map whose number is out of bounds.
-    pub(super) fn new(map: MapId, key: &[u8], copy: Option<CopyOf>, history: History) -> Option<Self> {
+    pub(super) fn new(
+        map: MapId,
+        key: &[u8],
+        copy: Option<CopyOf>,
+        digested_under: KeyNumber,
+        history: History,
+    ) -> Option<Self> {
         Some(Self {
             map: u16::try_from(map.0).ok()?,
             attempts: 0,
             owes: false,
             queued: false,
+            digested_under,
             copy,
             key: SmallVec::from_slice(key),
             history,
@@ -100,8 +112,12 @@ impl Entry {
         self.copy
     }
 
+    pub(super) fn digested_under(&self) -> KeyNumber {
+        self.digested_under
+    }
+
     pub(super) fn hash(&self, rules: &Rules) -> u64 {
-        rules.contracts.get(self.map()).map_or(0, |contract| key_hash(&contract.name, &self.key))
+        rules.hash(self.map(), &self.key)
     }
 
     /// The history of another source's copy of the same key, which has nothing of its own yet.
@@ -116,6 +132,7 @@ impl Entry {
             && self.due == Time::MAX
             && !self.has_divergence()
             && self.history.writes().all(is_over)
+            && self.ended() < Time::MAX
     }
 
     /// Whether it is to be put into the queue of settled keys, because it does not stand there yet.
@@ -129,8 +146,14 @@ impl Entry {
         self.is_settled().then_some(self)
     }
 
-    /// When the last of its writes had ended.
+    /// When the last of its writes had ended, those under other deployment keys among them.
     pub(super) fn ended(&self) -> Time {
+        let doubted_until = self.extra.as_ref().and_then(|extra| extra.doubted_until);
+        self.comparable_ended().max(doubted_until.unwrap_or(Time::MIN))
+    }
+
+    /// When the last of the writes in its history had ended.
+    fn comparable_ended(&self) -> Time {
         self.history.writes().map(|write| write.ended_wholly()).max().unwrap_or(Time::MIN)
     }
 
@@ -140,6 +163,29 @@ impl Entry {
 
     pub(super) fn has_divergence(&self) -> bool {
         self.open().is_some()
+    }
+
+    /// Goes on under the deployment key of the next write. What was known under another one becomes doubt, as it does of
+    /// a key that was forgotten: until the last of those writes has ended, anything may be theirs. `forgotten_until` covers
+    /// what had been forgotten before.
+    pub(super) fn take_key(&mut self, next: KeyNumber, forgotten_until: Time, effects: &mut Effects) {
+        if next == self.digested_under {
+            return;
+        }
+        let waiting = self.history.writes().filter(|write| write.pending);
+        let ended = waiting.map(|write| (write.id, Outcome::Undetermined(Reason::Baseline))).collect();
+        self.tell_ended(ended, effects);
+        let until = self.ended().max(forgotten_until);
+        self.history = History::watched_since(until);
+        self.digested_under = next;
+        self.doubt_until(until);
+    }
+
+    /// Writes whose digests cannot be compared with those of this history may land until `until`.
+    pub(super) fn doubt_until(&mut self, until: Time) {
+        self.history.blind_until(until, Reason::Baseline);
+        let doubted_until = &mut self.extra_mut().doubted_until;
+        *doubted_until = (*doubted_until).max(Some(until));
     }
 
     /// Takes a write that was reported for this key.
@@ -156,10 +202,19 @@ impl Entry {
         if let Some(trace) = trace {
             self.extra_mut().traces.push((write.id, trace));
         }
+        let is_pending = write.pending;
         self.insert(write, now, effects);
-        if self.reading().is_none() {
+        if is_pending && self.reading().is_none() {
             self.attempts = 0;
             self.due = self.due.min(wanted_at);
+        }
+    }
+
+    /// Takes up a divergence that was open before the comparator was started over, and looks whether it still is.
+    pub(super) fn reopen(&mut self, divergence: Divergence, now: Time) {
+        self.extra_mut().open.get_or_insert(Open { divergence, trace: None });
+        if self.reading().is_none() {
+            self.due = self.due.min(now);
         }
     }
 
@@ -205,15 +260,19 @@ impl Entry {
         effects: &mut Effects,
     ) {
         self.extra_mut().reading = None;
-        let (until, reason) = rules.taints.of(bucket(self.hash(rules)));
-        self.history.blind_until(until, reason);
+        if let Some(taints) = rules.taints(self.map()) {
+            let (until, reason) = taints.of(bucket(self.hash(rules)));
+            self.history.blind_until(until, reason);
+        }
         let mut ended = Vec::new();
+        let is_comparable = observed.probe.digested_under() == self.digested_under;
         match observed.seen {
-            Ok(seen) => {
+            Ok(seen) if is_comparable => {
                 let read = Observation { at: observed.at, digest: seen.digest, version: seen.version };
                 self.judge(&read, &contract.terms, rules, &mut ended, effects);
             }
-            Err(reason) => {
+            unseen => {
+                let reason = unseen.err().unwrap_or(Reason::Baseline);
                 self.owes = true;
                 give_up(&mut self.history, now, reason, &contract.terms, &mut ended);
                 effects.verdicts.push((self.map(), Verdict::Undetermined(reason)));
@@ -223,6 +282,11 @@ impl Entry {
         self.history.prune(now, None, &mut ended);
         self.tell_ended(ended, effects);
         self.schedule(observed.at.begin, now, rules);
+        let ended = self.comparable_ended();
+        if let Some(extra) = &mut self.extra {
+            // What the history knows to end later says as much.
+            _ = extra.doubted_until.take_if(|until| *until <= ended);
+        }
         if self.extra.as_ref().is_some_and(|extra| extra.is_void()) {
             self.extra = None;
         }
@@ -256,8 +320,14 @@ impl Entry {
             Verdict::Consistent { .. } => self.resolve("agreed", read, effects),
             Verdict::InFlight if confirmed_one => self.resolve("superseded", read, effects),
             Verdict::InFlight if self.is_of_the_gone(rules) => self.resolve("source ended", read, effects),
+            Verdict::Undetermined(_) if self.shows_at_last(read) => self.resolve("agreed", read, effects),
             Verdict::InFlight | Verdict::Undetermined(_) => {}
         }
+    }
+
+    /// The store holds what the open divergence said it should, whatever else is in doubt.
+    fn shows_at_last(&self, read: &Observation) -> bool {
+        self.open().is_some_and(|open| open.divergence.expected == read.digest)
     }
 
     /// A write that could be expected in the store before the read has still to be waited for.
@@ -379,7 +449,10 @@ impl Entry {
 
 impl Extra {
     fn is_void(&self) -> bool {
-        self.reading.is_none() && self.open.is_none() && self.traces.is_empty()
+        self.reading.is_none()
+            && self.open.is_none()
+            && self.traces.is_empty()
+            && self.doubted_until.is_none()
     }
 }
 

@@ -11,6 +11,8 @@
 //!
 //! - Each event that enters through [`Change::Writes`] appears in exactly one [`Ended`].
 //! - At most one probe of a key is under way.
+//! - Digests under different deployment keys are never compared: each key of the table has its history under one of them, and
+//!   what was known under another became doubt.
 //! - A key with an open event, an open divergence or a probe under way is never forgotten.
 
 mod entry;
@@ -25,7 +27,11 @@ pub(crate) use taints::Taints;
 use crate::config::Probing;
 use crate::contract::{Contracts, MapId};
 use bytes::Bytes;
-use counterfoil_judge::{Digest, Divergence, Interval, Outcome, Reason, Time, Verdict, Write, WriteId};
+use counterfoil_digest::{bucket, key_hash};
+use counterfoil_judge::{
+    Digest, Divergence, Interval, Outcome, Reason, Scope, Time, Verdict, Write, WriteId,
+};
+use counterfoil_keys::{KeyNumber, TenantName};
 use counterfoil_proto::{BucketSet, TraceRef};
 use lags::Lags;
 use live::Live;
@@ -43,10 +49,23 @@ pub struct Arrival<'a> {
     pub hash: u64,
     /// The key.
     pub key: &'a [u8],
+    /// The deployment key that the write's digest is under.
+    pub digested_under: KeyNumber,
     /// The write, in the comparator's timeline.
     pub write: Write,
     /// The span it happened in.
     pub trace: Option<TraceRef>,
+}
+
+/// A divergence that was open when the comparator was started over.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unresolved {
+    /// The map.
+    pub map: MapId,
+    /// The key.
+    pub key: Vec<u8>,
+    /// What it was.
+    pub divergence: Divergence,
 }
 
 /// Names a key in the table while a probe of it is under way.
@@ -54,8 +73,17 @@ pub struct Arrival<'a> {
 pub struct Probe {
     shard: u32,
     slot: u32,
+    digested_under: KeyNumber,
     /// The key to look up.
     pub key: Bytes,
+}
+
+impl Probe {
+    /// The deployment key that what is found is to be digested under, to be compared.
+    #[must_use]
+    pub fn digested_under(&self) -> KeyNumber {
+        self.digested_under
+    }
 }
 
 /// What a probe saw.
@@ -86,8 +114,10 @@ impl Observed {
 
 /// What changes a table.
 pub enum Change<'a> {
-    /// Events came in.
+    /// Events came in. Those that are not pending had their outcome before: they are what is known of the key, no more.
     Writes(Vec<Arrival<'a>>),
+    /// Divergences are to be looked at that were open before.
+    Reopen(Vec<Unresolved>),
     /// The store was looked at; what it held is judged once every live source's watermark has passed that.
     Looked(&'a [Observed]),
     /// Every live source's watermark has passed these observations: they are judged.
@@ -166,11 +196,30 @@ pub struct Census {
 /// What a shard needs to know to change.
 pub(crate) struct Rules {
     pub(crate) contracts: Arc<Contracts>,
-    pub(crate) taints: Taints,
+    /// Of each tenant, in their order.
+    taints: Box<[Taints]>,
     pub(crate) probing: Probing,
     live: Live,
     lags: Lags,
     keys_per_shard_max: usize,
+}
+
+impl Rules {
+    /// The hash of a key; 0 for a map without a contract.
+    fn hash(&self, map: MapId, key: &[u8]) -> u64 {
+        self.contracts.get(map).map_or(0, |contract| key_hash(&contract.name, key))
+    }
+
+    /// The doubt about keys of the tenant whose map it is.
+    fn taints(&self, map: MapId) -> Option<&Taints> {
+        let tenant = &self.contracts.get(map)?.tenant;
+        self.taints.get(self.contracts.tenant_place(tenant)?)
+    }
+
+    /// Whether the processes' maps are one, or each has its own.
+    fn scope(&self, map: MapId) -> Scope {
+        self.contracts.get(map).map_or(Scope::Shared, |contract| contract.terms.scope)
+    }
 }
 
 /// The keys of all maps.
@@ -186,7 +235,7 @@ impl Table {
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(contracts.iter().len()))).collect();
         let lags = Lags::new(contracts.iter().len(), &probing);
         let rules = Rules {
-            taints: Taints::none(),
+            taints: contracts.tenants().iter().map(|_| Taints::none()).collect(),
             live: Live::default(),
             lags,
             contracts,
@@ -205,6 +254,14 @@ impl Table {
                 for (mut shard, arrivals) in self.by_shard(arrivals, |arrival| shard_of(arrival.hash)) {
                     for arrival in arrivals {
                         shard.write(arrival, now, &self.rules, &mut effects);
+                    }
+                }
+            }
+            Change::Reopen(unresolved) => {
+                let hash = |unresolved: &Unresolved| self.rules.hash(unresolved.map, &unresolved.key);
+                for (mut shard, unresolved) in self.by_shard(unresolved, |each| shard_of(hash(each))) {
+                    for each in unresolved {
+                        shard.reopen(&each, hash(&each), now, &self.rules);
                     }
                 }
             }
@@ -238,23 +295,28 @@ impl Table {
             }
             if let (Some(shard), Ok(number)) = (self.shards.get(at), u32::try_from(at)) {
                 let room = limit - probes.len();
-                lock(shard).due(map, now, room, |slot, key| {
-                    probes.push(Probe { shard: number, slot, key: Bytes::copy_from_slice(key) });
+                lock(shard).due(map, now, room, |slot, entry| {
+                    let (key, digested_under) = (Bytes::copy_from_slice(entry.key()), entry.digested_under());
+                    probes.push(Probe { shard: number, slot, digested_under, key });
                 });
             }
         }
         probes
     }
 
-    /// Writes to keys of `buckets` that nobody reported may land until `until`.
-    pub fn taint(&self, buckets: &BucketSet, until: Time, reason: Reason) {
-        self.rules.taints.add(buckets, until, reason);
+    /// Writes to the tenant's keys of `buckets` that nobody reported may land until `until`.
+    pub fn taint(&self, tenant: &TenantName, buckets: &BucketSet, until: Time, reason: Reason) {
+        let place = self.rules.contracts.tenant_place(tenant);
+        if let Some(taints) = place.and_then(|place| self.rules.taints.get(place)) {
+            taints.add(buckets, until, reason);
+        }
     }
 
-    /// Until when writes that nobody reported to the key with this hash may have landed; [`Time::MIN`] if there are none.
+    /// Until when writes that nobody reported to the map's key with this hash may have landed; [`Time::MIN`] if there are
+    /// none.
     #[must_use]
-    pub fn doubt(&self, hash: u64) -> Time {
-        self.rules.taints.of(counterfoil_digest::bucket(hash)).0
+    pub fn doubt(&self, map: MapId, hash: u64) -> Time {
+        self.rules.taints(map).map_or(Time::MIN, |taints| taints.of(bucket(hash)).0)
     }
 
     /// Notes whether a source lives: a copy of its own has to follow the store only as long as it does.

@@ -2,10 +2,11 @@
 
 use super::entry::{CopyOf, Entry};
 use super::shedding::Shedding;
-use super::{Arrival, Census, Effects, Ended, Observed, Rules};
+use super::{Arrival, Census, Effects, Ended, Observed, Rules, Unresolved};
 use crate::contract::MapId;
 use counterfoil_digest::bucket;
 use counterfoil_judge::{History, Outcome, Reason, Scope, Time};
+use counterfoil_keys::KeyNumber;
 use counterfoil_proto::BucketSet;
 use hashbrown::HashTable;
 use std::cmp::Reverse;
@@ -33,6 +34,15 @@ pub(super) struct Shard {
     shedding: Shedding,
 }
 
+/// What names an entry, and the deployment key that its digests are under if it has to be made.
+struct Named<'a> {
+    map: MapId,
+    key: &'a [u8],
+    hash: u64,
+    copy: Option<CopyOf>,
+    digested_under: KeyNumber,
+}
+
 impl Shard {
     pub(super) fn new(maps: usize) -> Self {
         Self {
@@ -47,26 +57,51 @@ impl Shard {
     }
 
     pub(super) fn write(&mut self, arrival: Arrival<'_>, now: Time, rules: &Rules, effects: &mut Effects) {
-        let scope = rules.contracts.get(arrival.map).map_or(Scope::Shared, |contract| contract.terms.scope);
-        let (copy, sibling) = match scope {
+        let (copy, sibling) = match rules.scope(arrival.map) {
             Scope::Shared => (None, None),
             Scope::Process => {
                 let copy = CopyOf::new(arrival.write.id.source);
                 (copy, self.tell_other_copies(&arrival, copy, now, effects))
             }
         };
-        let Some(slot) = self.find(&arrival, copy).or_else(|| self.add(&arrival, copy, sibling, now, rules))
-        else {
+        let named = Named {
+            map: arrival.map,
+            key: arrival.key,
+            hash: arrival.hash,
+            copy,
+            digested_under: arrival.digested_under,
+        };
+        let Some(slot) = self.find(&named).or_else(|| self.add(&named, sibling, now, rules)) else {
             self.shed(&arrival, rules, effects);
             return;
         };
+        let forgotten_until = self.forgotten_until;
         if let Some(entry) = self.entry(slot) {
             let before = entry.due;
+            entry.take_key(arrival.digested_under, forgotten_until, effects);
             entry.write(arrival.write, arrival.trace, now, rules, effects);
             let due = entry.due;
             if due < before {
                 self.await_due(arrival.map, due, slot);
             }
+        }
+    }
+
+    /// Takes up a divergence that was open before, if there is room for its key.
+    pub(super) fn reopen(&mut self, unresolved: &Unresolved, hash: u64, now: Time, rules: &Rules) {
+        let Unresolved { map, key, divergence } = unresolved;
+        let copy = match rules.scope(*map) {
+            Scope::Shared => None,
+            Scope::Process => CopyOf::new(divergence.named.source),
+        };
+        // Nobody wrote down the deployment key of what it was; most of all it is the current one.
+        let digested_under = KeyNumber::default();
+        let named = Named { map: *map, key, hash, copy, digested_under };
+        let Some(slot) = self.find(&named).or_else(|| self.add(&named, None, now, rules)) else { return };
+        if let Some(entry) = self.entry(slot) {
+            entry.reopen(*divergence, now);
+            let due = entry.due;
+            self.await_due(*map, due, slot);
         }
     }
 
@@ -78,17 +113,24 @@ impl Shard {
         now: Time,
         effects: &mut Effects,
     ) -> Option<History> {
+        let forgotten_until = self.forgotten_until;
         let others: Vec<Slot> = self.index.iter_hash(arrival.hash).copied().collect();
         let mut history = None;
         for slot in others {
             let Some(entry) = self.entry(slot) else { continue };
-            if !is_of(entry, arrival) || entry.copy() == copy {
+            if !is_of(entry, arrival.map, arrival.key) || entry.copy() == copy {
                 continue;
             }
-            history.get_or_insert_with(|| entry.history_for_another_copy());
+            let is_comparable = entry.digested_under() == arrival.digested_under;
+            history.get_or_insert_with(|| match is_comparable {
+                true => entry.history_for_another_copy(),
+                false => History::watched_since(entry.ended().max(forgotten_until)),
+            });
             let before = entry.due;
-            if arrival.write.store.is_some() {
-                entry.follow(&arrival.write, now, effects);
+            match arrival.write.store {
+                Some(_) if is_comparable => entry.follow(&arrival.write, now, effects),
+                Some(_) => entry.doubt_until(arrival.write.ended_wholly()),
+                None => {}
             }
             let due = entry.due;
             if due < before {
@@ -101,9 +143,13 @@ impl Shard {
     fn shed(&mut self, arrival: &Arrival<'_>, rules: &Rules, effects: &mut Effects) {
         let mut buckets = BucketSet::none();
         buckets.insert(bucket(arrival.hash));
-        rules.taints.add(&buckets, arrival.write.ended_wholly(), Reason::Shed);
-        let (map, id, trace) = (arrival.map, arrival.write.id, arrival.trace);
-        effects.ended.push(Ended { map, id, outcome: Outcome::Shed, trace });
+        if let Some(taints) = rules.taints(arrival.map) {
+            taints.add(&buckets, arrival.write.ended_wholly(), Reason::Shed);
+        }
+        if arrival.write.pending {
+            let (map, id, trace) = (arrival.map, arrival.write.id, arrival.trace);
+            effects.ended.push(Ended { map, id, outcome: Outcome::Shed, trace });
+        }
     }
 
     /// The store was read for this probe.
@@ -129,7 +175,7 @@ impl Shard {
     }
 
     /// Takes up to `limit` keys of `map` that are due.
-    pub(super) fn due(&mut self, map: MapId, now: Time, limit: usize, mut take: impl FnMut(Slot, &[u8])) {
+    pub(super) fn due(&mut self, map: MapId, now: Time, limit: usize, mut take: impl FnMut(Slot, &Entry)) {
         let mut taken = 0;
         while taken < limit {
             let Some(heap) = self.due.get_mut(map.index()) else { return };
@@ -139,7 +185,7 @@ impl Shard {
             heap.pop();
             if let Some(entry) = self.entry(slot).filter(|entry| entry.due == due && entry.map() == map) {
                 entry.probe(now);
-                take(slot, entry.key());
+                take(slot, entry);
                 taken += 1;
             }
         }
@@ -159,24 +205,17 @@ impl Shard {
         &self.shedding
     }
 
-    fn find(&self, arrival: &Arrival<'_>, copy: Option<CopyOf>) -> Option<Slot> {
+    fn find(&self, named: &Named<'_>) -> Option<Slot> {
         let same = |slot: &Slot| {
             let entry = usize::try_from(*slot).ok().and_then(|slot| self.entries.get(slot)?.as_ref());
-            entry.is_some_and(|entry| is_of(entry, arrival) && entry.copy() == copy)
+            entry.is_some_and(|entry| is_of(entry, named.map, named.key) && entry.copy() == named.copy)
         };
-        self.index.find(arrival.hash, same).copied()
+        self.index.find(named.hash, same).copied()
     }
 
     /// Makes room for a new key, if there is any to be had. A copy begins with what a sibling knows of the store.
-    fn add(
-        &mut self,
-        arrival: &Arrival<'_>,
-        copy: Option<CopyOf>,
-        sibling: Option<History>,
-        now: Time,
-        rules: &Rules,
-    ) -> Option<Slot> {
-        let (bucket, max) = (bucket(arrival.hash), rules.keys_per_shard_max);
+    fn add(&mut self, named: &Named<'_>, sibling: Option<History>, now: Time, rules: &Rules) -> Option<Slot> {
+        let (bucket, max) = (bucket(named.hash), rules.keys_per_shard_max);
         let is_room = max.saturating_sub(self.index.len()) + self.settled.len() > max / ROOM_IN;
         if self.shedding.turns_away(bucket, is_room, now) {
             return None;
@@ -186,7 +225,7 @@ impl Shard {
             return None;
         }
         let history = sibling.unwrap_or(History::watched_since(self.forgotten_until));
-        let entry = Entry::new(arrival.map, arrival.key, copy, history)?;
+        let entry = Entry::new(named.map, named.key, named.copy, named.digested_under, history)?;
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
@@ -203,7 +242,7 @@ impl Shard {
             let entry = usize::try_from(*slot).ok().and_then(|slot| entries.get(slot)?.as_ref());
             entry.map_or(0, |entry| entry.hash(rules))
         };
-        self.index.insert_unique(arrival.hash, slot, hash_of);
+        self.index.insert_unique(named.hash, slot, hash_of);
         Some(slot)
     }
 
@@ -241,6 +280,6 @@ impl Shard {
     }
 }
 
-fn is_of(entry: &Entry, arrival: &Arrival<'_>) -> bool {
-    entry.map() == arrival.map && entry.key() == arrival.key
+fn is_of(entry: &Entry, map: MapId, key: &[u8]) -> bool {
+    entry.map() == map && entry.key() == key
 }

@@ -3,8 +3,9 @@
 use super::*;
 use crate::contract::Contract;
 use crate::store::Lookup;
-use counterfoil_digest::{Codec, DeploymentKey, MapDigester, key_hash};
+use counterfoil_digest::{Codec, MapDigesters, key_hash};
 use counterfoil_judge::{Kind, Reported, Scope, StoreOutcome, Terms};
+use counterfoil_keys::{DeploymentKey, KeyNumber, Keyring, TenantName};
 use std::collections::HashSet;
 
 const MS: i64 = 1_000_000;
@@ -26,10 +27,21 @@ fn table(keys_max: usize) -> Table {
 }
 
 fn table_of(terms: Terms, keys_max: usize) -> Table {
-    let digester = MapDigester::new(&DeploymentKey::new("test", [0; 32]), "cart", Codec::Bytes);
-    let lookup = Lookup::Prefix("".into());
-    let contract = Contract { name: "cart".into(), store: 0, lookup, digester, terms };
+    let tenant = TenantName::default();
+    let contract = Contract {
+        name: "cart".into(),
+        store: 0,
+        lookup: Lookup::Prefix("".into()),
+        digesters: MapDigesters::new(&keys().tenant(&tenant), "cart", Codec::Bytes),
+        tenant,
+        terms,
+    };
     Table::new(Arc::new(Contracts::new(vec![contract], Vec::new())), PROBING, keys_max)
+}
+
+/// Two deployment keys.
+fn keys() -> Keyring<DeploymentKey> {
+    Keyring::new(vec![DeploymentKey::new("k1", [1; 32]), DeploymentKey::new("k2", [2; 32])]).unwrap()
 }
 
 fn write(seq: u64, digest: Digest, begin_ms: i64, end_ms: i64) -> Write {
@@ -53,7 +65,11 @@ fn at(ms: i64) -> Time {
 }
 
 fn put(table: &Table, key: &[u8], write: Write, now: Time) -> Effects {
-    let arrival = Arrival { map: MAP, hash: key_hash("cart", key), key, write, trace: None };
+    put_under(table, key, KeyNumber::default(), write, now)
+}
+
+fn put_under(table: &Table, key: &[u8], digested_under: KeyNumber, write: Write, now: Time) -> Effects {
+    let arrival = Arrival { map: MAP, hash: key_hash("cart", key), key, digested_under, write, trace: None };
     table.apply(Change::Writes(vec![arrival]), now)
 }
 
@@ -72,6 +88,8 @@ fn outcomes(effects: &Effects) -> Vec<(u64, Outcome)> {
 fn turns(effects: &Effects) -> Vec<Turn> {
     effects.turned.iter().map(|turned| turned.turn).collect()
 }
+
+mod keys;
 
 #[test]
 fn a_write_is_probed_once_and_confirmed() {
@@ -181,7 +199,7 @@ fn a_divergence_that_a_later_lost_write_takes_over_is_resolved_and_opened_anew()
 fn a_tainted_key_is_undetermined() {
     let table = table(1_000);
     put(&table, b"k", write(1, A, 0, 10), at(11));
-    table.taint(&BucketSet::All, at(500), Reason::Gap);
+    table.taint(&TenantName::default(), &BucketSet::All, at(500), Reason::Gap);
     let effects = look(&table, at(600), Ok(B));
     assert_eq!(effects.verdicts, [(MAP, Verdict::Undetermined(Reason::Gap))]);
     assert!(effects.turned.is_empty());
@@ -312,6 +330,7 @@ fn a_million_keys_at_once_stay_within_the_tables_bound() {
         map: MAP,
         hash: hash(*n),
         key,
+        digested_under: KeyNumber::default(),
         write: write(*n, A, 0, 10),
         trace: None,
     };

@@ -1,6 +1,8 @@
 //! The intake over real gRPC, the store a real SQLite file, the answers over real HTTP.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod restart;
+#[path = "../support/mod.rs"]
 mod support;
 
 use bytes::Bytes;
@@ -12,7 +14,7 @@ use counterfoil_proto::{BatchBuilder, BucketSet, Header, Loss, LossReason, Row};
 use prost::Message;
 use serde_json::Value;
 use std::time::Duration;
-use support::{Running, start};
+use support::{Running, seal, start};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
@@ -61,11 +63,10 @@ impl Running {
     }
 
     fn upload(&self, number: u64, batch: &wire::Batch) -> wire::Upload {
-        let batch = Bytes::from(batch.encode_to_vec());
-        let mac = Bytes::copy_from_slice(self.key.mac_key().mac(&batch).as_bytes());
+        let sealed = seal(&self.key, batch.encode_to_vec().into());
         let clock = Some((&Domain::of_this_process()).into());
         let sent_ns = u64::try_from(now().0).unwrap();
-        wire::Upload { number, batch, mac, key_id: "k1".into(), sent_ns, clock, ..Default::default() }
+        wire::Upload { number, sent_ns, clock, ..sealed }
     }
 }
 
@@ -80,6 +81,7 @@ fn header(first_seq: u64, watermark: Time) -> Header {
         losses: Vec::new(),
         bye: false,
         previous_mac: Bytes::new(),
+        issued: 0,
     }
 }
 
@@ -206,18 +208,21 @@ async fn what_is_wrong_with_a_batch_ends_its_stream_with_a_reason_and_no_other()
     let tampered = wire::Upload { batch: Bytes::from_static(b"other"), ..good() };
     let other_key = wire::Upload { key_id: "k2".into(), ..good() };
     let garbage = {
-        let batch = Bytes::from_static(b"\xff\xff\xff");
-        let mac = Bytes::copy_from_slice(running.key.mac_key().mac(&batch).as_bytes());
-        wire::Upload { batch, mac, ..good() }
+        let sealed = seal(&running.key, Bytes::from_static(b"\xff\xff\xff"));
+        wire::Upload { number: 1, clock: good().clock, ..sealed }
     };
+    let forged = wire::Upload { signature: vec![7; 64].into(), ..good() };
+    let stranger = wire::Upload { tenant: "acme".into(), ..good() };
     let mut uneven = batch(&running, "cart", 0, &["k"]);
     uneven.count = 2;
     let many: Vec<_> = (0..101).map(|n| n.to_string()).collect();
     let many = batch(&running, "cart", 0, &many.iter().map(String::as_str).collect::<Vec<_>>());
     let large = batch(&running, "cart", 0, &["k".repeat(9_000).as_str()]);
     for (upload, code, message) in [
-        (tampered, Code::Unauthenticated, "key.file"),
-        (other_key, Code::Unauthenticated, "key_id is not `k1`"),
+        (tampered, Code::Unauthenticated, "keys[].file"),
+        (other_key, Code::Unauthenticated, "the comparator's `keys` are: k1"),
+        (forged, Code::Unauthenticated, "signature"),
+        (stranger, Code::PermissionDenied, "tenant is not one"),
         (garbage, Code::InvalidArgument, ""),
         (running.upload(1, &uneven), Code::InvalidArgument, "key_lengths has 1 entries for 2 events"),
         (running.upload(1, &many), Code::ResourceExhausted, "limits.batch_events_max is 100"),
@@ -229,6 +234,15 @@ async fn what_is_wrong_with_a_batch_ends_its_stream_with_a_reason_and_no_other()
     }
     healthy.send(good()).await.unwrap();
     acknowledged(&mut replies, 1).await;
+    let unchained = Header { previous_mac: vec![7; 32].into(), ..header(1, now()) };
+    let missing = refused(&running, running.upload(2, &BatchBuilder::default().finish(unchained))).await;
+    assert_eq!(missing.code(), Code::FailedPrecondition, "{missing}");
+    assert!(missing.message().contains("a batch of this source is missing before this one"), "{missing}");
+    let metrics = running.get_text("/metrics").await.1;
+    assert!(
+        metrics.contains("counterfoil_receiver_refused_batches_total{reason=\"order\"} 1\n"),
+        "{metrics}"
+    );
     assert_eq!(
         running.get("/v1/summary").await.1["accepted"],
         1,

@@ -1,9 +1,11 @@
 //! A comparator of one map over an SQLite file, in this process, and questions to it over HTTP.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use bytes::Bytes;
 use counterfoil_comparator::Comparator;
 use counterfoil_comparator::config::{Settings, Written};
-use counterfoil_digest::DeploymentKey;
+use counterfoil_keys::{DeploymentKey, Purpose, Signer, SigningKey, TenantKey, TenantName};
+use counterfoil_proto::wire;
 use counterfoil_settings::Sources;
 use counterfoil_telemetry::Telemetry;
 use std::net::SocketAddr;
@@ -17,33 +19,45 @@ pub(crate) struct Running {
     pub(crate) http: SocketAddr,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
-    pub(crate) key: DeploymentKey,
+    pub(crate) key: TenantKey,
     pub(crate) directory: TempDir,
 }
 
+/// With an empty store and ledger, and no journal.
 pub(crate) async fn start() -> Running {
+    start_in(prepared(), "").await
+}
+
+/// A folder with a key and an empty store.
+pub(crate) fn prepared() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
-    let key_file = directory.path().join("key");
-    std::fs::write(&key_file, "0f".repeat(32)).unwrap();
-    let path = |name: &str| directory.path().join(name).display().to_string();
-    let store = rusqlite::Connection::open(path("store.db")).unwrap();
+    counterfoil_keys::create_file(&directory.path().join("key"), &"0f".repeat(32)).unwrap();
+    let store = rusqlite::Connection::open(directory.path().join("store.db")).unwrap();
     store
         .execute_batch(
             "PRAGMA journal_mode=WAL; CREATE TABLE cart (k TEXT PRIMARY KEY, v BLOB, version INTEGER)",
         )
         .unwrap();
+    directory
+}
+
+/// On what is in `directory`, with `more` in its configuration, where `DIR` stands for the folder.
+pub(crate) async fn start_in(directory: TempDir, more: &str) -> Running {
+    let path = |name: &str| directory.path().join(name).display().to_string();
     let yaml = format!(
         "kind: comparator
 listen: {{grpc: '127.0.0.1:0', http: '127.0.0.1:0', insecure: true}}
-key: {{id: k1, file: {}}}
+keys: [{{id: k1, file: {}}}]
 stores: {{main: {{url: 'sqlite://{}'}}}}
 maps: [{{name: cart, store: main, query: 'SELECT k, v, version FROM cart WHERE k IN rarray(?1)', deadline_ms: 300}}]
 ledger: {{path: {}}}
 limits: {{batch_bytes_max: 8192, batch_events_max: 100}}
+{}
 ",
         path("key"),
         path("store.db"),
-        path("ledger.db")
+        path("ledger.db"),
+        more.replace("DIR", &directory.path().display().to_string())
     );
     let written = Sources { yaml, overlays: Vec::new() }.written::<Written>().unwrap();
     let settings = Settings::try_from_written(written).unwrap();
@@ -52,8 +66,24 @@ limits: {{batch_bytes_max: 8192, batch_events_max: 100}}
     let (grpc, http) = (comparator.grpc_address(), comparator.http_address());
     let stop = CancellationToken::new();
     let task = tokio::spawn(comparator.run(stop.clone()));
-    let key = DeploymentKey::from_file("k1", &key_file).unwrap();
+    let key_file = directory.path().join("key");
+    let key = DeploymentKey::from_file("k1", &key_file).unwrap().tenant(&TenantName::default());
     Running { grpc, http, stop, task, key, directory }
+}
+
+/// An upload of an encoded batch, without number and clock readings.
+pub(crate) fn seal(key: &TenantKey, batch: Bytes) -> wire::Upload {
+    let signing = SigningKey::new([9; 32]);
+    let mac = key.mac_key().mac(&batch);
+    wire::Upload {
+        batch,
+        mac: Bytes::copy_from_slice(mac.as_bytes()),
+        key_id: key.id().into(),
+        tenant: key.name().to_string(),
+        signature: Bytes::copy_from_slice(&signing.sign(Purpose::Batch, mac.as_bytes())),
+        signer: Bytes::copy_from_slice(&signing.public()),
+        ..Default::default()
+    }
 }
 
 impl Running {

@@ -119,6 +119,7 @@ impl BatchBuilder {
         batch.losses = header.losses.into_iter().map(Into::into).collect();
         batch.bye = header.bye;
         batch.previous_mac = header.previous_mac;
+        batch.issued_seq = header.issued;
         batch
     }
 }

@@ -165,6 +165,7 @@ impl TryFrom<wire::Batch> for Columns {
             losses: losses.collect::<Result<_, _>>()?,
             bye: batch.bye,
             previous_mac: std::mem::take(&mut batch.previous_mac),
+            issued: batch.issued_seq,
         };
         let (maps, cohorts) = (std::mem::take(&mut batch.maps), std::mem::take(&mut batch.cohorts));
         Ok(Self { header, maps, cohorts, batch })

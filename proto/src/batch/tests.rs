@@ -17,6 +17,7 @@ fn header() -> Header {
         losses: Vec::new(),
         bye: false,
         previous_mac: Bytes::from_static(&[9; 32]),
+        issued: 1_234,
     }
 }
 

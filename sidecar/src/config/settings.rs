@@ -1,7 +1,9 @@
 //! The sidecar's configuration as it is used.
 
-use super::{Written, WrittenBatch, WrittenLimits, WrittenSocket, WrittenUplink};
+use super::way::{self, Uplink};
+use super::{Written, WrittenBatch, WrittenLimits, WrittenSocket, WrittenSpool};
 use counterfoil_digest::Codec;
+use counterfoil_keys::TenantName;
 use counterfoil_settings::Problems;
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -14,6 +16,9 @@ const EVENT_OVERHEAD_BYTES: u32 = 1_024;
 
 /// The longest socket path that the kernel takes (`sun_path`, without its closing zero).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// Batches that a spool holds at least: with fewer, what is shed by and by would be all at once.
+const SPOOLED_BATCHES_MIN: u64 = 32;
 
 /// Longest cohort key in bytes.
 const COHORT_KEY_BYTES_MAX: usize = 64;
@@ -31,10 +36,16 @@ pub struct Settings {
     pub cohort_keys: Vec<String>,
     /// When a batch is sent.
     pub batch: WrittenBatch,
+    /// Where batches are kept on disk, if they are.
+    pub spool: Option<Spool>,
     /// The way to the comparator.
     pub uplink: Uplink,
-    /// Where the deployment key is.
-    pub key: Key,
+    /// Whose values these are.
+    pub tenant: TenantName,
+    /// Where the keys are, the preferred one first.
+    pub keys: Vec<Key>,
+    /// Where the signing key is, if it is to outlive the process.
+    pub signing_file: Option<PathBuf>,
     /// Where the admin endpoints listen, if they do.
     pub admin: Option<SocketAddr>,
     /// The longest time between two heartbeats, in milliseconds.
@@ -94,15 +105,15 @@ pub struct Map {
     pub codec: Codec,
 }
 
-/// The way to the comparator.
+/// Where batches are kept on disk.
 #[derive(Clone, Debug)]
-pub struct Uplink {
-    /// The comparator, with its scheme.
-    pub endpoint: String,
-    /// Bytes that may wait for an acknowledgement.
-    pub unacked_bytes_max: u32,
-    /// The waits between attempts.
-    pub backoff: Backoff,
+pub struct Spool {
+    /// Its directory.
+    pub path: PathBuf,
+    /// The disk cap in bytes.
+    pub bytes_max: u64,
+    /// The shortest time between two syncs, in milliseconds.
+    pub sync_ms: u32,
 }
 
 /// The waits between attempts to connect.
@@ -114,7 +125,7 @@ pub struct Backoff {
     pub max: Duration,
 }
 
-/// Where the deployment key is.
+/// Where a key is.
 #[derive(Clone, Debug)]
 pub struct Key {
     /// Its id.
@@ -133,7 +144,12 @@ impl Settings {
         let mut problems = Problems::default();
         check_relations(&written, &mut problems);
         check_names(&written, &mut problems);
-        check_uplink(&written.uplink, &mut problems);
+        let tls = way::tls(&written.uplink, &mut problems);
+        check_keys(&written, &mut problems);
+        let tenant = written.tenant.parse::<TenantName>();
+        if let Err(error) = &tenant {
+            problems.add("tenant", error.to_string());
+        }
         let admin = written.admin.as_ref().and_then(|admin| {
             let address = admin.listen.parse();
             if address.is_err() {
@@ -142,19 +158,23 @@ impl Settings {
             address.ok()
         });
         let socket = socket(written.socket, &mut problems);
-        let Written { maps, uplink, key, .. } = written;
+        let Written { maps, uplink, keys, spool, .. } = written;
         problems.none_or(Self {
             socket,
             limits: written.limits,
             maps: maps.into_iter().map(|map| Map { name: map.name.into(), codec: map.codec }).collect(),
             cohort_keys: written.cohort_keys,
             batch: written.batch,
+            spool: spool.map(|WrittenSpool { path, bytes_max, sync_ms }| Spool { path, bytes_max, sync_ms }),
             uplink: Uplink {
                 endpoint: uplink.endpoint,
+                tls,
                 unacked_bytes_max: uplink.unacked_bytes_max,
                 backoff: Backoff { min: millis(uplink.backoff_ms_min), max: millis(uplink.backoff_ms_max) },
             },
-            key: Key { id: key.id, file: key.file },
+            tenant: tenant.unwrap_or_default(),
+            keys: keys.into_iter().map(|key| Key { id: key.id, file: key.file }).collect(),
+            signing_file: written.signing.file,
             admin,
             heartbeat_ms: written.heartbeat_ms,
             drain_max: millis(written.drain_ms_max),
@@ -163,7 +183,7 @@ impl Settings {
     }
 }
 
-fn millis(milliseconds: u32) -> Duration {
+pub(super) fn millis(milliseconds: u32) -> Duration {
     Duration::from_millis(u64::from(milliseconds))
 }
 
@@ -187,6 +207,11 @@ fn check_relations(written: &Written, problems: &mut Problems) {
             "uplink.unacked_bytes_max",
             format!("holds fewer than two batches of batch.bytes_max; write at least {}", largest_batch * 2),
         );
+    }
+    let least = largest_batch.saturating_mul(SPOOLED_BATCHES_MIN);
+    if written.spool.as_ref().is_some_and(|spool| spool.bytes_max < least) {
+        let message = format!("holds fewer than {SPOOLED_BATCHES_MIN} batches of batch.bytes_max; write at least {least}");
+        problems.add("spool.bytes_max", message);
     }
     if written.heartbeat_ms >= limits.idle_timeout_ms {
         problems.add("limits.idle_timeout_ms", "not above heartbeat_ms: quiet emitters would be cut off");
@@ -214,14 +239,16 @@ fn check_names(written: &Written, problems: &mut Problems) {
     }
 }
 
-fn check_uplink(uplink: &WrittenUplink, problems: &mut Problems) {
-    if !uplink.insecure {
-        problems
-            .add("uplink.insecure", "TLS is not built in yet; write `insecure: true` to send in the clear");
+fn check_keys(written: &Written, problems: &mut Problems) {
+    if written.key.is_some() {
+        problems.add("key", "is a list now; write `keys: [{ id: …, file: … }]`");
+    } else if written.keys.is_empty() {
+        problems.add("keys", "empty; write `keys: [{ id: k1, file: … }]`");
     }
-    let authority = uplink.endpoint.strip_prefix("http://");
-    if authority.is_none_or(|authority| authority.is_empty() || authority.contains(char::is_whitespace)) {
-        problems.add("uplink.endpoint", "write the comparator as http://host:port");
+    for (at, key) in written.keys.iter().enumerate() {
+        if written.keys.iter().take(at).any(|other| other.id == key.id) {
+            problems.add(format!("keys[{at}].id"), format!("`{}` is there twice; rename one", key.id));
+        }
     }
 }
 
@@ -262,7 +289,7 @@ mod tests {
     use counterfoil_settings::Sources;
 
     const GOOD: &str = "kind: sidecar\nmaps: [{name: cart}]\n\
-        uplink: {endpoint: 'http://127.0.0.1:7411', insecure: true}\nkey: {id: k1, file: /k}\n";
+        uplink: {endpoint: 'http://127.0.0.1:7411', insecure: true}\nkeys: [{id: k1, file: /k}]\n";
 
     fn settings(yaml: &str, overlays: &[&str]) -> Result<Settings, Problems> {
         let overlays = overlays.iter().map(|&overlay| overlay.to_owned()).collect();
@@ -278,7 +305,14 @@ mod tests {
         assert_eq!(settings.socket.allowed, Allowed::OwnUser);
         assert_eq!(settings.limits, WrittenLimits::default());
         assert_eq!((settings.heartbeat_ms, settings.drain_max), (50, Duration::from_secs(5)));
-        assert!(settings.admin.is_none());
+        assert!(settings.admin.is_none() && settings.spool.is_none());
+    }
+
+    #[test]
+    fn a_spool_needs_no_more_than_a_directory() {
+        let spool = settings(GOOD, &["spool={path: /s}"]).unwrap().spool.unwrap();
+        assert_eq!((spool.path, spool.bytes_max, spool.sync_ms), (PathBuf::from("/s"), 1 << 30, 20));
+        assert!(settings(GOOD, &["spool={}"]).is_err());
     }
 
     #[test]
@@ -295,8 +329,11 @@ mod tests {
                 "socket.mode='0999'",
                 "socket.directory_mode=rwx",
                 "socket.path=/",
+                "spool={path: /s, bytes_max: 1048576}",
                 "maps=[{name: a}, {name: a}, {name: \"b\\n\"}]",
                 "cohort_keys=['k=v']",
+                "key={id: k0, file: /k}",
+                "keys=[{id: k1, file: /k}, {id: k1, file: /l}]",
                 "admin={listen: nowhere}",
             ],
         )
@@ -305,20 +342,33 @@ mod tests {
         let expected = [
             "limits.frame_bytes_max",
             "uplink.unacked_bytes_max",
+            "spool.bytes_max",
             "limits.idle_timeout_ms",
             "uplink.backoff_ms_min",
             "maps[1].name",
             "maps[2].name",
             "cohort_keys[0]",
-            "uplink.insecure",
             "uplink.endpoint",
+            "uplink.insecure",
+            "key",
+            "keys[1].id",
             "admin.listen",
             "socket.path",
             "socket.mode",
             "socket.directory_mode",
         ];
         assert_eq!(paths, expected, "{problems}");
-        assert!(problems.to_string().contains("TLS is not built in yet"));
+    }
+
+    #[test]
+    fn the_old_name_of_the_keys_is_refused_with_the_new_one() {
+        let old = GOOD.replace("keys: [{id: k1, file: /k}]", "key: {id: k1, file: /k}");
+        let problems = settings(&old, &[]).unwrap_err().to_string();
+        assert_eq!(problems, "key: is a list now; write `keys: [{ id: …, file: … }]`");
+        let none = settings(GOOD, &["keys=[]"]).unwrap_err().to_string();
+        assert!(none.starts_with("keys: empty"), "{none}");
+        let tenant = settings(GOOD, &["tenant=Acme"]).unwrap_err().to_string();
+        assert!(tenant.starts_with("tenant: "), "{tenant}");
     }
 
     #[test]

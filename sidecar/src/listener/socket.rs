@@ -5,7 +5,7 @@
 //! each other's; the file stays, the lock goes with the process.
 
 use crate::config;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
@@ -14,6 +14,10 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt,
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 use tokio::net::UnixListener;
+
+/// The permission of others to write, and the mode in which they could still not remove what is ours.
+const OTHERS_WRITE: u32 = 0o002;
+const STICKY: u32 = 0o1000;
 
 /// Why the sidecar cannot listen.
 #[derive(Debug, Error)]
@@ -94,7 +98,11 @@ fn inode(metadata: &Metadata) -> (u64, u64) {
 
 fn make_directory(path: &Path, mode: u32) -> Result<(), SocketError> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let Some(directory) = directory.filter(|directory| !directory.is_dir()) else { return Ok(()) };
+    let Some(directory) = directory else { return Ok(()) };
+    if directory.is_dir() {
+        warn_of_others(directory);
+        return Ok(());
+    }
     DirBuilder::new()
         .recursive(true)
         .mode(mode)
@@ -102,12 +110,24 @@ fn make_directory(path: &Path, mode: u32) -> Result<(), SocketError> {
         .map_err(|source| SocketError::Directory { path: directory.to_owned(), source })
 }
 
+/// Warns of a directory in which others could put another socket in the place of ours.
+fn warn_of_others(directory: &Path) {
+    let mode = std::fs::metadata(directory).map_or(0, |found| found.mode());
+    let is_sticky = mode & STICKY != 0;
+    if mode & OTHERS_WRITE != 0 && !is_sticky {
+        let path = directory.display();
+        tracing::warn!(%path, "socket.path: everybody may write in this directory; take that right away (mode 0750)");
+    }
+}
+
 fn lock_beside(path: &Path) -> Result<File, SocketError> {
     let mut lock = path.as_os_str().to_owned();
     lock.push(".lock");
     let lock = PathBuf::from(lock);
     let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&lock);
+    let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(no_follow);
+    let file = options.open(&lock);
     let system = |source| SocketError::System { doing: "lock", path: lock.clone(), source };
     let file = file.map_err(system)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -219,6 +239,15 @@ mod tests {
         drop(StdListener::bind(&target).unwrap());
         std::os::unix::fs::symlink(&target, &link).unwrap();
         assert!(matches!(refused(&link), SocketError::NotASocket(_)), "links are not followed");
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_is_a_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, mine) = (folder.path().join("emit.sock"), folder.path().join("mine"));
+        std::os::unix::fs::symlink(&mine, folder.path().join("emit.sock.lock")).unwrap();
+        assert!(matches!(refused(&path), SocketError::System { doing: "lock", .. }));
+        assert!(!mine.exists(), "nothing was made behind the link");
     }
 
     #[tokio::test]

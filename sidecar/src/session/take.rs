@@ -6,6 +6,7 @@ use crate::batcher::Entry;
 use crate::events::{Checked, Rules, Unfit, hull};
 use crate::framer::Form;
 use crate::refused::Refused;
+use crate::shedding;
 use counterfoil_digest::{CodecError, Digest, bucket, key_hash};
 use counterfoil_judge::Time;
 use counterfoil_proto::wire::emit::{Event, Events};
@@ -71,12 +72,14 @@ impl Session {
         let fresh = events.events.get(skip..).unwrap_or_default();
         let checked = scratch.checked.get(skip..).unwrap_or_default();
         scratch.digests.clear();
-        self.shared.digester.digest(fresh, checked, &mut scratch.digests);
+        self.shared.digester.digest(self.key, fresh, checked, &mut scratch.digests);
 
         let shared = Arc::clone(&self.shared);
         let fill = shared.fill();
         let mut digests = scratch.digests.drain(..);
-        let mut unfit_events = 0;
+        let closed = shared.outlet.closed();
+        let (mut unfit_events, mut shed_events) = (0, 0);
+        self.counted += count;
         for ((seq, event), checked) in (events.first_seq + repeated..).zip(fresh).zip(checked) {
             let fit = checked.place.clone().and_then(|place| match digests.next() {
                 Some(digest) => Ok((place, digest?)),
@@ -84,6 +87,11 @@ impl Session {
                 None => Err(Unfit::UnknownMap),
             });
             match fit {
+                Ok((place, _)) if is_shed(&shared, closed, place, event) => {
+                    shed_events += 1;
+                    let during = hull(&checked.legs);
+                    self.source.batcher.shed(seq, bucket_of(&shared, place, event), during, arrival);
+                }
                 Ok((place, digest)) => {
                     let cohort = cohort(&shared, events, event);
                     let row = self.row(seq, event, checked, digest);
@@ -97,7 +105,9 @@ impl Session {
             }
             self.source.sequence.handed_on();
         }
-        shared.meters.events.increment(fresh.len() as u64 - unfit_events);
+        shared.meters.events.increment(fresh.len() as u64 - unfit_events - shed_events);
+        shared.meters.events_shed.increment(shed_events);
+        shared.meters.events_lost.add(LossReason::Sidecar.label(), shed_events);
         shared.meters.events_repeated.increment(repeated);
         Ok(())
     }
@@ -129,6 +139,15 @@ impl Session {
         }
         self.source.batcher.lose(loss, arrival);
     }
+}
+
+/// Whether an event of the map at `place` is left out while `closed` buckets are shed.
+fn is_shed(shared: &Shared, closed: usize, place: usize, event: &Event) -> bool {
+    closed > 0 && shedding::sheds(closed, bucket_of(shared, place, event))
+}
+
+fn bucket_of(shared: &Shared, place: usize, event: &Event) -> usize {
+    bucket(key_hash(shared.digester.map(place).name, &event.key))
 }
 
 fn lost(seq: u64, events: &Events, event: &Event, checked: &Checked) -> Loss {

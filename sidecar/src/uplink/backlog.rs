@@ -1,43 +1,23 @@
-//! The uploads that are not acknowledged, in order. Pure.
+//! The batches that the comparator has not acknowledged, in order, and which of them are in memory. Pure.
+//!
+//! Each batch has a *number*, that of its upload. One that stands in the spool has the number of its *entry* there too. The two
+//! are the same unless the spool could not be written: batches that are in memory alone then have numbers without entries.
+//!
+//! Memory is bounded: while more than `bytes_max` are held, the latest batches that the spool has and that are not under way
+//! are let go. They are read again when their turn comes.
+//!
+//! # Invariants
+//!
+//! - What the spool has not written stays in memory until it is acknowledged.
+//! - Every number is sent, or is that of an entry which the spool has lost.
 
+use super::OVERHEAD_BYTES;
 use crate::batcher::Sealed;
-use metrics::Gauge;
-use std::collections::VecDeque;
-use tokio::sync::OwnedSemaphorePermit;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
-/// A batch and the room it takes until it is acknowledged.
-pub(crate) struct Waiting {
-    pub(crate) sealed: Sealed,
-    _room: Room,
-}
-
-impl Waiting {
-    pub(crate) fn new(sealed: Sealed, room: Room) -> Self {
-        Self { sealed, _room: room }
-    }
-}
-
-/// Bytes that a batch takes of those that may wait for an acknowledgement. Dropping it gives them back.
-pub(crate) struct Room {
-    _permit: OwnedSemaphorePermit,
-    bytes: u32,
-    shown: Gauge,
-}
-
-impl Room {
-    /// Room of as many bytes as `permit` has, counted in the gauge `shown`.
-    pub(crate) fn new(permit: OwnedSemaphorePermit, shown: Gauge) -> Self {
-        let bytes = u32::try_from(permit.num_permits()).unwrap_or(u32::MAX);
-        shown.increment(bytes);
-        Self { _permit: permit, bytes, shown }
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.shown.decrement(self.bytes);
-    }
-}
+/// The least and the most that is read from the spool at once, in bytes.
+const READ_BYTES: (usize, usize) = (262_144, 4_194_304);
 
 /// A batch with its number, ready for the stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -46,108 +26,263 @@ pub(crate) struct Numbered {
     pub(crate) sealed: Sealed,
 }
 
-/// What is not acknowledged.
-pub(crate) struct Backlog {
-    waiting: VecDeque<Waiting>,
-    /// Number of the first one.
-    first: u64,
-    /// How many of them, at the front, went into the present stream.
-    sent: usize,
+/// A batch in memory.
+struct Held {
+    sealed: Sealed,
+    bytes: usize,
+    /// Its number in the spool.
+    entry: Option<u64>,
 }
 
-impl Default for Backlog {
-    fn default() -> Self {
-        Self { waiting: VecDeque::new(), first: 1, sent: 0 }
-    }
+/// What is to be read from the spool.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Wanted {
+    /// The first entry.
+    pub(crate) entry: u64,
+    /// About how many bytes.
+    pub(crate) bytes: usize,
+}
+
+/// What is not acknowledged.
+pub(crate) struct Backlog {
+    held: BTreeMap<u64, Held>,
+    bytes: usize,
+    bytes_max: usize,
+    /// The first number that is not acknowledged.
+    first: u64,
+    /// The next one for the present stream.
+    next: u64,
+    /// The next one to be given.
+    end: u64,
+    /// Entries up to this number can be read from the spool.
+    written: u64,
+    /// The numbers without entries, each with how many there are up to it.
+    strays: VecDeque<(u64, u64)>,
+    /// How many there were before those.
+    strays_before: u64,
+    /// Numbers whose entries are lost.
+    lost: Vec<Range<u64>>,
 }
 
 impl Backlog {
-    pub(crate) fn push(&mut self, waiting: Waiting) {
-        self.waiting.push_back(waiting);
+    /// With the numbers from `first` to before `end` in the spool, and room for `bytes_max` bytes in memory.
+    pub(crate) fn new(bytes_max: usize, first: u64, end: u64) -> Self {
+        Self {
+            held: BTreeMap::new(),
+            bytes: 0,
+            bytes_max,
+            first,
+            next: first,
+            end,
+            written: end.saturating_sub(1),
+            strays: VecDeque::new(),
+            strays_before: 0,
+            lost: Vec::new(),
+        }
     }
 
+    /// Whether there is room in memory for another batch.
+    pub(crate) fn has_room_for(&self, sealed: &Sealed) -> bool {
+        self.held.is_empty() || self.bytes + size(sealed) <= self.bytes_max
+    }
+
+    /// Adds a batch, with the number of its entry if it has one; gives its own number.
+    pub(crate) fn push(&mut self, sealed: Sealed, entry: Option<u64>) -> u64 {
+        let number = self.end;
+        self.end += 1;
+        debug_assert!(entry.is_none_or(|entry| entry == self.entry_of(number)), "entries have no holes");
+        if entry.is_none() {
+            let strays = self.strays.back().map_or(self.strays_before, |(_, count)| *count) + 1;
+            self.strays.push_back((number, strays));
+        }
+        self.hold(number, sealed, entry);
+        self.let_go();
+        number
+    }
+
+    /// Notes how far the spool is written.
+    pub(crate) fn note_written(&mut self, written: u64) {
+        if written > self.written {
+            self.written = written;
+            self.let_go();
+        }
+    }
+
+    fn hold(&mut self, number: u64, sealed: Sealed, entry: Option<u64>) {
+        let bytes = size(&sealed);
+        self.bytes += bytes;
+        if let Some(before) = self.held.insert(number, Held { sealed, bytes, entry }) {
+            self.bytes -= before.bytes;
+        }
+    }
+
+    /// Lets the latest batches go that can be read again.
+    fn let_go(&mut self) {
+        while self.bytes > self.bytes_max {
+            let is_written = |held: &Held| held.entry.is_some_and(|entry| entry <= self.written);
+            let mut unsent = self.held.range(self.next..).rev();
+            let Some(number) = unsent.find(|(_, held)| is_written(held)).map(|(number, _)| *number) else {
+                return;
+            };
+            self.remove(number);
+        }
+    }
+
+    fn remove(&mut self, number: u64) {
+        if let Some(held) = self.held.remove(&number) {
+            self.bytes -= held.bytes;
+        }
+    }
+
+    /// How many numbers without entries lie before `number`.
+    fn strays_before(&self, number: u64) -> u64 {
+        let before = self.strays.iter().rev().find(|(stray, _)| *stray < number);
+        before.map_or(self.strays_before, |(_, count)| *count)
+    }
+
+    /// The entry of a number that has one.
+    fn entry_of(&self, number: u64) -> u64 {
+        number - self.strays_before(number)
+    }
+
+    /// The number of an entry.
+    fn number_of(&self, entry: u64) -> u64 {
+        let mut number = entry + self.strays_before;
+        for (stray, count) in &self.strays {
+            if number < *stray {
+                break;
+            }
+            number = entry + count;
+        }
+        number
+    }
+
+    /// Every entry up to this number is acknowledged.
+    pub(crate) fn accepted_entry(&self) -> u64 {
+        self.entry_of(self.first) - 1
+    }
+
+    /// Every upload up to this number is acknowledged.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.first - 1
+    }
+
+    /// Whether everything was acknowledged.
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.first == self.end
     }
 
+    /// Whether something was sent that is not acknowledged.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.next > self.first
+    }
+
+    /// Whether the next upload is in memory.
     pub(crate) fn has_unsent(&self) -> bool {
-        self.sent < self.waiting.len()
+        self.held.contains_key(&self.next)
     }
 
-    /// The next upload for the present stream.
+    /// Bytes held in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How much of the room in memory is taken, from 0 to 1.
+    #[expect(clippy::cast_precision_loss, reason = "a share for thresholds")]
+    pub(crate) fn occupancy(&self) -> f64 {
+        (self.bytes as f64 / self.bytes_max.max(1) as f64).min(1.0)
+    }
+
+    /// How many uploads were not sent on the present stream.
+    pub(crate) fn unsent(&self) -> u64 {
+        self.end - self.next
+    }
+
+    /// The next upload for the present stream, if it is in memory.
     pub(crate) fn next_unsent(&mut self) -> Option<Numbered> {
-        let sealed = self.waiting.get(self.sent)?.sealed.clone();
-        let number = self.first + self.sent as u64;
-        self.sent += 1;
+        let number = self.next;
+        let sealed = self.held.get(&number)?.sealed.clone();
+        self.next += 1;
+        self.pass_lost();
         Some(Numbered { number, sealed })
+    }
+
+    /// What has to be read before anything can be sent.
+    pub(crate) fn wanted(&self) -> Option<Wanted> {
+        if self.next == self.end || self.has_unsent() {
+            return None;
+        }
+        let entry = self.entry_of(self.next);
+        let (least, most) = READ_BYTES;
+        let bytes = self.bytes_max.saturating_sub(self.bytes).clamp(least, most);
+        (entry <= self.written).then_some(Wanted { entry, bytes })
+    }
+
+    /// Takes what was read: entries in order, and ranges of entries that are lost.
+    pub(crate) fn take_read(&mut self, read: impl IntoIterator<Item = (u64, Sealed)>, gaps: &[Range<u64>]) {
+        for (entry, sealed) in read {
+            let number = self.number_of(entry);
+            if number >= self.first && !self.held.contains_key(&number) {
+                self.hold(number, sealed, Some(entry));
+            }
+        }
+        for gap in gaps.iter().filter(|gap| gap.start < gap.end) {
+            self.lost.push(self.number_of(gap.start)..self.number_of(gap.end - 1) + 1);
+        }
+        self.pass_lost();
+    }
+
+    /// Passes over numbers whose entries are lost.
+    fn pass_lost(&mut self) {
+        let is_lost = |number: u64| self.lost.iter().any(|lost| lost.contains(&number));
+        while self.next < self.end && !self.held.contains_key(&self.next) && is_lost(self.next) {
+            self.next += 1;
+        }
+        while self.first < self.next && !self.held.contains_key(&self.first) && is_lost(self.first) {
+            self.first += 1;
+        }
+        self.lost.retain(|lost| lost.end > self.first);
     }
 
     /// A new stream: everything is sent again.
     pub(crate) fn rewind(&mut self) {
-        self.sent = 0;
+        self.next = self.first;
+        self.pass_lost();
+        self.let_go();
     }
 
     /// Drops the uploads up to number `through`, of those that were sent; tells how many.
     pub(crate) fn acknowledge(&mut self, through: u64) -> u64 {
-        let up_to =
-            usize::try_from(through.saturating_add(1).saturating_sub(self.first)).unwrap_or(usize::MAX);
-        let dropped = up_to.min(self.sent);
-        self.waiting.drain(..dropped);
-        self.sent -= dropped;
-        self.first += dropped as u64;
-        dropped as u64
+        let through = through.min(self.next - 1);
+        let mut acknowledged = 0;
+        while let Some(entry) = self.held.first_entry().filter(|entry| *entry.key() <= through) {
+            self.bytes -= entry.remove().bytes;
+            acknowledged += 1;
+        }
+        self.first = self.first.max(through + 1);
+        self.pass_lost();
+        while let Some((_, count)) = self.strays.pop_front_if(|(stray, _)| *stray < self.first) {
+            self.strays_before = count;
+        }
+        acknowledged
     }
 
-    /// How many events wait.
-    pub(crate) fn events(&self) -> u64 {
-        self.waiting.iter().map(|waiting| waiting.sealed.events).sum()
+    /// How many events would be lost with the process if the spool has entries up to number `kept`.
+    pub(crate) fn events_beyond(&self, kept: u64) -> u64 {
+        let is_beyond = |held: &&Held| held.entry.is_none_or(|entry| entry > kept);
+        self.held.values().filter(is_beyond).map(|held| held.sealed.events).sum()
     }
+
+    /// The first batch that is not acknowledged, if it is in memory.
+    pub(crate) fn front(&self) -> Option<(u64, &Sealed)> {
+        self.held.first_key_value().map(|(number, held)| (*number, &held.sealed))
+    }
+}
+
+/// What a batch takes in memory.
+fn size(sealed: &Sealed) -> usize {
+    sealed.batch.len() + OVERHEAD_BYTES
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use bytes::Bytes;
-    use std::sync::Arc;
-    use tokio::sync::Semaphore;
-
-    fn backlog(room: &Arc<Semaphore>) -> Backlog {
-        let mut backlog = Backlog::default();
-        for at in 1..=4u8 {
-            let sealed = Sealed { batch: Bytes::from(vec![at]), mac: Bytes::new(), events: 10 };
-            let permit = Arc::clone(room).try_acquire_many_owned(5).unwrap();
-            backlog.push(Waiting::new(sealed, Room::new(permit, Gauge::noop())));
-        }
-        backlog
-    }
-
-    fn numbers(backlog: &mut Backlog) -> Vec<(u64, u8)> {
-        std::iter::from_fn(|| backlog.next_unsent())
-            .map(|upload| (upload.number, upload.sealed.batch[0]))
-            .collect()
-    }
-
-    #[test]
-    fn a_new_stream_sends_again_what_was_not_acknowledged() {
-        let room = Arc::new(Semaphore::new(20));
-        let mut backlog = backlog(&room);
-        assert_eq!(numbers(&mut backlog), [(1, 1), (2, 2), (3, 3), (4, 4)]);
-        assert_eq!(backlog.acknowledge(2), 2);
-        assert_eq!((room.available_permits(), backlog.events()), (10, 20));
-        assert!(!backlog.has_unsent());
-        backlog.rewind();
-        assert_eq!(numbers(&mut backlog), [(3, 3), (4, 4)]);
-        assert_eq!(backlog.acknowledge(1), 0, "an old ack changes nothing");
-        assert_eq!(backlog.acknowledge(4), 2);
-        assert!(backlog.is_empty());
-    }
-
-    #[test]
-    fn what_was_not_sent_cannot_be_acknowledged() {
-        let room = Arc::new(Semaphore::new(20));
-        let mut backlog = backlog(&room);
-        backlog.next_unsent();
-        assert_eq!(backlog.acknowledge(u64::MAX), 1);
-        assert_eq!(numbers(&mut backlog), [(2, 2), (3, 3), (4, 4)]);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! One stream to the comparator: how it is opened, what goes out on it, and what to do when it breaks.
+//! One stream to the comparator: what goes out on it, and what to do when it breaks.
 
 use super::OPEN_TIMEOUT;
 use super::backlog::Numbered;
@@ -7,43 +7,36 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use counterfoil_clock::now;
 use counterfoil_judge::Time;
 use counterfoil_proto::nanoseconds;
+use counterfoil_proto::wire::Upload;
 use counterfoil_proto::wire::emit::ClockDomain;
-use counterfoil_proto::wire::intake_client::IntakeClient;
-use counterfoil_proto::wire::{Reply, Upload};
+use counterfoil_tls::DialError;
 use std::error::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::Stream;
-use tonic::transport::{self, Endpoint};
-use tonic::{Code, Status, Streaming};
-
-/// How long a connection may take to come about.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A silent connection is asked for a sign of life this often.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
-
-/// A connection without a sign of life for this long is given up.
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Largest reply. The longest one lists the comparator's maps.
-const REPLY_BYTES_MAX: usize = 1 << 20;
+use tonic::transport;
+use tonic::{Code, Status};
 
 /// Why a stream ended.
 #[derive(Debug, Error)]
 pub(crate) enum StreamError {
-    #[error("no connection: {}", innermost(.0))]
+    #[error("{}: no connection: {}", key(.0), cause(.0))]
     Connect(#[source] transport::Error),
-    #[error("the comparator did not open the stream within {} s", OPEN_TIMEOUT.as_secs())]
+    #[error("uplink.tls.certificate: the comparator refuses it: {0}")]
+    Refused(String),
+    #[error("uplink.endpoint: the comparator did not open the stream within {} s", OPEN_TIMEOUT.as_secs())]
     OpenTimeout,
-    #[error("{}: {}", .0.code(), .0.message())]
+    #[error("uplink.endpoint: {}: {}", .0.code(), .0.message())]
     Status(#[source] Box<Status>),
-    #[error("the comparator closed the stream")]
+    #[error("uplink.endpoint: the connection broke: {0}")]
+    Broken(String),
+    #[error("uplink.endpoint: the connection broke before the comparator said a word ({cause}); {hint}")]
+    Unwelcome { cause: String, hint: &'static str },
+    #[error("uplink.endpoint: the comparator closed the stream")]
     Closed,
-    #[error("the comparator speaks protocol version {0}")]
+    #[error("uplink.endpoint: the comparator speaks protocol version {0}")]
     Protocol(u32),
 }
 
@@ -57,10 +50,32 @@ pub(crate) enum Policy {
 }
 
 impl StreamError {
+    /// What `status` stands for: the comparator's word, or, where it has a cause on our side, a connection that broke.
+    pub(crate) fn from_status(status: Status) -> Self {
+        match innermost(status.source()) {
+            Some(cause) => Self::Broken(cause.to_string()),
+            None => Self::Status(Box::new(status)),
+        }
+    }
+
+    /// The same for a stream on which the comparator has not said anything: most likely it never will, for the reason that
+    /// `hint` tells.
+    pub(crate) fn before_welcome(self, hint: &'static str) -> Self {
+        match self {
+            Self::Broken(cause) => Self::Unwelcome { cause, hint },
+            other => other,
+        }
+    }
+
     pub(crate) fn policy(&self) -> Policy {
         match self {
-            Self::Connect(_) | Self::OpenTimeout | Self::Closed => Policy::Retry,
-            Self::Protocol(_) => Policy::Wait,
+            Self::Connect(error) if dial_error(error).is_some_and(DialError::is_lasting) => Policy::Wait,
+            Self::Connect(_)
+            | Self::OpenTimeout
+            | Self::Closed
+            | Self::Broken(_)
+            | Self::Unwelcome { .. } => Policy::Retry,
+            Self::Protocol(_) | Self::Refused(_) => Policy::Wait,
             Self::Status(status) => match status.code() {
                 Code::InvalidArgument
                 | Code::NotFound
@@ -84,13 +99,31 @@ impl StreamError {
     }
 }
 
-/// The cause that says something: transport errors wrap it a few times.
-fn innermost(error: &transport::Error) -> String {
-    let mut cause: &dyn Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
+/// An error and those below it, the outermost first: the transport wraps a cause a few times.
+fn chain<'a>(
+    outermost: Option<&'a (dyn Error + 'static)>,
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(outermost, |cause| (**cause).source())
+}
+
+/// The cause that says something.
+fn innermost<'a>(outermost: Option<&'a (dyn Error + 'static)>) -> Option<&'a (dyn Error + 'static)> {
+    chain(outermost).last()
+}
+
+/// What went wrong with TLS, if there is any.
+fn dial_error(error: &transport::Error) -> Option<&DialError> {
+    chain(error.source()).find_map(|cause| cause.downcast_ref())
+}
+
+/// The key to look at.
+fn key(error: &transport::Error) -> &'static str {
+    if dial_error(error).is_some_and(DialError::is_lasting) { "uplink.tls" } else { "uplink.endpoint" }
+}
+
+fn cause(error: &transport::Error) -> String {
+    let said = dial_error(error).map(ToString::to_string);
+    said.or_else(|| innermost(error.source()).map(ToString::to_string)).unwrap_or_else(|| error.to_string())
 }
 
 /// The waits between attempts: doubling, without end. Jitter adds up to as much again, so each is taken at half.
@@ -101,25 +134,6 @@ pub(crate) fn waits(backoff: config::Backoff) -> ExponentialBackoff {
         .with_jitter()
         .without_max_times()
         .build()
-}
-
-pub(crate) fn endpoint(address: &str) -> Result<Endpoint, transport::Error> {
-    let endpoint = Endpoint::from_shared(address.to_owned())?;
-    Ok(endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .keep_alive_while_idle(true))
-}
-
-/// Opens a stream that sends `outgoing`.
-pub(crate) async fn open(endpoint: Endpoint, outgoing: Outgoing) -> Result<Streaming<Reply>, StreamError> {
-    let channel = endpoint.connect().await.map_err(StreamError::Connect)?;
-    let mut client = IntakeClient::new(channel).max_decoding_message_size(REPLY_BYTES_MAX);
-    let opened = tokio::time::timeout(OPEN_TIMEOUT, client.stream(outgoing)).await;
-    let response = opened.map_err(|_| StreamError::OpenTimeout)?;
-    response.map(tonic::Response::into_inner).map_err(|status| StreamError::Status(Box::new(status)))
 }
 
 /// The last reply's clock readings.
@@ -135,7 +149,6 @@ pub(crate) struct Echo {
 pub(crate) struct Outgoing {
     pub(crate) uploads: mpsc::Receiver<Numbered>,
     pub(crate) echoes: watch::Receiver<Echo>,
-    pub(crate) key_id: String,
     pub(crate) clock: ClockDomain,
 }
 
@@ -152,14 +165,11 @@ impl Outgoing {
     fn upload(&self, Numbered { number, sealed }: Numbered) -> Upload {
         let echo = *self.echoes.borrow();
         Upload {
-            number,
-            batch: sealed.batch,
-            mac: sealed.mac,
-            key_id: self.key_id.clone(),
             sent_ns: nanoseconds(now()),
             echo_ns: echo.sent_ns,
             echo_received_ns: nanoseconds(echo.received),
             clock: Some(self.clock.clone()),
+            ..sealed.into_upload(number)
         }
     }
 }
@@ -167,6 +177,7 @@ impl Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn the_waits_double_from_the_least_to_the_most_with_jitter() {
@@ -184,7 +195,15 @@ mod tests {
         let policy = |code| StreamError::Status(Box::new(Status::new(code, ""))).policy();
         assert_eq!(policy(Code::Unavailable), Policy::Retry);
         assert_eq!(policy(Code::Unauthenticated), Policy::Wait);
+        let broken = StreamError::from_status(Status::from_error("reset".into()));
+        assert_eq!((broken.policy(), broken.to_string().contains("broke: reset")), (Policy::Retry, true));
+        let unwelcome = broken.before_welcome("see its log");
+        assert_eq!(
+            (unwelcome.policy(), unwelcome.to_string().contains("(reset); see its log")),
+            (Policy::Retry, true)
+        );
         assert_eq!(StreamError::Protocol(2).policy(), Policy::Wait);
+        assert_eq!(StreamError::Refused("expired".to_owned()).policy(), Policy::Wait);
         assert_eq!(StreamError::Closed.policy(), Policy::Retry);
     }
 }

@@ -2,9 +2,9 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use bytes::{Buf, BytesMut};
-use counterfoil_digest::{DeploymentKey, Mac};
+use counterfoil_keys::{DeploymentKey, Mac, Purpose, TenantKey, TenantName, verify};
 use counterfoil_proto::wire::emit::{
-    ClockDomain, Event, Events, Frame, Heartbeat, Hello, Op, Refusal, Welcome, frame::Body,
+    AckLevel, ClockDomain, Event, Events, Frame, Heartbeat, Hello, Op, Refusal, Welcome, frame::Body,
 };
 use counterfoil_proto::wire::intake_server::{Intake, IntakeServer};
 use counterfoil_proto::wire::{self, IntakeAck, IntakeWelcome, Reply, Upload};
@@ -17,6 +17,7 @@ use prost::Message;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,7 +31,10 @@ use tokio_util::sync::CancellationToken;
 /// Nothing here takes this long, unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-const KEY: [u8; 32] = [0x0f; 32];
+/// The key of the least configuration, with the id `k1`.
+pub(crate) fn key() -> TenantKey {
+    DeploymentKey::new("k1", [0x0f; 32]).tenant(&TenantName::default())
+}
 
 /// A sidecar and its surroundings.
 pub(crate) struct House {
@@ -64,8 +68,7 @@ impl House {
     }
 
     pub(crate) async fn emitter(&self) -> Emitter {
-        let stream = UnixStream::connect(self.socket()).await.unwrap();
-        Emitter { stream, buffer: BytesMut::new() }
+        Emitter::connect(&self.socket()).await
     }
 
     /// An emitter that has said hello as `instance`.
@@ -102,9 +105,11 @@ pub(crate) async fn build(
     telemetry: &Telemetry,
 ) -> Result<Sidecar, BuildError> {
     let key = folder.join("key");
-    std::fs::write(&key, "0f".repeat(32)).unwrap();
+    if !key.exists() {
+        counterfoil_keys::create_file(&key, &"0f".repeat(32)).unwrap();
+    }
     let yaml = format!(
-        "kind: sidecar\nsocket: {{path: '{}'}}\nkey: {{id: k1, file: '{}'}}\n\
+        "kind: sidecar\nsocket: {{path: '{}'}}\nkeys: [{{id: k1, file: '{}'}}]\n\
          maps: [{{name: cart}}, {{name: notes, codec: text}}]\n\
          uplink: {{endpoint: 'http://{comparator}', insecure: true, backoff_ms_min: 5, backoff_ms_max: 50}}\n",
         folder.join("emit.sock").display(),
@@ -161,6 +166,20 @@ pub(crate) struct Emitter {
 }
 
 impl Emitter {
+    pub(crate) async fn connect(socket: &Path) -> Self {
+        Self { stream: UnixStream::connect(socket).await.unwrap(), buffer: BytesMut::new() }
+    }
+
+    /// One that has said `hello`, and the answer.
+    pub(crate) async fn greeted(socket: &Path, hello: Hello) -> (Self, Welcome) {
+        let mut emitter = Self::connect(socket).await;
+        emitter.say(Body::Hello(hello)).await;
+        match emitter.hear().await {
+            Some(Body::Welcome(welcome)) => (emitter, welcome),
+            other => panic!("no welcome: {other:?}"),
+        }
+    }
+
     pub(crate) async fn say(&mut self, body: Body) {
         self.say_bytes(&Frame { body: Some(body) }.encode_length_delimited_to_vec()).await;
     }
@@ -205,11 +224,11 @@ impl Emitter {
         read.expect("the sidecar says something").is_ok_and(|read| read > 0)
     }
 
-    /// Waits for the ack of everything below `seq`.
-    pub(crate) async fn acked(&mut self, seq: u64) {
+    /// Waits for the ack of everything below `seq`; gives its level.
+    pub(crate) async fn acked(&mut self, seq: u64) -> AckLevel {
         loop {
             match self.hear().await {
-                Some(Body::Ack(ack)) if ack.through_seq >= seq => return,
+                Some(Body::Ack(ack)) if ack.through_seq >= seq => return ack.level(),
                 Some(Body::Ack(_)) => {}
                 other => panic!("no ack of {seq}: {other:?}"),
             }
@@ -244,6 +263,8 @@ pub(crate) struct Got {
     changed: watch::Sender<usize>,
     /// Whether uploads are acknowledged.
     pub(crate) acknowledges: watch::Sender<bool>,
+    /// The level at which they are.
+    pub(crate) level: AtomicI32,
 }
 
 impl Comparator {
@@ -252,6 +273,7 @@ impl Comparator {
             uploads: Mutex::default(),
             changed: watch::channel(0).0,
             acknowledges: watch::channel(true).0,
+            level: AtomicI32::new(AckLevel::Received.into()),
         };
         Self::on("127.0.0.1:0".parse().unwrap(), Arc::new(got)).await
     }
@@ -309,14 +331,15 @@ impl Comparator {
 
 /// Opens the batches of one source, each once, checking their codes and their chain.
 pub(crate) fn batches(uploads: &[Upload], instance: &str) -> Vec<Columns> {
-    let key = DeploymentKey::new("k1", KEY).mac_key();
+    let key = key().mac_key();
     let (mut previous, mut seen, mut batches) = (Vec::new(), 0, Vec::new());
     for upload in uploads.iter().filter(|upload| {
         let fresh = upload.number > seen;
         seen = seen.max(upload.number);
         fresh
     }) {
-        assert_eq!(upload.key_id, "k1");
+        assert_eq!((upload.key_id.as_str(), upload.tenant.as_str()), ("k1", "default"));
+        assert!(verify(&upload.signer, Purpose::Batch, &upload.mac, &upload.signature));
         assert_eq!(Mac::from_wire(&upload.mac), Some(key.mac(&upload.batch)));
         let columns = Columns::try_from(wire::Batch::decode(&upload.batch[..]).unwrap()).unwrap();
         if columns.header().instance == instance {
@@ -360,6 +383,7 @@ async fn take(
         batch_bytes_max: 1 << 20,
         batch_events_max: 4_096,
         maps: Vec::new(),
+        key_ids: vec!["k1".to_owned()],
     };
     let mut dead = got.changed.subscribe();
     let mut acknowledges = got.acknowledges.subscribe();
@@ -389,7 +413,7 @@ async fn take(
             _ = acknowledges.wait_for(|&yes| yes) => {}
             _ = dead.wait_for(|&state| state == usize::MAX) => return,
         }
-        let ack = IntakeAck { level: 1, through_number };
+        let ack = IntakeAck { level: got.level.load(Ordering::Relaxed), through_number };
         if replies.send(reply(wire::reply::Body::Ack(ack))).await.is_err() {
             return;
         }

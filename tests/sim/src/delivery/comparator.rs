@@ -1,5 +1,6 @@
 //! The comparator: the real engine and scheduler, and reads of the simulated store.
 
+use super::stamp;
 use crate::oracle::{Oracle, Sample};
 use crate::plan::{Plan, span, terms};
 use crate::transcript::Transcript;
@@ -8,13 +9,14 @@ use crate::world::World;
 use counterfoil_clock::Domain;
 use counterfoil_comparator::config::Probing;
 use counterfoil_comparator::contract::{Contract, Contracts};
-use counterfoil_comparator::engine::{Engine, Limits, Options};
+use counterfoil_comparator::engine::{Anything, Engine, Limits, Options};
 use counterfoil_comparator::scheduler::{Budget, Read, Request, Scheduler};
 use counterfoil_comparator::sources::Silence;
 use counterfoil_comparator::store::{Lookup, Reader, WrittenStore};
 use counterfoil_comparator::table::{Observed, Seen};
-use counterfoil_digest::{Codec, DeploymentKey, MapDigester};
+use counterfoil_digest::{Codec, MapDigesters};
 use counterfoil_judge::{Interval, Reason, Time};
+use counterfoil_keys::{DeploymentKey, Keyring, TenantName};
 use counterfoil_proto::wire;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -60,7 +62,8 @@ impl Comparator {
         };
         let engine = Arc::new(Engine::new(Options {
             contracts: Arc::new(contracts(plan, &key)),
-            key,
+            keys: Keyring::of(key),
+            verify: stamp::verify,
             own_clock,
             limits: LIMITS,
             probing,
@@ -94,7 +97,7 @@ impl Comparator {
         let now = world.now();
         transcript.upload(now, &upload);
         oracle.uploaded(&upload, world);
-        match self.engine.take(upload, Time(now)) {
+        match self.engine.take(upload, &Anything, Time(now)) {
             Ok(effects) => {
                 transcript.effects(now, &effects);
                 oracle.told(&effects, &self.engine, world);
@@ -169,11 +172,13 @@ impl Comparator {
 
 /// The contracts of the plan's maps, in their order, and a store that is never connected to.
 fn contracts(plan: &Plan, key: &DeploymentKey) -> Contracts {
+    let (tenant, keys) = (TenantName::default(), Keyring::of(key.clone()));
     let contract = |map: &crate::plan::MapPlan| Contract {
         name: map.name.as_str().into(),
         store: 0,
         lookup: Lookup::Sql { query: "SELECT 0, 0 WHERE 0 IN rarray(?1)".into(), key_type: None },
-        digester: MapDigester::new(key, &map.name, Codec::Bytes),
+        digesters: MapDigesters::new(&keys.tenant(&tenant), &map.name, Codec::Bytes),
+        tenant: tenant.clone(),
         terms: terms(map),
     };
     let contracts = plan.maps.iter().filter(|map| map.has_contract).map(contract).collect();

@@ -5,6 +5,7 @@ mod comparator;
 mod emitter;
 mod network;
 mod sidecar;
+mod stamp;
 
 pub use comparator::Comparator;
 pub use emitter::{Emitter, Flushed};
@@ -16,7 +17,7 @@ use crate::queue::Queue;
 use crate::transcript::Transcript;
 use crate::watch::Checker;
 use crate::world::{KeyRef, News, SourceRef, World};
-use counterfoil_digest::DeploymentKey;
+use counterfoil_keys::DeploymentKey;
 use counterfoil_proto::wire;
 use rand::rngs::SmallRng;
 use std::collections::BTreeMap;

@@ -1,15 +1,17 @@
 //! A sidecar: the real batcher per source, the batches not acknowledged yet, and the connection to the comparator.
 
 use super::emitter::Flushed;
+use super::stamp::Stamp;
 use crate::plan::SidecarPlan;
 use crate::values;
 use crate::world::{SourceRef, World, WriteRef};
 use counterfoil_clock::Domain;
-use counterfoil_digest::DeploymentKey;
 use counterfoil_judge::Time;
+use counterfoil_keys::{DeploymentKey, TenantName};
 use counterfoil_proto::{Row, nanoseconds, wire};
-use counterfoil_sidecar::batcher::{Batcher, Entry, Fill, MapName, Sealed, SourceId};
+use counterfoil_sidecar::batcher::{Batcher, Entry, Fill, MapName, Seal, Sealed, SourceId};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Bytes of a batch; never reached.
 const BATCH_BYTES_MAX: usize = 1 << 20;
@@ -33,6 +35,9 @@ pub struct Sidecar {
     /// When the last messages to and from the comparator arrive: they do not overtake each other on a connection.
     pub last_arrivals: (i64, i64),
     key: DeploymentKey,
+    /// How often its process was started.
+    lives: u8,
+    seal: Seal,
     clock: Domain,
     fill: Fill,
     batchers: BTreeMap<SourceRef, Batcher>,
@@ -62,6 +67,8 @@ impl Sidecar {
             is_welcome: false,
             cut: Vec::new(),
             last_arrivals: (0, 0),
+            seal: seal(&key, 0),
+            lives: 0,
             key,
             clock,
             fill,
@@ -83,6 +90,8 @@ impl Sidecar {
     /// Everything that was not sealed or not acknowledged is gone.
     pub fn crash(&mut self) {
         self.is_up = false;
+        self.lives = self.lives.wrapping_add(1);
+        self.seal = seal(&self.key, self.lives);
         self.batchers.clear();
         self.backlog.clear();
         (self.first, self.sent, self.echo) = (1, 0, (0, Time(0)));
@@ -136,14 +145,11 @@ impl Sidecar {
         let number = self.first + self.sent as u64;
         self.sent += 1;
         Some(wire::Upload {
-            number,
-            batch: sealed.batch,
-            mac: sealed.mac,
-            key_id: self.key.id().to_owned(),
             sent_ns: nanoseconds(now),
             echo_ns: self.echo.0,
             echo_received_ns: nanoseconds(self.echo.1),
             clock: Some((&self.clock).into()),
+            ..sealed.into_upload(number)
         })
     }
 
@@ -162,11 +168,16 @@ impl Sidecar {
     }
 
     fn batcher(&mut self, source: SourceRef, world: &World) -> &mut Batcher {
-        let (clock, key, maps) = (&self.clock, &self.key, world.plan.maps.len());
+        let (clock, seal, maps) = (&self.clock, &self.seal, world.plan.maps.len());
         self.batchers
             .entry(source)
-            .or_insert_with(|| Batcher::new(source_id(source, world), clock.clone(), key.mac_key(), maps))
+            .or_insert_with(|| Batcher::new(source_id(source, world), clock.clone(), seal.clone(), maps))
     }
+}
+
+/// What a sidecar seals batches with that has no signing key of its own and makes one at each start.
+fn seal(key: &DeploymentKey, lives: u8) -> Seal {
+    Seal::new(&key.tenant(&TenantName::default()), Arc::new(Stamp(lives)))
 }
 
 /// The name of a source.

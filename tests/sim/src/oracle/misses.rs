@@ -7,6 +7,7 @@ use crate::world::{FaultRef, KeyRef, World, WriteRef};
 use counterfoil_comparator::engine::Engine;
 use counterfoil_digest::key_hash;
 use counterfoil_judge::{Outcome, Time};
+use counterfoil_keys::TenantName;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was confirmed so far.
@@ -121,8 +122,9 @@ impl Oracle {
 fn doubt(key: KeyRef, engine: &Engine, world: &World) -> Time {
     let key = world.plan.keys.get(key.0);
     let map = key.and_then(|key| world.plan.maps.get(key.map));
-    let hash = map.zip(key).map(|(map, key)| key_hash(&map.name, key.name.as_bytes()));
-    hash.map_or(Time::MIN, |hash| engine.table().doubt(hash))
+    let Some((map, key)) = map.zip(key) else { return Time::MIN };
+    let id = engine.contracts().find(&TenantName::default(), &map.name);
+    id.map_or(Time::MIN, |id| engine.table().doubt(id, key_hash(&map.name, key.name.as_bytes())))
 }
 
 /// Clock error, one probe interval, one read, and the way of an event from its process to the comparator.

@@ -4,8 +4,8 @@
 use crate::usage::process_cpu_ns;
 use bytes::Bytes;
 use counterfoil_clock::{Domain, now};
-use counterfoil_digest::{DeploymentKey, MacKey};
 use counterfoil_judge::{Digest, Interval, Reported, StoreOutcome};
+use counterfoil_keys::{DeploymentKey, MacKey, Purpose, Signer, SigningKey, TenantName};
 use counterfoil_proto::wire::intake_client::IntakeClient;
 use counterfoil_proto::wire::{Upload, reply};
 use counterfoil_proto::{BatchBuilder, Header, Row};
@@ -55,6 +55,7 @@ struct Feed {
     uploads: mpsc::Sender<Upload>,
     replies: tonic::Streaming<counterfoil_proto::wire::Reply>,
     mac: MacKey,
+    signing: SigningKey,
     previous_mac: Bytes,
     number: u64,
 }
@@ -65,8 +66,9 @@ impl Feed {
         let (uploads, receiver) = mpsc::channel(UPLOADS_MAX);
         let replies = client.stream(ReceiverStream::new(receiver)).await.expect("a stream").into_inner();
         // The key that every test's configuration names.
-        let mac = DeploymentKey::new("k1", [7; 32]).mac_key();
-        Self { uploads, replies, mac, previous_mac: Bytes::new(), number: 0 }
+        let mac = DeploymentKey::new("k1", [7; 32]).tenant(&TenantName::default()).mac_key();
+        let signing = SigningKey::new([9; 32]);
+        Self { uploads, replies, mac, signing, previous_mac: Bytes::new(), number: 0 }
     }
 
     /// Sends batches, and waits until the comparator acknowledged them all.
@@ -89,7 +91,9 @@ impl Feed {
     fn next(&mut self) -> Upload {
         let first_seq = self.number * EVENTS_PER_BATCH;
         let batch = Bytes::from(batch(first_seq, self.previous_mac.clone()));
-        let mac = Bytes::copy_from_slice(self.mac.mac(&batch).as_bytes());
+        let mac = self.mac.mac(&batch);
+        let signature = self.signing.sign(Purpose::Batch, mac.as_bytes());
+        let mac = Bytes::copy_from_slice(mac.as_bytes());
         self.previous_mac = mac.clone();
         self.number += 1;
         let clock = Some((&Domain::of_this_process()).into());
@@ -98,6 +102,9 @@ impl Feed {
             batch,
             mac,
             key_id: "k1".to_owned(),
+            tenant: TenantName::default().to_string(),
+            signature: Bytes::copy_from_slice(&signature),
+            signer: Bytes::copy_from_slice(&self.signing.public()),
             sent_ns: now_ns(),
             clock,
             ..Default::default()
@@ -133,6 +140,7 @@ fn batch(first_seq: u64, previous_mac: Bytes) -> Vec<u8> {
         losses: Vec::new(),
         bye: false,
         previous_mac,
+        issued: 0,
     };
     builder.finish(header).encode_to_vec()
 }

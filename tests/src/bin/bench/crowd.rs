@@ -5,10 +5,11 @@ use counterfoil_comparator::config::Probing;
 use counterfoil_comparator::contract::{Contract, Contracts, MapId};
 use counterfoil_comparator::store::Lookup;
 use counterfoil_comparator::table::{Arrival, Change, Observed, Probe, Seen, Table};
-use counterfoil_digest::{Codec, DeploymentKey, MapDigester, key_hash};
+use counterfoil_digest::{Codec, MapDigesters, key_hash};
 use counterfoil_judge::{
     Digest, Interval, Outcome, Reported, Scope, StoreOutcome, Terms, Time, Write, WriteId,
 };
+use counterfoil_keys::{DeploymentKey, KeyNumber, Keyring, TenantName};
 use counterfoil_proto::TraceRef;
 use std::sync::Arc;
 
@@ -69,6 +70,7 @@ impl Form {
             map: MAP,
             hash: key_hash(MAP_NAME, key),
             key,
+            digested_under: KeyNumber::default(),
             write: write(number + self.keys * u64::from(round), round),
             trace: self.traced.then_some(span),
         }
@@ -103,9 +105,16 @@ pub(crate) struct Crowd {
 impl Crowd {
     /// No key yet, and room for all.
     pub(crate) fn new(form: Form) -> Self {
-        let digester = MapDigester::new(&DeploymentKey::new("k1", [7; 32]), MAP_NAME, Codec::Bytes);
-        let lookup = Lookup::Prefix("".into());
-        let contract = Contract { name: MAP_NAME.into(), store: 0, lookup, digester, terms: TERMS };
+        let tenant = TenantName::default();
+        let keys = Keyring::of(DeploymentKey::new("k1", [7; 32]).tenant(&tenant));
+        let contract = Contract {
+            name: MAP_NAME.into(),
+            tenant,
+            store: 0,
+            lookup: Lookup::Prefix("".into()),
+            digesters: MapDigesters::new(&keys, MAP_NAME, Codec::Bytes),
+            terms: TERMS,
+        };
         let contracts = Arc::new(Contracts::new(vec![contract], Vec::new()));
         // The shards are not filled evenly.
         let keys_max = usize::try_from(2 * form.keys).unwrap_or(usize::MAX);

@@ -2,7 +2,8 @@
 
 use crate::usage::thread_cpu_ns;
 use crate::workload::{EVENTS_PER_FRAME, MAP, Workload};
-use counterfoil_digest::{Codec, DeploymentKey, MapDigester, digest_many};
+use counterfoil_digest::{Codec, MapDigester, digest_many};
+use counterfoil_keys::{DeploymentKey, TenantName};
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -16,7 +17,8 @@ const FRAMES: usize = 8_000;
 /// CPU time per event of a loop that does nothing else, in nanoseconds.
 pub(crate) fn cpu_ns_per_event(workload: &Workload) -> f64 {
     let (mut writer, mut reader) = UnixStream::pair().expect("a pair of sockets");
-    let digester = MapDigester::new(&DeploymentKey::new("k1", [7; 32]), MAP, Codec::Bytes);
+    let key = DeploymentKey::new("k1", [7; 32]).tenant(&TenantName::default());
+    let digester = MapDigester::new(&key, MAP, Codec::Bytes);
     thread::scope(|scope| {
         scope.spawn(move || {
             let mut frame = Vec::new();

@@ -7,18 +7,21 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 const PERIOD_NS: i64 = 1_000_000_000;
 
 /// Lets one line pass per second.
-pub(crate) struct Throttle {
+#[derive(Debug)]
+pub struct Throttle {
     next: AtomicI64,
     unsaid: AtomicU64,
 }
 
 impl Throttle {
-    pub(crate) const fn new() -> Self {
+    /// Lets the first line pass.
+    #[must_use]
+    pub const fn new() -> Self {
         Self { next: AtomicI64::new(i64::MIN), unsaid: AtomicU64::new(0) }
     }
 
     /// Whether to log now; if so, how many lines were not logged since the last one.
-    pub(crate) fn allows(&self, now: Time) -> Option<u64> {
+    pub fn allows(&self, now: Time) -> Option<u64> {
         let next = self.next.load(Ordering::Relaxed);
         let later = now.plus(PERIOD_NS).0;
         let won = now.0 >= next
@@ -28,6 +31,12 @@ impl Throttle {
         }
         self.unsaid.fetch_add(1, Ordering::Relaxed);
         None
+    }
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -1,0 +1,137 @@
+//! What a comparator that is started over goes on with: the journal's batches, then the ledger's unresolved divergences.
+//!
+//! A divergence that was open is open again, in the table as in the ledger: that it is still there is no news, that it is not
+//! is. Its key is looked at at once.
+
+use crate::Parts;
+use crate::journal::{Past, Replayed};
+use crate::ledger::{Filter, Ledger, LedgerError, PAGE_ROWS_MAX, Row, State};
+use crate::metrics;
+use crate::sources::Sources;
+use crate::table::{Change, Unresolved};
+use counterfoil_clock::{Domain, now};
+use counterfoil_judge::{Digest, Divergence, Kind, Time, WriteId};
+use counterfoil_spool::ReadError;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Divergences that are looked at again. Of more, the newest ones are; the others stay in the ledger as they are.
+const REOPENED_MAX: usize = 100_000;
+
+/// Why the comparator cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RestartError {
+    /// The journal cannot be read at present.
+    #[error("journal.path: {0}")]
+    Journal(#[from] ReadError),
+    /// The ledger cannot be read.
+    #[error("ledger.path: {0}")]
+    Ledger(#[from] LedgerError),
+    /// A part of the program panicked.
+    #[error("taking up the journal ended early")]
+    Ended,
+}
+
+/// Takes up what `past` tells and what is unresolved in `ledger`.
+///
+/// # Errors
+///
+/// [`RestartError`].
+pub(crate) async fn go_on(past: Past, parts: &Arc<Parts>, ledger: &Ledger) -> Result<(), RestartError> {
+    let engine = parts.engine.clone();
+    let replaying = tokio::task::spawn_blocking(move || {
+        let mut effects = Vec::new();
+        let own_clock = Domain::of_this_process();
+        past.replay(&engine, own_clock, now(), |more| effects.push(more)).map(|replayed| (replayed, effects))
+    });
+    let (replayed, effects) = replaying.await.map_err(|_| RestartError::Ended)??;
+    for effects in effects {
+        parts.telling.tell(effects).await;
+    }
+    let reopened = reopen(parts, ledger).await?;
+    tell(replayed, reopened);
+    Ok(())
+}
+
+fn tell(replayed: Replayed, reopened: usize) {
+    let Replayed { entries, open, lost, refused } = replayed;
+    let counts = [("open", open), ("over", entries - open), ("lost", lost), ("refused", refused)];
+    for (events, count) in counts {
+        metrics::JOURNAL_REPLAYED.counter(&[("events", events)]).increment(count);
+    }
+    if lost > 0 {
+        tracing::error!(lost, "entries of the journal are lost; keys are in doubt as of then");
+    }
+    tracing::info!(entries, open, refused, reopened, "the journal was taken up");
+}
+
+async fn reopen(parts: &Parts, ledger: &Ledger) -> Result<usize, LedgerError> {
+    let sources = ids(parts.engine.sources());
+    let mut unresolved = Vec::new();
+    for state in [State::Confirmed, State::Opened] {
+        let mut after = None;
+        loop {
+            let filter = Filter { state: Some(state), limit: PAGE_ROWS_MAX, after, ..Filter::default() };
+            let page = ledger.list(filter).await?;
+            unresolved.extend(page.rows.iter().filter_map(|row| unresolved_of(row, parts, &sources)));
+            after = page.next;
+            if after.is_none() || unresolved.len() >= REOPENED_MAX {
+                break;
+            }
+        }
+    }
+    let count = unresolved.len();
+    let effects = parts.engine.table().apply(Change::Reopen(unresolved), now());
+    parts.telling.tell(effects).await;
+    Ok(count)
+}
+
+/// The numbers of the sources by their names.
+fn ids(sources: &Sources) -> HashMap<String, u32> {
+    sources.all().iter().map(|source| (source.name.to_string(), source.id)).collect()
+}
+
+/// The divergence of a row, if its map has a contract and its source is known.
+fn unresolved_of(row: &Row, parts: &Parts, sources: &HashMap<String, u32>) -> Option<Unresolved> {
+    let named = WriteId { source: *sources.get(&row.source)?, seq: row.seq };
+    let divergence = Divergence {
+        kind: kind(row)?,
+        confirmed: row.state == State::Confirmed,
+        named,
+        expected: digest(&row.map_digest)?,
+        ended: row.write_ended_ns.map_or(Time::MIN, Time),
+    };
+    let map = parts.engine.contracts().named(&row.map)?;
+    Some(Unresolved { map, key: row.key_bytes.clone(), divergence })
+}
+
+fn kind(row: &Row) -> Option<Kind> {
+    let versions = row.stale_versions.unwrap_or(0);
+    let stale = Kind::Stale { versions, at_least: row.stale_at_least_ns.unwrap_or(0) };
+    let others =
+        [Kind::Missing, Kind::Resurrected, Kind::Inverted, Kind::Foreign, Kind::Corrupt, Kind::Partial];
+    let of_copies = [Kind::MapBehind, Kind::Reverted, stale];
+    others.into_iter().chain(of_copies).find(|kind| kind.label() == row.kind)
+}
+
+/// The digest that is shown as `text`.
+fn digest(text: &str) -> Option<Digest> {
+    if text == Digest::ABSENT.to_string() {
+        return Some(Digest::ABSENT);
+    }
+    let number = u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32)?;
+    Some(Digest(number.to_be_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_read_as_it_is_shown() {
+        for shown in [Digest::ABSENT, Digest([0x0f; 16]), Digest(*b"0123456789abcdef")] {
+            assert_eq!(digest(&shown.to_string()), Some(shown));
+        }
+        assert_eq!((digest(""), digest("0f"), digest(&"g".repeat(32))), (None, None, None));
+    }
+}

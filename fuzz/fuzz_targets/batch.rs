@@ -1,0 +1,56 @@
+//! The bytes of an upload's batch become columns, and columns rows.
+#![no_main]
+
+use counterfoil_judge::Digest;
+use counterfoil_proto::{BatchBuilder, Columns, Row, wire};
+use libfuzzer_sys::{Corpus, fuzz_target};
+use prost::Message;
+
+fuzz_target!(|input: &[u8]| -> Corpus {
+    let Ok(batch) = wire::Batch::decode(input) else { return Corpus::Reject };
+    let (count, first_seq, key_bytes) = (batch.count as usize, batch.first_seq, batch.keys.len());
+    // What does not fit together is told, and told in words.
+    let columns = match Columns::try_from(batch) {
+        Ok(columns) => columns,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            return Corpus::Keep;
+        }
+    };
+    assert_eq!((columns.len(), columns.rows().count()), (count, count), "a row for each event");
+    let mut keys = 0;
+    for ((seq, row), expected) in columns.rows().zip(first_seq..) {
+        assert_eq!(seq, expected, "numbers follow each other");
+        assert!(row.map < columns.maps().len(), "a map of the dictionary");
+        assert!(row.cohort.is_none_or(|cohort| cohort < columns.cohorts().len()), "a cohort of the dictionary");
+        keys += row.key.len();
+    }
+    assert_eq!(keys, key_bytes, "each byte belongs to one key");
+    comes_back(&columns);
+    Corpus::Keep
+});
+
+/// What was read can be written and is read as the same.
+fn comes_back(columns: &Columns) {
+    let mut builder = BatchBuilder::default();
+    for (_, row) in columns.rows() {
+        let map = builder.map(&columns.maps()[row.map]);
+        let cohort = row.cohort.map(|cohort| builder.cohort(&columns.cohorts()[cohort]));
+        builder.push(&Row { map, cohort, ..row });
+    }
+    let bytes = builder.finish(columns.header().clone()).encode_to_vec();
+    let batch = wire::Batch::decode(&bytes[..]).expect("what was written is a batch");
+    let again = Columns::try_from(batch).expect("and its columns fit together");
+    assert_eq!(again.header(), columns.header());
+    for ((seq, row), (seq_again, row_again)) in columns.rows().zip(again.rows()) {
+        assert_eq!((seq, named(columns, &row)), (seq_again, named(&again, &row_again)));
+        let (map, cohort) = (row_again.map, row_again.cohort);
+        assert_eq!(Row { map, cohort, ..row }, row_again);
+        assert_eq!(row.digest == Digest::ABSENT, row_again.digest == Digest::ABSENT);
+    }
+}
+
+/// The names that a row's numbers stand for: the dictionaries may be in another order.
+fn named<'a>(columns: &'a Columns, row: &Row<'_>) -> (&'a str, Option<&'a str>) {
+    (&columns.maps()[row.map], row.cohort.map(|cohort| &*columns.cohorts()[cohort]))
+}
