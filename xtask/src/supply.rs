@@ -2,15 +2,22 @@
 
 use crate::{Done, cargo};
 use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
 
 /// Where the lists of components are put, below the root; one for each program.
 const PLACE: &str = "target/sbom";
 
-/// Licences, sources, forbidden and doubled crates; and, where the advisories can be fetched or were fetched before, known
-/// vulnerabilities.
+/// How often it is looked whether the advisories are there, and how often at most: 20 seconds.
+const FETCH_LOOK_EVERY: Duration = Duration::from_millis(100);
+const FETCH_LOOKS_MAX: u32 = 200;
+
+/// Licences, sources and forbidden crates; and, where the advisories can be fetched, known vulnerabilities. Crates that are
+/// there in several versions are told by `cargo deny check bans`.
 pub(crate) fn deny() -> Done {
     cargo::install("cargo-deny")?;
-    cargo::run(&["deny", "--offline", "--workspace", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"])?;
+    let check = ["deny", "--offline", "--workspace", "--log-level", "error", "check"];
+    cargo::run(&[&check[..], &["bans", "licenses", "sources"]].concat())?;
     advisories()
 }
 
@@ -18,12 +25,27 @@ pub(crate) fn deny() -> Done {
 /// rest of the check needs no network.
 #[allow(clippy::print_stdout, reason = "what was left out belongs to the results")]
 fn advisories() -> Done {
-    let fetched = cargo::cargo(&["deny", "fetch", "db"]).output();
-    if !fetched.is_ok_and(|output| output.status.success()) {
+    if !is_fetched() {
         println!("skipped: known vulnerabilities: the database of advisories could not be fetched");
         return Ok(());
     }
-    cargo::run(&["deny", "--workspace", "check", "--disable-fetch", "advisories"])
+    cargo::run(&["deny", "--workspace", "--log-level", "error", "check", "--disable-fetch", "advisories"])
+}
+
+fn is_fetched() -> bool {
+    let mut fetch = cargo::cargo(&["deny", "fetch", "db"]);
+    let Ok(mut fetch) = fetch.stdout(Stdio::null()).stderr(Stdio::null()).spawn() else { return false };
+    for _ in 0..FETCH_LOOKS_MAX {
+        match fetch.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) => std::thread::sleep(FETCH_LOOK_EVERY),
+            Err(_) => break,
+        }
+    }
+    // It may have ended by itself just now.
+    fetch.kill().ok();
+    fetch.wait().ok();
+    false
 }
 
 /// A bill of materials in CycloneDX form for the command that is shipped, everything linked into it included.
@@ -35,7 +57,8 @@ pub(crate) fn sbom() -> Done {
     cargo::run(&["cyclonedx", "--format", "json", "--manifest-path", manifest, "--override-filename", name])?;
     let place = cargo::root().join(PLACE);
     fs::create_dir_all(&place).map_err(|error| format!("{}: {error}", place.display()))?;
-    let (made, kept) = (cargo::root().join("cli").join(format!("{name}.json")), place.join(format!("{name}.json")));
+    let (made, kept) =
+        (cargo::root().join("cli").join(format!("{name}.json")), place.join(format!("{name}.json")));
     fs::rename(&made, &kept).map_err(|error| format!("{}: {error}", made.display()))?;
     println!("wrote {}", kept.display());
     Ok(())
