@@ -22,7 +22,7 @@ catalogue! {
         "Batches refused: of a tenant or service that is not allowed or not known, under a wrong key, with a wrong code or \
          signature, out of order, malformed, too large, or of too many sources.";
     REFUSED_PEERS: Counter "counterfoil_receiver_refused_peers_total" ["reason"] "peers"
-        "Callers not let in, by what was wrong with their certificate or handshake, or for want of room; `no_rule` for streams of those
+        "Callers not let in, by what was wrong with their certificate or handshake, or for want of room; `no_rule` for streams of those \
         whom `clients` does not name; `expired` also for streams that outlived a certificate.";
     CHAINS_BEGUN: Counter "counterfoil_intake_chains_begun_total" [] "chains"
         "Chains of batches begun anew for a source that was known: its sidecar was started over.";

@@ -22,7 +22,10 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     for ((seq, row), expected) in columns.rows().zip(first_seq..) {
         assert_eq!(seq, expected, "numbers follow each other");
         assert!(row.map < columns.maps().len(), "a map of the dictionary");
-        assert!(row.cohort.is_none_or(|cohort| cohort < columns.cohorts().len()), "a cohort of the dictionary");
+        assert!(
+            row.cohort.is_none_or(|cohort| cohort < columns.cohorts().len()),
+            "a cohort of the dictionary"
+        );
         keys += row.key.len();
     }
     assert_eq!(keys, key_bytes, "each byte belongs to one key");

@@ -17,8 +17,7 @@ use std::sync::OnceLock;
 fuzz_target!(|input: &[u8]| {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let (yaml, overlays) = text.split_once("\n--set\n").unwrap_or((text, ""));
-    let sources =
-        Sources { yaml: yaml.to_owned(), overlays: overlays.lines().map(str::to_owned).collect() };
+    let sources = Sources { yaml: yaml.to_owned(), overlays: overlays.lines().map(str::to_owned).collect() };
     let made = match sources.kind() {
         Ok(Some(kind)) if kind == "comparator" => comparator_settings(&sources),
         _ => sidecar_settings(&sources),

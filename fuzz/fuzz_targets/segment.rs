@@ -50,7 +50,8 @@ fn live(files: &Faulty, options: &Options) {
     let (mut log, recovered) = open(files, options);
     let before = everything(&mut log.reader(), 64);
     holds(&recovered, &before);
-    let added = Entry { subject: b"s"[..].into(), stamp: b"t"[..].into(), body: b"b"[..].into(), reserved: false };
+    let added =
+        Entry { subject: b"s"[..].into(), stamp: b"t"[..].into(), body: b"b"[..].into(), reserved: false };
     let numbers = log.append(&[added.clone(), added.clone()]).expect("there is room");
     assert_eq!(numbers, recovered.next..recovered.next + 2, "numbers go on");
     drop(log);

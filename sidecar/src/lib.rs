@@ -65,8 +65,8 @@ use crate::config::Settings;
 use crate::digester::Digester;
 use crate::listener::Bound;
 use crate::metrics::Meters;
-use crate::sealing::Sealing;
 use crate::restored::Restored;
+use crate::sealing::Sealing;
 use crate::source::Registry;
 use crate::spooling::Opened;
 use crate::uplink::{Outlet, Uplink};
@@ -108,7 +108,7 @@ pub enum BuildError {
 }
 
 /// While all events are shed, what was lost is told this often, in nanoseconds: there is little room for that too.
-const SHED_AGE_NS: i64 = 10_000_000_000;
+const SHED_AGE_NS: i64 = 1_000_000_000;
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -241,8 +241,8 @@ async fn drain(
         }
     };
     match delivered {
-        Ok(0) => tracing::info!("everything was delivered"),
-        Ok(events) => tracing::warn!(events, "not delivered when drain_ms_max was over"),
+        Ok(0) => tracing::info!("everything was delivered, or is in the spool"),
+        Ok(events) => tracing::warn!(events, "neither delivered nor spooled when drain_ms_max was over"),
         Err(error) => tracing::error!(%error, "the uplink ended early"),
     }
 }

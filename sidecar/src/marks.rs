@@ -43,9 +43,13 @@ impl Reach {
             AckLevel::Durable => is_kept_to(self.durable),
             AckLevel::Accepted => false,
         };
-        match place.upload <= self.accepted {
+        let is_accepted = place.upload <= self.accepted;
+        // A comparator without a journal has it in memory only: what is or will be on disk here waits for that.
+        let counts = self.accepted_level == AckLevel::Accepted
+            || granted == AckLevel::Accepted
+            || place.entry.is_none();
+        match is_accepted && counts {
             _ if is_reached => Some(granted),
-            // Whatever the disk says: it is not the sidecar's any more.
             true => Some(self.accepted_level),
             false => None,
         }
@@ -137,7 +141,14 @@ mod tests {
     fn a_comparator_without_a_journal_does_not_make_an_ack_sound_safer_than_it_is() {
         let reach = Reach { accepted_level: AckLevel::Received, ..reach(0, 0, 4) };
         assert_eq!(marks().safe(AckLevel::Accepted, &reach), Some((30, AckLevel::Received)));
-        assert_eq!(marks().safe(AckLevel::Spooled, &reach), Some((30, AckLevel::Received)));
+        assert_eq!(marks().safe(AckLevel::Spooled, &reach), None, "the disk is waited for");
+        let written = Reach { written: 2, ..reach };
+        let mut marks = marks();
+        assert_eq!(
+            marks.safe(AckLevel::Spooled, &written),
+            Some((20, AckLevel::Received)),
+            "what is not in the spool"
+        );
     }
 
     #[test]

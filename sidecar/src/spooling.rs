@@ -74,6 +74,8 @@ struct Come {
     accepted: u64,
     /// Power was certainly not lost since.
     is_of_this_boot: bool,
+    /// The spool begins behind what was accepted, or ends before it: something is missing.
+    lacks_some: bool,
 }
 
 /// Opens the spool, recovers it, and reads what is known of what was accepted before. Waits for the disk.
@@ -89,12 +91,16 @@ pub(crate) fn open(settings: &config::Spool) -> Result<(Opened, Restored), Spool
     let first = recovered.first.max(come.accepted + 1);
     tell(settings, &recovered, first);
     spool.set_cursor(cursor(first - 1, &Domain::of_this_process()));
-    let links = links(&spool, &recovered, first).map_err(|source| SpoolError::Read { path: path(), source })?;
+    let links = links(&spool, &recovered, &come, first)
+        .map_err(|source| SpoolError::Read { path: path(), source })?;
     let known = |(subject, stamp): (&Bytes, &Bytes)| Some((source_id(subject)?, source_stamp(stamp)?));
     let restored = Restored {
         sources: recovered.stamps.iter().filter_map(known).collect(),
         last: recovered.next.saturating_sub(1),
-        is_whole: come.is_of_this_boot && recovered.are_stamps_complete && recovered.gaps.is_empty(),
+        is_whole: come.is_of_this_boot
+            && !come.lacks_some
+            && recovered.are_stamps_complete
+            && recovered.gaps.is_empty(),
     };
     Ok((Opened { spool, unsent: first..recovered.next.max(first), links }, restored))
 }
@@ -129,7 +135,11 @@ fn come(recovered: &Recovered) -> Come {
     let cursor = recovered.cursor.clone().and_then(|bytes| Cursor::decode(bytes).ok()).unwrap_or_default();
     let is_of_this_boot = cursor.boot_id == Domain::of_this_process().boot_id;
     let last = recovered.next.saturating_sub(1);
-    Come { accepted: if is_of_this_boot { cursor.accepted.min(last) } else { 0 }, is_of_this_boot }
+    Come {
+        accepted: if is_of_this_boot { cursor.accepted.min(last) } else { 0 },
+        is_of_this_boot,
+        lacks_some: recovered.first > cursor.accepted + 1 || cursor.accepted > last,
+    }
 }
 
 /// The cursor that says how far the comparator has come.
@@ -137,11 +147,20 @@ pub(crate) fn cursor(accepted: u64, clock: &Domain) -> Bytes {
     Cursor { accepted, boot_id: clock.boot_id.clone() }.encode_to_vec().into()
 }
 
-/// The chains as of before the entry `first`.
-fn links(spool: &Spool, recovered: &Recovered, first: u64) -> Result<Links, ReadError> {
+/// The chains as of before the entry `first`. Where the beginning or the end is missing, nothing is known of them: the stamps
+/// that stand before the first entry tell of what is missing too.
+fn links(spool: &Spool, recovered: &Recovered, come: &Come, first: u64) -> Result<Links, ReadError> {
     let mut links = Links::default();
     let mut reader = spool.reader();
     let start = reader.from_start()?;
+    if come.lacks_some {
+        tracing::error!(
+            first,
+            "the spool has lost its beginning or its end; what was in it is declared lost"
+        );
+        links.note_gap();
+        return Ok(links);
+    }
     if !recovered.gaps.is_empty() || !start.is_complete {
         links.note_gap();
     }
@@ -262,9 +281,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_cursor_of_another_boot_or_ahead_of_the_spool_is_not_believed() {
-        let recovered = |cursor: Cursor| Recovered {
+    /// What a spool with the entries 3 to 8 tells.
+    fn recovered(cursor: Cursor) -> Recovered {
+        Recovered {
             first: 3,
             next: 9,
             stamps: Default::default(),
@@ -273,13 +292,32 @@ mod tests {
             cursor: Some(cursor.encode_to_vec().into()),
             torn_bytes: 0,
             durable: 0,
-        };
+        }
+    }
+
+    #[test]
+    fn a_spool_that_begins_behind_what_was_accepted_or_ends_before_it_has_lost_something() {
+        for (accepted, lacks) in
+            [(None, true), (Some(1), true), (Some(2), false), (Some(8), false), (Some(9), true)]
+        {
+            let cursor = accepted.map(|accepted| Cursor { accepted, boot_id: String::new() });
+            let recovered = Recovered {
+                cursor: cursor.map(|cursor| cursor.encode_to_vec().into()),
+                ..recovered(Cursor::default())
+            };
+            assert_eq!(come(&recovered).lacks_some, lacks, "{accepted:?}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_another_boot_or_ahead_of_the_spool_is_not_believed() {
         let boot_id = Domain::of_this_process().boot_id;
         for (accepted_by, boot_id, expected) in
             [(5, boot_id.clone(), 5), (20, boot_id, 8), (5, "another".to_owned(), 0)]
         {
             let cursor = Cursor { accepted: accepted_by, boot_id };
-            assert_eq!(come(&recovered(cursor)).accepted, expected);
+            let come = come(&recovered(cursor));
+            assert_eq!(come.accepted, expected);
         }
     }
 }

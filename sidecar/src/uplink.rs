@@ -15,42 +15,39 @@
 mod backlog;
 mod caller;
 mod desk;
+mod limits;
 mod line;
 mod links;
+mod outlet;
+mod spooled;
 mod stream;
 
 pub use caller::WayError;
-pub(crate) use desk::{News, Outlet};
 #[cfg(test)]
 pub(crate) use links::trial;
 pub(crate) use links::{Links, Tail};
+pub(crate) use outlet::{News, Outlet};
 
-use crate::batcher::Fill;
 use crate::config;
 use crate::metrics::Meters;
 use crate::sealing::Sealing;
-use crate::spooling::{self, Opened};
-use backlog::{Numbered, Wanted};
+use crate::spooling::Opened;
+use backlog::Numbered;
 use caller::Caller;
 use counterfoil_proto::wire::{IntakeWelcome, Reply, reply::Body};
-use counterfoil_spool::{Directory, Progress, Read, ReadError, Reader, Spool};
 use desk::Desk;
+use limits::IntakeLimits;
 use line::Line;
+use spooled::Spooled;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use stream::StreamError;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tonic::Code;
 
 /// What a waiting batch costs besides its bytes.
 const OVERHEAD_BYTES: usize = 256;
-
-/// The wait before the spool is read again after that failed.
-const READ_AGAIN: Duration = Duration::from_millis(200);
 
 /// How long opening a stream may take, and how long leaving one for another.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,37 +58,6 @@ enum Ended {
     Replaced(Box<Line>),
     /// It broke.
     Broken(StreamError),
-}
-
-/// What the comparator takes, once it has said so.
-pub(crate) struct IntakeLimits {
-    events_max: AtomicUsize,
-    bytes_max: AtomicUsize,
-}
-
-impl IntakeLimits {
-    fn new() -> Self {
-        Self { events_max: AtomicUsize::new(usize::MAX), bytes_max: AtomicUsize::new(usize::MAX) }
-    }
-
-    fn set(&self, welcome: &IntakeWelcome) {
-        for (limit, said) in
-            [(&self.events_max, welcome.batch_events_max), (&self.bytes_max, welcome.batch_bytes_max)]
-        {
-            let said = usize::try_from(said).unwrap_or(usize::MAX);
-            limit.store(if said == 0 { usize::MAX } else { said }, Ordering::Relaxed);
-        }
-    }
-
-    /// Lowers `fill` to what the comparator takes. Bytes are estimated before a batch is encoded and do not count its
-    /// losses, hence the half.
-    pub(crate) fn lower(&self, fill: Fill) -> Fill {
-        Fill {
-            events_max: fill.events_max.min(self.events_max.load(Ordering::Relaxed)),
-            bytes_max: fill.bytes_max.min(self.bytes_max.load(Ordering::Relaxed) / 2),
-            ..fill
-        }
-    }
 }
 
 /// The task that delivers.
@@ -108,20 +74,8 @@ pub(crate) struct Uplink {
     /// Connections may still hand in batches.
     is_open: bool,
     spooled: Option<Spooled>,
-    /// The first upload that was not acknowledged when the comparator last missed a batch.
-    refused_at: Option<u64>,
     /// The comparator answered on the present stream.
     welcomed: bool,
-}
-
-/// What there is to a spool besides the desk.
-struct Spooled {
-    links: Links,
-    spool: Spool,
-    /// None while it is at work, and after that failed.
-    reader: Option<Reader<Directory>>,
-    reading: Option<JoinHandle<(Reader<Directory>, Result<Read, ReadError>)>>,
-    progress: Option<watch::Receiver<Progress>>,
 }
 
 impl Uplink {
@@ -143,13 +97,7 @@ impl Uplink {
         let spool = opened.as_ref().map(|opened| opened.spool.clone());
         let desk = Arc::new(Desk::new(settings.unacked_bytes_max, spool, unsent, meters.clone()));
         let outlet = Outlet::new(desk.clone(), waker, limits.clone());
-        let spooled = opened.map(|Opened { spool, links, .. }| Spooled {
-            links,
-            reader: None,
-            reading: None,
-            progress: Some(spool.progress()),
-            spool,
-        });
+        let spooled = opened.map(|opened| Spooled::new(opened, sealing.clone(), meters.clone()));
         let uplink = Self {
             caller,
             endpoint: settings.endpoint.clone(),
@@ -161,7 +109,6 @@ impl Uplink {
             wake,
             is_open: true,
             spooled,
-            refused_at: None,
             welcomed: false,
         };
         Ok((uplink, outlet))
@@ -188,7 +135,9 @@ impl Uplink {
                 waits = stream::waits(self.backoff);
             }
             self.meters.connect_errors.increment(1);
-            self.heed(&ended);
+            if let Some(spooled) = &mut self.spooled {
+                spooled.heed(&ended, &self.desk);
+            }
             let wait = match ended.policy() {
                 stream::Policy::Retry => waits.next().unwrap_or(self.backoff.max),
                 stream::Policy::Wait => self.backoff.max,
@@ -236,7 +185,9 @@ impl Uplink {
                 return Some(Ended::Replaced(line));
             }
             let (has_unsent, wanted) = self.desk.outlook();
-            self.read(wanted);
+            if let (Some(spooled), Some(wanted)) = (&mut self.spooled, wanted) {
+                spooled.read(wanted);
+            }
             let broken = tokio::select! {
                 line = &mut replacement, if next.is_none() => {
                     patience.as_mut().reset(tokio::time::Instant::now() + OPEN_TIMEOUT);
@@ -249,8 +200,10 @@ impl Uplink {
                     self.is_open = woken.is_some();
                     None
                 }
-                read = Spooled::read_or_written(&mut self.spooled), if !has_unsent => {
-                    self.take_read(read);
+                found = Spooled::read_or_written(&mut self.spooled), if !has_unsent => {
+                    if let (Some(spooled), Some(found)) = (&mut self.spooled, found) {
+                        spooled.take(found, &self.desk);
+                    }
                     None
                 }
                 place = uploads.reserve(), if next.is_none() && has_unsent => match place {
@@ -276,62 +229,17 @@ impl Uplink {
     fn rewind(&mut self) {
         self.desk.rewind();
         if let Some(spooled) = &mut self.spooled {
-            spooled.links.rewind();
+            spooled.rewind();
         }
     }
 
-    /// The next upload, sealed anew where its source's chain is broken.
+    /// The next upload.
     fn next_upload(&mut self) -> Option<Numbered> {
-        let Numbered { number, mut sealed } = self.desk.next_unsent()?;
-        if let Some(Spooled { links, .. }) = &mut self.spooled {
-            let original = sealed.mac.clone();
-            if let Some(anew) = links.judge(number, &sealed.about) {
-                self.meters.batches_resealed.increment(1);
-                if anew.previous_mac.is_empty() {
-                    self.desk.break_chains();
-                }
-                if let Some(loss) = &anew.loss {
-                    let (service, lost) = (&sealed.about.source.service, loss.count);
-                    tracing::error!(service, lost, "what the spool has lost is declared lost");
-                    self.meters.events_lost.add(loss.reason.label(), lost);
-                }
-                sealed = self.sealing.anew(&sealed, anew.previous_mac, anew.loss).unwrap_or(sealed);
-            }
-            links.note_sent(number, original, &sealed);
-        }
-        Some(Numbered { number, sealed })
-    }
-
-    /// Begins to read what is `wanted` from the spool, unless something is being read.
-    fn read(&mut self, wanted: Option<Wanted>) {
-        let (Some(spooled), Some(wanted)) = (&mut self.spooled, wanted) else { return };
-        if spooled.reading.is_none() {
-            let mut reader = spooled.reader.take().unwrap_or_else(|| spooled.spool.reader());
-            self.meters.spool_reads.increment(1);
-            spooled.reading = Some(tokio::task::spawn_blocking(move || {
-                let read = reader.read(wanted.entry, wanted.bytes);
-                (reader, read)
-            }));
-        }
-    }
-
-    fn take_read(&mut self, read: Option<Read>) {
-        let (Some(spooled), Some(read)) = (&mut self.spooled, read) else { return };
-        let mut gaps: Vec<_> = read.gaps.into_iter().map(|gap| gap.numbers).collect();
-        let mut batches = Vec::new();
-        for numbered in read.entries {
-            match spooling::sealed(&numbered.entry) {
-                Some(sealed) => batches.push((numbered.number, sealed)),
-                // Written by nobody who knows what a batch is.
-                None => gaps.push(numbered.number..numbered.number + 1),
-            }
-        }
-        if !gaps.is_empty() {
-            let lost: u64 = gaps.iter().map(|gap| gap.end - gap.start).sum();
-            tracing::error!(lost, "the spool has lost batches; what was in them is declared lost");
-            spooled.links.note_gap();
-        }
-        self.desk.take_read(batches, &gaps);
+        let upload = self.desk.next_unsent()?;
+        Some(match &mut self.spooled {
+            Some(spooled) => spooled.linked(upload, &self.desk),
+            None => upload,
+        })
     }
 
     fn take_reply(&mut self, reply: Reply) {
@@ -339,26 +247,9 @@ impl Uplink {
             let acknowledged = self.desk.acknowledge(ack.through_number, ack.level());
             self.meters.uploads_acknowledged.increment(acknowledged);
             if let Some(spooled) = &mut self.spooled {
-                spooled.links.acknowledge(ack.through_number);
+                spooled.acknowledge(ack.through_number);
             }
         }
-    }
-
-    /// Notes which batch the comparator does not find to follow: the first one that it does not acknowledge twice in a row,
-    /// as before the first time acknowledgements may have been on their way.
-    fn heed(&mut self, ended: &StreamError) {
-        let is_missing = matches!(ended, StreamError::Status(status) if status.code() == Code::FailedPrecondition);
-        if !is_missing {
-            self.refused_at = None;
-            return;
-        }
-        let (Some(spooled), Some((number, sealed))) = (&mut self.spooled, self.desk.front()) else { return };
-        if self.refused_at == Some(number) {
-            let service = &sealed.about.source.service;
-            tracing::error!(service, "the comparator misses a batch before this one; a new chain begins");
-            spooled.links.refuse(number, &sealed.about.source);
-        }
-        self.refused_at = Some(number);
     }
 
     fn take_welcome(&mut self, welcome: &IntakeWelcome) {
@@ -389,31 +280,5 @@ impl Uplink {
 
     fn is_done(&self) -> bool {
         !self.is_open && self.desk.is_empty()
-    }
-}
-
-impl Spooled {
-    /// What was being read, or nothing once more is written that may be read. Without a spool: never.
-    async fn read_or_written(spooled: &mut Option<Spooled>) -> Option<Read> {
-        let Some(Spooled { reader, reading, progress, .. }) = spooled else { return std::future::pending().await };
-        let Some(task) = reading else {
-            desk::written(progress).await;
-            return None;
-        };
-        let read = task.await;
-        *reading = None;
-        match read {
-            Ok((at, Ok(read))) => {
-                *reader = Some(at);
-                Some(read)
-            }
-            Ok((_, Err(error))) => {
-                tracing::warn!(error = %error.source, "the spool cannot be read; it is tried again");
-                tokio::time::sleep(READ_AGAIN).await;
-                None
-            }
-            // It panicked, or the process ends.
-            Err(_) => None,
-        }
     }
 }

@@ -227,3 +227,20 @@ async fn a_key_file_that_cannot_be_read_names_its_key() {
     assert_says(&error.to_string(), "keys[0].file");
     assert!(!folder.path().join("emit.sock").exists());
 }
+
+#[tokio::test]
+async fn a_connection_over_its_rate_is_not_read_for_a_while_and_loses_nothing() {
+    let house = House::start(&["limits.events_per_second_max=2000"]).await;
+    let series = "counterfoil_framer_throttles_total";
+    let before = house.metric(series);
+    let (mut emitter, _) = house.greeted("fast").await;
+    for frame in 0..5 {
+        emitter.say(plain(frame * 500, 500)).await;
+        emitter.acked((frame + 1) * 500).await;
+    }
+    emitter.say(plain(2_500, 1)).await;
+    emitter.acked(2_501).await;
+    assert!(house.metric(series) > before, "{series} did not move");
+    let got = house.comparator.batches("fast", |batches| house::seqs(batches).len() == 2_501).await;
+    assert_eq!(house::seqs(&got), (0..2_501).collect::<Vec<_>>());
+}

@@ -37,7 +37,8 @@ const TARGETS: [Target; 6] = [
 ///
 /// Names the targets that an input broke, once all have run.
 pub(crate) fn run(seconds: u32, only: Option<&str>) -> Done {
-    let chosen: Vec<_> = TARGETS.iter().filter(|target| only.is_none_or(|name| name == target.name)).collect();
+    let chosen: Vec<_> =
+        TARGETS.iter().filter(|target| only.is_none_or(|name| name == target.name)).collect();
     let names = TARGETS.map(|target| target.name).join(", ");
     if chosen.is_empty() {
         return Err(format!("no such fuzz target; there are: {names}"));
@@ -74,7 +75,11 @@ fn fuzzed(Target { name, bytes_max }: &Target, seconds: u32) -> Result<bool, Str
     fs::create_dir_all(&found).map_err(|error| format!("{}: {error}", found.display()))?;
     eprintln!("fuzzing {name} for {seconds} s");
     let mut command = fuzz("run");
-    command.arg(name).arg(found).arg(format!("fuzz/corpus/{name}")).args(["--", "-print_final_stats=1", "-verbosity=0"]);
+    command.arg(name).arg(found).arg(format!("fuzz/corpus/{name}")).args([
+        "--",
+        "-print_final_stats=1",
+        "-verbosity=0",
+    ]);
     command.arg(format!("-max_total_time={seconds}")).arg(format!("-max_len={bytes_max}"));
     command.arg(format!("-rss_limit_mb={RSS_MIB_MAX}")).arg(format!("-timeout={INPUT_SECONDS_MAX}"));
     let ended = command.status().map_err(|error| format!("rustup: {error}"))?;

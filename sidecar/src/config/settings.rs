@@ -210,7 +210,9 @@ fn check_relations(written: &Written, problems: &mut Problems) {
     }
     let least = largest_batch.saturating_mul(SPOOLED_BATCHES_MIN);
     if written.spool.as_ref().is_some_and(|spool| spool.bytes_max < least) {
-        let message = format!("holds fewer than {SPOOLED_BATCHES_MIN} batches of batch.bytes_max; write at least {least}");
+        let message = format!(
+            "holds fewer than {SPOOLED_BATCHES_MIN} batches of batch.bytes_max; write at least {least}"
+        );
         problems.add("spool.bytes_max", message);
     }
     if written.heartbeat_ms >= limits.idle_timeout_ms {

@@ -16,18 +16,16 @@ use counterfoil_judge::Time;
 use counterfoil_proto::wire::emit::AckLevel;
 use counterfoil_spool::{Entry, Progress, Spool, State};
 use std::ops::Range;
-use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
-use tokio::sync::{mpsc, watch};
-
-/// How long a connection waits at most before it tries again to hand in a batch: the spool does not tell of all room it gets.
-const RETRY: Duration = Duration::from_millis(50);
+use tokio::sync::watch;
 
 /// The spool's cap is the reason why it is full if at least this share of it is taken; else the disk is.
 const CAPPED_FROM: f64 = 0.75;
+
+/// The share of the memory beyond which everything is shed while the spool cannot be written. The rest is for the batches that
+/// connections have open by then.
+const MEMORY_SHARE: f64 = 0.75;
 
 /// How often the spool is told how far the comparator has come, in nanoseconds. What it does not know is sent again after a
 /// restart.
@@ -99,7 +97,7 @@ impl Desk {
     }
 
     /// Hands a batch in, if there is room for it. `entry` is what the spool keeps of it.
-    fn place(&self, sealed: &Sealed, entry: Option<&Entry>, is_durable: bool) -> Option<Place> {
+    pub(super) fn place(&self, sealed: &Sealed, entry: Option<&Entry>, is_durable: bool) -> Option<Place> {
         let mut backlog = self.backlog();
         backlog.note_written(self.written());
         let place = match (self.working_spool(), entry) {
@@ -109,7 +107,9 @@ impl Desk {
                 let shared = spooling::sealed(entry).unwrap_or_else(|| sealed.clone());
                 Place { upload: backlog.push(shared, Some(number)), entry: Some(number) }
             }
-            _ if backlog.has_room_for(sealed) => Place { upload: backlog.push(sealed.clone(), None), entry: None },
+            _ if backlog.has_room_for(sealed) => {
+                Place { upload: backlog.push(sealed.clone(), None), entry: None }
+            }
             _ => return None,
         };
         self.show(&backlog);
@@ -200,7 +200,7 @@ impl Desk {
     }
 
     /// How far batches are safe.
-    fn reach(&self) -> Reach {
+    pub(super) fn reach(&self) -> Reach {
         let progress = self.progress.as_ref().map(|progress| *progress.borrow());
         let (written, durable) = progress.map_or((0, 0), |progress| (progress.written, progress.durable));
         let Accepted { through, level } = *self.accepted.borrow();
@@ -208,20 +208,49 @@ impl Desk {
     }
 
     /// How many key buckets are to be shed now.
-    fn closed(&self) -> usize {
+    pub(super) fn closed(&self) -> usize {
         let Some(spool) = &self.spool else { return 0 };
         let taken = match self.working_spool() {
             Some(_) => spool.occupancy(),
-            None => self.backlog().occupancy(),
+            None => self.backlog().occupancy() / MEMORY_SHARE,
         };
         let before = self.closed.load(Ordering::Relaxed);
         let closed = shedding::closed(before, taken);
         if closed != before {
             self.closed.store(closed, Ordering::Relaxed);
             self.meters.closed_buckets.set(u32::try_from(closed).unwrap_or(u32::MAX));
-            tracing::warn!(closed, of = BUCKETS, taken, "events are shed by key: there is little room for batches");
+            if closed == 0 {
+                tracing::info!(taken, "there is room for batches again: no events are shed");
+            } else {
+                tracing::warn!(
+                    closed,
+                    of = BUCKETS,
+                    taken,
+                    "little room for batches: events are shed by key"
+                );
+            }
         }
         closed
+    }
+
+    /// How many key buckets are shed, as far as it was last looked at.
+    pub(super) fn last_closed(&self) -> usize {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Tells how far the spool is written, if there is one.
+    pub(super) fn progress(&self) -> Option<watch::Receiver<Progress>> {
+        self.progress.clone()
+    }
+
+    /// Tells how far the comparator has come.
+    pub(super) fn accepted(&self) -> watch::Receiver<Accepted> {
+        self.accepted.subscribe()
+    }
+
+    /// How often the chain of some source had to begin anew.
+    pub(super) fn chains_broken(&self) -> u64 {
+        self.chains_broken.load(Ordering::Relaxed)
     }
 
     /// Notes that the chain of a source had to begin anew, so that every batcher begins a new one.
@@ -263,105 +292,8 @@ fn f64_of(bytes: usize) -> f64 {
 
 /// Appends an entry if there is room for it now; gives its number.
 fn try_append(spool: &Spool, entry: &Entry, is_durable: bool) -> Option<u64> {
-    if !is_durable {
-        return spool.try_append(entry.clone()).ok();
-    }
-    // The first thing that it does is to try; it waits only where there is no room.
-    let append = pin!(spool.append_durable(entry.clone()));
-    match append.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(appended) => appended.ok(),
-        Poll::Pending => None,
-    }
-}
-
-/// Where connections hand in their batches.
-pub(crate) struct Outlet {
-    desk: Arc<Desk>,
-    wake: mpsc::Sender<()>,
-    pub(crate) limits: Arc<super::IntakeLimits>,
-}
-
-impl Outlet {
-    pub(super) fn new(desk: Arc<Desk>, wake: mpsc::Sender<()>, limits: Arc<super::IntakeLimits>) -> Self {
-        Self { desk, wake, limits }
-    }
-
-    /// Hands a batch in; waits until there is room for it. With `is_durable`, it is to be on disk soon.
-    pub(crate) async fn send(&self, sealed: Sealed, is_durable: bool) -> Place {
-        let entry = self.desk.spool.is_some().then(|| spooling::entry(&sealed));
-        let mut news = self.news();
-        loop {
-            news.look();
-            if let Some(place) = self.desk.place(&sealed, entry.as_ref(), is_durable) {
-                // A full channel has woken the uplink already.
-                self.wake.try_send(()).ok();
-                return place;
-            }
-            tokio::select! {
-                () = news.changed() => {}
-                () = tokio::time::sleep(RETRY) => {}
-            }
-        }
-    }
-
-    /// The level at which a connection is acknowledged that asks for `wanted`.
-    pub(crate) fn grant(&self, wanted: AckLevel) -> AckLevel {
-        match wanted {
-            AckLevel::Unspecified | AckLevel::Received => AckLevel::Received,
-            AckLevel::Spooled | AckLevel::Durable if self.desk.spool.is_none() => AckLevel::Received,
-            AckLevel::Spooled | AckLevel::Durable | AckLevel::Accepted => wanted,
-        }
-    }
-
-    /// How far batches are safe.
-    pub(crate) fn reach(&self) -> Reach {
-        self.desk.reach()
-    }
-
-    /// How many key buckets are to be shed now.
-    pub(crate) fn closed(&self) -> usize {
-        self.desk.closed()
-    }
-
-    /// How many key buckets are shed, as far as it was last looked at.
-    pub(crate) fn last_closed(&self) -> usize {
-        self.desk.closed.load(Ordering::Relaxed)
-    }
-
-    /// Grows when every batcher has to begin a new chain.
-    pub(crate) fn chains_broken(&self) -> u64 {
-        self.desk.chains_broken.load(Ordering::Relaxed)
-    }
-
-    /// Tells when batches are safer than they were.
-    pub(crate) fn news(&self) -> News {
-        News { progress: self.desk.progress.clone(), accepted: self.desk.accepted.subscribe() }
-    }
-}
-
-/// What changes when batches get safer.
-pub(crate) struct News {
-    progress: Option<watch::Receiver<Progress>>,
-    accepted: watch::Receiver<Accepted>,
-}
-
-impl News {
-    /// What changes after this is noticed.
-    fn look(&mut self) {
-        self.progress.as_mut().map(|progress| progress.borrow_and_update().written);
-        self.accepted.borrow_and_update();
-    }
-
-    /// Waits for a change.
-    pub(crate) async fn changed(&mut self) {
-        tokio::select! {
-            () = written(&mut self.progress) => {}
-            changed = self.accepted.changed() => if changed.is_err() {
-                // The uplink lives as long as there are connections, unless it was cut off.
-                std::future::pending::<()>().await;
-            },
-        }
-    }
+    let entry = entry.clone();
+    if is_durable { spool.try_append_durable(entry) } else { spool.try_append(entry) }.ok()
 }
 
 /// Waits until the spool has written more. A spool that has ended never will.

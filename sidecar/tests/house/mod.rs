@@ -17,7 +17,7 @@ use prost::Message;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -261,10 +261,14 @@ pub(crate) struct Comparator {
 pub(crate) struct Got {
     uploads: Mutex<Vec<Upload>>,
     changed: watch::Sender<usize>,
+    /// How often it has died.
+    lives: watch::Sender<u64>,
     /// Whether uploads are acknowledged.
     pub(crate) acknowledges: watch::Sender<bool>,
     /// The level at which they are.
     pub(crate) level: AtomicI32,
+    /// Whether batches that name one before them are refused, as if that were not known here.
+    pub(crate) misses: AtomicBool,
 }
 
 impl Comparator {
@@ -272,8 +276,10 @@ impl Comparator {
         let got = Got {
             uploads: Mutex::default(),
             changed: watch::channel(0).0,
+            lives: watch::channel(0).0,
             acknowledges: watch::channel(true).0,
             level: AtomicI32::new(AckLevel::Received.into()),
+            misses: AtomicBool::new(false),
         };
         Self::on("127.0.0.1:0".parse().unwrap(), Arc::new(got)).await
     }
@@ -292,14 +298,14 @@ impl Comparator {
     /// Goes away, connections and all.
     pub(crate) async fn dies(&mut self) {
         self.server.abort();
-        // The connections' tasks are not the server's; they end at their next upload.
-        self.got.changed.send_replace(usize::MAX);
+        assert!((&mut self.server).await.is_err(), "it was aborted");
+        // The connections' tasks are not the server's.
+        self.got.lives.send_modify(|lives| *lives += 1);
     }
 
     /// Comes back at the same address.
     pub(crate) async fn comes_back(&mut self) {
         let got = Arc::clone(&self.got);
-        got.changed.send_replace(got.uploads.lock().unwrap().len());
         *self = Self::on(self.address, got).await;
     }
 
@@ -367,7 +373,8 @@ impl Intake for Service {
         request: tonic::Request<tonic::Streaming<Upload>>,
     ) -> Result<tonic::Response<Self::StreamStream>, tonic::Status> {
         let (sender, receiver) = mpsc::channel(64);
-        tokio::spawn(take(Arc::clone(&self.0), request.into_inner(), sender));
+        let dead = self.0.lives.subscribe();
+        tokio::spawn(take(Arc::clone(&self.0), request.into_inner(), sender, dead));
         Ok(tonic::Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }
@@ -376,6 +383,7 @@ async fn take(
     got: Arc<Got>,
     mut uploads: tonic::Streaming<Upload>,
     replies: mpsc::Sender<Result<Reply, tonic::Status>>,
+    mut dead: watch::Receiver<u64>,
 ) {
     let reply = |body| Ok(Reply { sent_ns: 7, body: Some(body) });
     let welcome = IntakeWelcome {
@@ -385,33 +393,39 @@ async fn take(
         maps: Vec::new(),
         key_ids: vec!["k1".to_owned()],
     };
-    let mut dead = got.changed.subscribe();
     let mut acknowledges = got.acknowledges.subscribe();
+    let life = *dead.borrow_and_update();
     if replies.send(reply(wire::reply::Body::Welcome(welcome))).await.is_err() {
         return;
     }
     loop {
         let upload = tokio::select! {
+            biased;
+            _ = dead.wait_for(|&now| now != life) => return,
             upload = uploads.next() => upload,
-            _ = dead.wait_for(|&state| state == usize::MAX) => return,
         };
         let Some(Ok(upload)) = upload else { return };
+        let batch = wire::Batch::decode(upload.batch.clone()).unwrap();
+        if got.misses.load(Ordering::Relaxed) && !batch.previous_mac.is_empty() {
+            let missing =
+                tonic::Status::failed_precondition("a batch of this source is missing before this one");
+            replies.send(Err(missing)).await.ok();
+            return;
+        }
+        if batch.previous_mac.is_empty() {
+            got.misses.store(false, Ordering::Relaxed);
+        }
         let through_number = upload.number;
         let count = {
             let mut all = got.uploads.lock().unwrap();
             all.push(upload);
             all.len()
         };
-        got.changed.send_if_modified(|state| {
-            let alive = *state != usize::MAX;
-            if alive {
-                *state = count;
-            }
-            alive
-        });
+        got.changed.send_replace(count);
         tokio::select! {
+            biased;
+            _ = dead.wait_for(|&now| now != life) => return,
             _ = acknowledges.wait_for(|&yes| yes) => {}
-            _ = dead.wait_for(|&state| state == usize::MAX) => return,
         }
         let ack = IntakeAck { level: got.level.load(Ordering::Relaxed), through_number };
         if replies.send(reply(wire::reply::Body::Ack(ack))).await.is_err() {

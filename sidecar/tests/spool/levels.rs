@@ -35,7 +35,8 @@ async fn each_level_is_acknowledged_when_it_is_reached() {
 async fn what_is_received_is_acknowledged_before_it_is_in_a_batch_and_what_is_spooled_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let comparator = Comparator::start().await;
-    let life = Life::start(folder.path(), &comparator, &["batch.age_ms_max=60000", "batch.events_max=5"]).await;
+    let life =
+        Life::start(folder.path(), &comparator, &["batch.age_ms_max=60000", "batch.events_max=5"]).await;
     let (mut received, _) = life.greeted("received", AckLevel::Received).await;
     received.say(plain(0, 3)).await;
     assert_eq!(received.acked(3).await, AckLevel::Received);
@@ -71,9 +72,11 @@ async fn without_a_spool_what_needs_one_is_not_granted() {
 async fn a_shell_may_ask_for_a_level_and_hears_it_before_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let comparator = Comparator::start().await;
-    let life = Life::start(folder.path(), &comparator, &[]).await;
+    comparator.got.acknowledges.send_replace(false);
+    let life = Life::start(folder.path(), &comparator, &["drain_ms_max=0"]).await;
     let mut shell = life.emitter().await;
-    let lines = "{\"hello\":{\"ack\":\"durable\"}}\n{\"put\":{\"map\":\"cart\",\"key\":\"k\",\"value\":\"v\"}}\n";
+    let lines =
+        "{\"hello\":{\"ack\":\"durable\"}}\n{\"put\":{\"map\":\"cart\",\"key\":\"k\",\"value\":\"v\"}}\n";
     shell.say_bytes(lines.as_bytes()).await;
     tokio::io::AsyncWriteExt::shutdown(&mut shell.stream).await.unwrap();
     let mut heard = Vec::new();

@@ -37,9 +37,10 @@ async fn what_was_not_accepted_is_sent_again_by_the_next_process_with_the_same_n
     assert_eq!((welcome.next_seq, welcome.ack()), (0, AckLevel::Spooled));
     emitter.say(plain(0, 6)).await;
     assert_eq!(emitter.acked(6).await, AckLevel::Spooled);
-    let first_life = comparator.uploads(|uploads| uploads.len() == 1).await;
+    comparator.uploads(|uploads| !uploads.is_empty()).await;
     life.kill();
     comparator.dies().await;
+    let first_life = comparator.uploads(|_| true).await;
     comparator.got.acknowledges.send_replace(true);
     comparator.comes_back().await;
     let life = Life::start(folder.path(), &comparator, &strs(&overlays)).await;
@@ -50,10 +51,11 @@ async fn what_was_not_accepted_is_sent_again_by_the_next_process_with_the_same_n
     let got = account(&comparator, "a", 8).await;
     assert_eq!((got.accepted, got.lost_sum(), got.chains), (8, 0, 1), "the chain goes on");
     let uploads = comparator.uploads(|_| true).await;
-    let numbers: Vec<_> = uploads.iter().map(|upload| upload.number).collect();
-    assert_eq!(numbers, [1, 1, 2, 3, 4]);
+    let second_life = &uploads[first_life.len()..];
+    let numbers: Vec<_> = second_life.iter().map(|upload| upload.number).collect();
+    assert_eq!(numbers, [1, 2, 3, 4]);
     let same = |one: &Upload, other: &Upload| (&one.batch, &one.mac) == (&other.batch, &other.mac);
-    assert!(same(&first_life[0], &uploads[1]));
+    assert!(first_life.iter().zip(second_life).all(|(one, other)| same(one, other)));
     life.stop().await;
 }
 
@@ -95,5 +97,29 @@ async fn what_was_accepted_is_not_sent_again_after_an_orderly_stop() {
     let uploads = comparator.uploads(|uploads| uploads.len() > before).await;
     assert_eq!(uploads.len(), before + 1);
     assert_eq!(account(&comparator, "a", 4).await.batches.last().unwrap().header().issued, 9);
+    life.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_comparator_misses_a_batch_a_new_chain_begins_and_the_stream_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let comparator = Comparator::start().await;
+    let life = Life::start(folder.path(), &comparator, &[]).await;
+    let (mut a, _) = life.greeted("a", AckLevel::Accepted).await;
+    let (mut b, _) = life.greeted("b", AckLevel::Accepted).await;
+    for emitter in [&mut a, &mut b] {
+        emitter.say(plain(0, 2)).await;
+        emitter.acked(2).await;
+    }
+    comparator.got.misses.store(true, std::sync::atomic::Ordering::Relaxed);
+    for first in [2, 4] {
+        a.say(plain(first, 2)).await;
+        b.say(plain(first, 2)).await;
+        a.acked(first + 2).await;
+        b.acked(first + 2).await;
+    }
+    let [a, b] = [account(&comparator, "a", 6).await, account(&comparator, "b", 6).await];
+    assert_eq!((a.accepted, b.accepted, a.lost_sum() + b.lost_sum()), (6, 6, 0));
+    assert!(a.chains + b.chains > 2, "one of them began another chain");
     life.stop().await;
 }

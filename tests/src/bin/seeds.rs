@@ -1,5 +1,5 @@
-//! Writes the inputs that each target begins with, made of what real programs write: `cargo run --bin seeds` in the folder
-//! `fuzz`. What a fuzzer found since and is kept lies beside them and is left alone.
+//! Writes the inputs that each fuzz target begins with, made of what real programs write: `cargo run -p counterfoil-tests --bin
+//! seeds`. What a fuzzer found since and is kept lies beside them and is left alone.
 
 use counterfoil_emitter::{Emitter, Identity};
 use counterfoil_judge::{Digest, Interval, Reported, StoreOutcome, Time};
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 type Done = Result<(), Box<dyn Error>>;
 
 fn main() -> Done {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = &Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
     framer(root)?;
     json_lines(root)?;
     batch(root)?;
@@ -65,7 +65,8 @@ fn of_an_emitter() -> Result<Vec<u8>, Box<dyn Error>> {
         idle_timeout_ms: 60_000,
     };
     let maps = vec!["cart".to_owned()];
-    let welcome = Welcome { protocol: 1, limits: Some(limits), maps, heartbeat_ms: 5, ack: 1, ..Default::default() };
+    let welcome =
+        Welcome { protocol: 1, limits: Some(limits), maps, heartbeat_ms: 5, ack: 1, ..Default::default() };
     let welcome = Frame { body: Some(Body::Welcome(welcome)) };
     stream.write_all(&welcome.encode_length_delimited_to_vec())?;
     let carts = emitter.map("cart");
@@ -78,7 +79,7 @@ fn of_an_emitter() -> Result<Vec<u8>, Box<dyn Error>> {
     write.order(3);
     write.finish();
     carts.evict("user-7");
-    emitter.close(Duration::ZERO);
+    _ = emitter.close(Duration::ZERO);
     let mut said = Vec::new();
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.read_to_end(&mut said)?;
