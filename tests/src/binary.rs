@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 /// Folders of the work tree that the command is not made of.
-const NOT_ITS_SOURCES: [&str; 4] = ["target", "tests", "xtask", ".git"];
+const NOT_ITS_SOURCES: [&str; 5] = ["target", "tests", "fuzz", "xtask", ".git"];
 
 /// The `counterfoil` command that belongs to this build: it lies beside the test programs. It is built first where it
 /// is missing or older than its sources, as when only this package's tests are run.

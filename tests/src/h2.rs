@@ -136,20 +136,6 @@ impl Connection {
         })
     }
 
-    /// The next frame; `None` when the other side has closed.
-    ///
-    /// # Panics
-    ///
-    /// If nothing comes.
-    pub fn next(&mut self) -> Option<Frame> {
-        let mut head = [0; 9];
-        self.read(&mut head)?;
-        let [high, middle, low, kind, flags, stream @ ..] = head;
-        let mut payload = vec![0; u32::from_be_bytes([0, high, middle, low]) as usize];
-        self.read(&mut payload)?;
-        Some(Frame { kind, flags, stream: u32::from_be_bytes(stream) & (u32::MAX >> 1), payload })
-    }
-
     fn read(&mut self, bytes: &mut [u8]) -> Option<()> {
         match self.stream.read_exact(bytes) {
             Ok(()) => Some(()),
@@ -159,6 +145,20 @@ impl Connection {
                 None
             }
         }
+    }
+}
+
+/// The frames that come, until the other side has closed. Panics if nothing comes.
+impl Iterator for Connection {
+    type Item = Frame;
+
+    fn next(&mut self) -> Option<Frame> {
+        let mut head = [0; 9];
+        self.read(&mut head)?;
+        let [high, middle, low, kind, flags, stream @ ..] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, high, middle, low]) as usize];
+        self.read(&mut payload)?;
+        Some(Frame { kind, flags, stream: u32::from_be_bytes(stream) & (u32::MAX >> 1), payload })
     }
 }
 

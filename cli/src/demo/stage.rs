@@ -22,6 +22,9 @@ pub(super) const DEADLINE_MS: u64 = 2_000;
 
 const KEY_ID: &str = "demo";
 
+/// What the two services log. That they talk in plain text is no news within one process.
+const LOG: &str = "warn,counterfoil_tls=error";
+
 /// Why there is no stage.
 #[derive(Debug, Error)]
 pub(super) enum StageError {
@@ -80,7 +83,8 @@ impl Stage {
             "stores": { "application": { "url": url } },
             "maps": contracts,
             "ledger": { "path": self.folder.path().join("ledger.db") },
-            "telemetry": { "log": "warn" },
+            "journal": { "path": self.folder.path().join("journal") },
+            "telemetry": { "log": LOG },
         });
         config.to_string()
     }
@@ -91,9 +95,10 @@ impl Stage {
             "kind": "sidecar",
             "socket": { "path": self.socket() },
             "maps": self.maps.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>(),
+            "spool": { "path": self.folder.path().join("spool") },
             "uplink": { "endpoint": format!("http://{comparator}"), "insecure": true },
             "keys": [self.key()],
-            "telemetry": { "log": "warn" },
+            "telemetry": { "log": LOG },
         });
         config.to_string()
     }

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 /// The most memory that a process may ever have had where an attack gives it nothing to keep, in MiB. Without any attack, each
-/// has taken about 40.
-pub(crate) const MEMORY_MIB_MAX: u64 = 128;
+/// has taken about 20.
+pub(crate) const MEMORY_MIB_MAX: u64 = 64;
 
 /// Keys that the right client writes by turns.
 const KEYS: u64 = 10;

@@ -56,7 +56,7 @@ fn length_of(bytes: &[u8]) -> Vec<u8> {
 fn a_million_events_in_one_frame_are_refused() {
     const EVENTS: usize = 1_000_000;
     /// An event takes a hundred times the memory of its two bytes, until the frame that it is in is refused.
-    const SIDECAR_MIB_MAX: u64 = 512;
+    const SIDECAR_MIB_MAX: u64 = 384;
     let house = House::with(|setup| setup.sidecar("/limits/frame_bytes_max", json!(4 << 20)));
     let mut caller = house.caller();
     caller.send(Body::Hello(hello("crowd")));
