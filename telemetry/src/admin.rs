@@ -7,14 +7,20 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
 /// Connections served at a time; others wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 64;
+
+/// A connection that gets no answer for this long has asked nothing, or asks too slowly: it is closed, so that those who hold
+/// connections open do not keep others out.
+const UNANSWERED_MAX: Duration = Duration::from_secs(30);
 
 /// How long requests may go on after the stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,7 +45,7 @@ pub(crate) fn router(telemetry: Telemetry, ready: watch::Receiver<bool>) -> Rout
 }
 
 /// Serves `router` until `stop`, and then the requests under way for at most two seconds. At most 64 connections are
-/// served at a time.
+/// served at a time, and none for longer than 30 seconds without an answer.
 pub async fn serve_http(listener: TcpListener, router: Router, stop: CancellationToken) {
     let listener = Capped { listener, free: Arc::new(Semaphore::new(CONNECTIONS_MAX)) };
     let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
@@ -70,7 +76,7 @@ impl axum::serve::Listener for Capped {
     async fn accept(&mut self) -> (Held, SocketAddr) {
         let permit = Arc::clone(&self.free).acquire_owned().await.expect("the semaphore is never closed");
         let (stream, from) = axum::serve::Listener::accept(&mut self.listener).await;
-        (Held { stream, _permit: permit }, from)
+        (Held { stream, unanswered: Box::pin(tokio::time::sleep(UNANSWERED_MAX)), _permit: permit }, from)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -81,15 +87,19 @@ impl axum::serve::Listener for Capped {
 /// A connection and its place among those that may be open.
 struct Held {
     stream: TcpStream,
+    /// Ends the connection unless something is written before.
+    unanswered: Pin<Box<Sleep>>,
     _permit: OwnedSemaphorePermit,
 }
 
 mod io_of_held {
-    use super::Held;
+    use super::{Held, UNANSWERED_MAX};
+    use std::future::Future;
     use std::io;
     use std::pin::Pin;
     use std::task::{Context, Poll};
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+    use tokio::time::Instant;
 
     impl AsyncRead for Held {
         fn poll_read(
@@ -97,6 +107,9 @@ mod io_of_held {
             context: &mut Context<'_>,
             buffer: &mut ReadBuf<'_>,
         ) -> Poll<io::Result<()>> {
+            if self.unanswered.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
             Pin::new(&mut self.stream).poll_read(context, buffer)
         }
     }
@@ -107,6 +120,7 @@ mod io_of_held {
             context: &mut Context<'_>,
             bytes: &[u8],
         ) -> Poll<io::Result<usize>> {
+            self.unanswered.as_mut().reset(Instant::now() + UNANSWERED_MAX);
             Pin::new(&mut self.stream).poll_write(context, bytes)
         }
 
