@@ -41,7 +41,10 @@ const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// Serves a connection until it ends.
 pub(crate) async fn serve(shared: Arc<Shared>, stream: UnixStream, peer: Peer, stop: CancellationToken) {
     let mut connection = Connection {
-        framer: Framer::new(shared.settings.limits.frame_bytes_max),
+        framer: Framer::new(
+            shared.settings.limits.frame_bytes_max,
+            shared.settings.limits.events_per_frame_max,
+        ),
         stream,
         peer,
         stop,

@@ -5,6 +5,9 @@ use crate::refused::Refused;
 use bytes::BytesMut;
 use counterfoil_proto::wire::emit::Frame;
 
+/// Events of a frame.
+const EVENTS_MAX: u32 = 4_096;
+
 /// What the framer makes of the bytes of a connection.
 #[derive(Default)]
 pub struct Conversation {
@@ -20,7 +23,7 @@ impl Conversation {
     /// Of bytes that arrive in `pieces`, with this `limits.frame_bytes_max`.
     pub fn of<'a>(pieces: impl Iterator<Item = &'a [u8]>, frame_bytes_max: u32) -> Self {
         let mut conversation = Self::default();
-        let ended = conversation.hear(pieces, Framer::new(frame_bytes_max));
+        let ended = conversation.hear(pieces, Framer::new(frame_bytes_max, EVENTS_MAX));
         conversation.refused = ended.err().map(|refused| refused.label());
         conversation
     }

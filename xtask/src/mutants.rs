@@ -6,7 +6,9 @@
 //! whole engine.
 
 use crate::{Done, cargo};
+use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -118,17 +120,40 @@ fn copied_tree() -> Result<PathBuf, String> {
     let (root, tree) = (cargo::root(), cargo::root().join(PLACE).join("tree"));
     let listed = Command::new("git").current_dir(&root).args(["ls-files", "-z"]).output();
     let listed = listed.map_err(|error| format!("git: {error}"))?;
-    for name in String::from_utf8_lossy(&listed.stdout).split('\0').filter(|name| !name.is_empty()) {
+    let listed = String::from_utf8_lossy(&listed.stdout);
+    let names: BTreeSet<&Path> = listed.split('\0').filter(|name| !name.is_empty()).map(Path::new).collect();
+    remove_others(&tree, &tree, &names).map_err(|error| format!("{}: {error}", tree.display()))?;
+    for name in names {
         let (from, to) = (root.join(name), tree.join(name));
+        if !from.is_file() {
+            continue;
+        }
         // Files keep their age where they did not change, so that little is built anew.
         if fs::read(&from).ok() == fs::read(&to).ok() {
             continue;
         }
         let folder = to.parent().unwrap_or(&tree);
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        fs::copy(&from, &to).map_err(|error| format!("{name}: {error}"))?;
+        fs::copy(&from, &to).map_err(|error| format!("{}: {error}", name.display()))?;
     }
     Ok(tree)
+}
+
+/// Removes the files below `folder` whose names in `tree` are not among `names`: they are not in the work tree any more.
+fn remove_others(tree: &Path, folder: &Path, names: &BTreeSet<&Path>) -> io::Result<()> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            remove_others(tree, &path, names)?;
+        } else if path.strip_prefix(tree).is_ok_and(|name| !names.contains(name)) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the simulation of `tree` finds nothing wrong. An error if it cannot be built.

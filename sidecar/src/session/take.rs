@@ -29,11 +29,6 @@ pub(super) struct Scratch {
 
 impl Session {
     pub(super) fn events(&mut self, mut events: Events, arrival: Time) -> Result<(), Refused> {
-        let count = events.events.len();
-        let max = self.shared.settings.limits.events_per_frame_max;
-        if count > max as usize {
-            return Err(Refused::Events { count, max });
-        }
         if self.greeting.form == Form::Json {
             events.first_seq = self.source.sequence.next().unwrap_or_default();
         }
