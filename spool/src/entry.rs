@@ -75,6 +75,12 @@ pub struct Gap {
 }
 
 impl Gap {
+    /// How many numbers are lost.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.numbers.end.saturating_sub(self.numbers.start)
+    }
+
     /// What is missing at the end of a segment, before the number `until`; nothing when none is. After the loss, there may be
     /// intact records that a later segment overrides, or bytes that are none, or nothing.
     pub(crate) fn at_end(from: u64, until: u64, is_overridden: bool, is_torn: bool) -> Option<Gap> {

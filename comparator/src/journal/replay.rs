@@ -85,6 +85,9 @@ impl Past {
             }
             from = read.next;
         }
+        if replay.is_gap {
+            engine.doubt_what_was_before(now);
+        }
         // Signs of life are not in the journal, though they are links of their chains.
         engine.sources().loosen(false);
         Ok(replay.replayed)
@@ -103,7 +106,7 @@ struct Replay<'a> {
 
 impl Replay<'_> {
     fn miss(&mut self, gap: &Gap) {
-        self.replayed.lost += gap.numbers.end.saturating_sub(gap.numbers.start);
+        self.replayed.lost += gap.count();
         self.engine.sources().loosen(true);
         self.is_gap = true;
     }

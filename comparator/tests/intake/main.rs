@@ -119,8 +119,12 @@ fn store(running: &Running, key: &str) {
 }
 
 fn store_value(running: &Running, key: &str, value: &[u8]) {
+    store_version(running, key, value, VERSION);
+}
+
+fn store_version(running: &Running, key: &str, value: &[u8], version: u32) {
     let store = rusqlite::Connection::open(running.directory.path().join("store.db")).unwrap();
-    store.execute("INSERT INTO cart VALUES (?1, ?2, ?3)", (key, value, VERSION)).unwrap();
+    store.execute("INSERT INTO cart VALUES (?1, ?2, ?3)", (key, value, version)).unwrap();
 }
 
 async fn acknowledged(replies: &mut Streaming<wire::Reply>, number: u64) {

@@ -1,6 +1,6 @@
 //! A comparator that is started over from what a killed one left: a copy of its files, taken while it ran.
 
-use super::{PATIENCE, batch, bye, header, store};
+use super::{PATIENCE, VERSION, batch, bye, header, store, store_version};
 use crate::support::{Running, prepared, start_in};
 use counterfoil_clock::now;
 use counterfoil_proto::wire::emit::AckLevel;
@@ -195,6 +195,33 @@ async fn a_rotten_entry_is_a_declared_loss_and_nothing_else_is_held_up() {
         (&source["accepted"], &summary["maps"]["cart"]["outcomes"]["confirmed"]),
         (&3.into(), &3.into())
     );
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_in_a_rotten_last_entry_may_be_what_the_store_holds() {
+    let first = start().await;
+    // The store took a second write of the key, of which the rotten entry would tell.
+    store_version(&first, "known", b"w", VERSION + 1);
+    let (uploads, mut replies) = first.stream().await;
+    let known = first.upload(1, &batch(&first, "cart", 0, &["known"]));
+    uploads.send(known.clone()).await.unwrap();
+    accepted(&mut replies, 1).await;
+    let second_write = first.upload(2, &after(&known.mac, batch(&first, "cart", 1, &["rotten"])));
+    uploads.send(second_write.clone()).await.unwrap();
+    accepted(&mut replies, 2).await;
+    let remains = first.remains();
+    rot(&remains.path().join("journal"), b"rotten");
+    let second = start_in(remains, JOURNAL).await;
+    let (uploads, mut replies) = second.stream().await;
+    uploads.send(second.upload(3, &after(&second_write.mac, bye(2)))).await.unwrap();
+    accepted(&mut replies, 3).await;
+    let summary = second.settled().await;
+    let map = &summary["maps"]["cart"];
+    assert_eq!((&map["outcomes"]["divergent"], &map["open_divergences"]), (&0.into(), &0.into()), "{map}");
+    assert_eq!(map["undetermined"]["baseline"], 1, "{map}");
+    assert_eq!(summary["sources"][0]["lost"]["comparator"], 1, "{summary}");
     first.stop().await;
     second.stop().await;
 }
