@@ -99,7 +99,8 @@ impl Receiver {
         }
     }
 
-    /// Takes one upload. Gives the number of the entry of the journal that has to be on disk before it is acknowledged.
+    /// Takes one upload. Gives the number of the entry of the journal that has to be on disk before it is acknowledged; 0
+    /// where there is none.
     async fn take(&self, upload: wire::Upload, grants: &dyn Grants) -> Result<u64, Status> {
         let number = upload.number;
         self.try_take(upload, grants).await.inspect_err(|status| {
@@ -112,15 +113,13 @@ impl Receiver {
         let at = now();
         let admitted = engine.admit(upload, grants, at).map_err(refused)?;
         let source = admitted.source().clone();
-        let Some(journal) = journal else {
-            let entered = engine.enter(&admitted, at).map_err(refused)?;
-            telling.tell(entered.effects).await;
-            return Ok(0);
-        };
         let order = source.order().await;
         let entered = engine.enter(&admitted, at).map_err(refused)?;
         failpoint!("comparator::journal::before_append");
-        if entered.is_new && admitted.has_news() {
+        if let Some(journal) = journal
+            && entered.is_new
+            && admitted.has_news()
+        {
             let kept = journal.keep(admitted.into_upload(), at, &source).await;
             kept.map_err(|ended| Status::unavailable(ended.to_string()))?;
         }

@@ -9,7 +9,7 @@ use counterfoil_clock::Domain;
 use counterfoil_keys::TenantName;
 use counterfoil_proto::wire::spool::{self, Cursor, Kept, SourceStamp};
 use counterfoil_proto::{nanoseconds, time};
-use counterfoil_spool::{Entry, OpenError, Options, ReadError, Recovered, Spool, SpoolOptions};
+use counterfoil_spool::{Entry, Gap, OpenError, Options, ReadError, Recovered, Spool, SpoolOptions};
 use prost::Message;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -120,7 +120,7 @@ fn options(settings: &config::Spool) -> SpoolOptions {
 
 fn tell(settings: &config::Spool, recovered: &Recovered, first: u64) {
     let path = settings.path.display();
-    let lost: u64 = recovered.gaps.iter().map(|gap| gap.numbers.end - gap.numbers.start).sum();
+    let lost: u64 = recovered.gaps.iter().map(Gap::count).sum();
     let unsent = recovered.next.saturating_sub(first);
     let (torn_bytes, sources) = (recovered.torn_bytes, recovered.stamps.len());
     tracing::info!(%path, unsent, sources, torn_bytes, "the spool is open");

@@ -111,13 +111,6 @@ impl Report {
         }
     }
 
-    /// Notes that so many numbers are lost in all.
-    pub(super) fn set_lost(&mut self, reason: LossReason, count: u64) {
-        if let Some(lost) = self.lost.get_mut(reason_index(reason)) {
-            *lost = count;
-        }
-    }
-
     /// Whether a batch with `count` events tells anything that no batch before told.
     fn is_news(&self, header: &Header, count: u64) -> bool {
         let lost = header.losses.iter().map(|loss| loss.first_seq.saturating_add(loss.count));

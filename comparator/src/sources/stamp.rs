@@ -57,15 +57,11 @@ impl Source {
         let mut report = self.lock();
         report.duplicates = stamp.duplicates;
         report.undeclared = stamp.undeclared;
-        let mut taken = stamp.accepted;
+        // What was accepted then and is not known any more.
+        let missing_here = stamp.accepted.saturating_sub(report.accepted);
         for ((reason, lost), &told) in LossReason::ALL.iter().zip(&mut report.lost).zip(&stamp.lost) {
-            match reason {
-                LossReason::Comparator => taken += told,
-                _ => *lost = told,
-            }
+            *lost = if *reason == LossReason::Comparator { told + missing_here } else { told };
         }
-        let missing_here = taken.saturating_sub(report.accepted);
-        report.set_lost(LossReason::Comparator, missing_here);
         report.has_holes = false;
     }
 

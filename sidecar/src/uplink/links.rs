@@ -96,13 +96,8 @@ impl Links {
         match known {
             _ if loss.is_some() || is_refused => begins(loss),
             _ if about.previous_mac.is_empty() => None,
-            None => {
-                if self.has_gaps {
-                    begins(None)
-                } else {
-                    None
-                }
-            }
+            None if self.has_gaps => begins(None),
+            None => None,
             Some(tail) if tail.original != about.previous_mac => begins(None),
             Some(tail) if tail.sent == tail.original => None,
             Some(tail) => Some(Anew { previous_mac: tail.sent.clone(), loss: None }),
