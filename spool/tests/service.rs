@@ -54,6 +54,22 @@ async fn numbers_come_at_once_and_progress_follows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_that_says_nothing_new_is_not_written_again() {
+    let files = Faulty::default();
+    let spool = start(&files, &options());
+    let mut progress = spool.progress();
+    let renames = files.calls(Operation::Rename);
+    for (number, cursor) in (1..).zip([&b"here"[..], b"here", b"there"]) {
+        spool.set_cursor(bytes::Bytes::from_static(cursor));
+        spool.append(entries(1).remove(0)).await.unwrap();
+        until(&mut progress, |now| now.written == number).await;
+    }
+    spool.close().await;
+    // One for the segment.
+    assert_eq!(files.calls(Operation::Rename) - renames, 1 + 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_tasks_get_numbers_in_the_order_of_the_file() {
     let files = Faulty::default();
     let spool = start(&files, &SpoolOptions { queue_entries_max: 3, ..options() });

@@ -6,6 +6,7 @@ use super::{Progress, State};
 use crate::entry::Entry;
 use crate::files::Files;
 use crate::log::{AppendError, Log, SyncError};
+use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub(super) struct Writer<F: Files> {
     append_state: State,
     /// How the last sync went, while one is wanted.
     sync_state: State,
+    /// The cursor that was written last.
+    cursor: Option<Bytes>,
     now: Progress,
     progress: watch::Sender<Progress>,
 }
@@ -50,6 +53,7 @@ impl<F: Files> Writer<F> {
             backoff: None,
             append_state: State::Healthy,
             sync_state: State::Healthy,
+            cursor: None,
             now,
             progress,
         }
@@ -90,9 +94,9 @@ impl<F: Files> Writer<F> {
         }
         self.append(&work.entries);
         self.sync(work.wanted_durable);
-        if let Some(cursor) = work.cursor {
+        if let Some(cursor) = work.cursor.filter(|cursor| self.cursor.as_ref() != Some(cursor)) {
             // It is a hint: the old one, or none, will do.
-            self.log.set_cursor(&cursor, false).ok();
+            self.cursor = self.log.set_cursor(&cursor, false).is_ok().then_some(cursor);
         }
         let is_capped = work.is_capped && work.trim_below.is_none();
         self.judge(is_capped);

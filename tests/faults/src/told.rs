@@ -41,6 +41,15 @@ pub(crate) struct Divergence {
     pub(crate) times: u32,
     pub(crate) opened_at_unix_ns: i64,
     pub(crate) confirmed_at_unix_ns: Option<i64>,
+    pub(crate) resolved_how: Option<String>,
+}
+
+impl Divergence {
+    /// A later write of the key took its place before it was confirmed: what the store held while that write was under way is
+    /// told of the write before.
+    pub(crate) fn was_superseded(&self) -> bool {
+        self.confirmed_at_unix_ns.is_none() && self.resolved_how.as_deref() == Some("superseded")
+    }
 }
 
 /// What one life of the comparator process said last.

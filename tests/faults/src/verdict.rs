@@ -7,7 +7,8 @@
 //! - *False alarm*: a divergence of a key on which nothing was planted, or before it was planted.
 //! - *Alert lost*: a planted bug that was never confirmed. One whose time touches a doubt of the fault is *in doubt*, as long
 //!   as the comparator says of as many events that they are undetermined, or may have forgotten them.
-//! - *Alert repeated*: a bug that was opened twice, under one name or two, or confirmed by two lives of the comparator.
+//! - *Alert repeated*: a bug that was opened twice, under one name or two, or confirmed by two lives of the comparator. A
+//!   divergence that the bug's own write superseded before it was confirmed is one of the write before.
 //! - *Conservation*: issued = accepted + declared lost, with nothing undeclared; and each accepted event has one outcome.
 
 mod account;
@@ -178,9 +179,10 @@ fn alerts(case: &Case<'_>, findings: &mut Findings) {
             }
             None => silent.push(bug),
         }
-        let opened: u32 = rows.iter().map(|row| row.times).sum();
+        let of_bug = || rows.iter().filter(|row| !row.was_superseded());
+        let opened: u32 = of_bug().map(|row| row.times).sum();
         if opened > 1 {
-            let names: HashSet<_> = rows.iter().map(|row| row.id.as_str()).collect();
+            let names: HashSet<_> = of_bug().map(|row| row.id.as_str()).collect();
             let text = format!("key {} was opened {opened} times, as {names:?}", bug.key);
             findings.alerts_repeated.push(text);
         }

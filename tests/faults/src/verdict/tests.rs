@@ -153,6 +153,10 @@ fn a_bug_that_was_told_twice_is_repeated() {
     let lives = [life(50, 0, 0), life(100, 0, 0)];
     assert_eq!(judged(&book, &lives, &[again], STRICT, &[]).alerts_repeated.len(), 1);
     assert_eq!(judged(&book, &lives, &two, STRICT, &[]).alerts_repeated.len(), 1);
+    let superseded = Some("superseded".to_owned());
+    let of_write_before = Divergence { resolved_how: superseded, ..row("p:0:1", "foreign", false) };
+    let two = [of_write_before, row("p:0:1", "stale", true)];
+    assert_eq!(judged(&book, &lives, &two, STRICT, &[]).alerts_repeated, Vec::<String>::new());
     let mut counting = lives;
     counting.iter_mut().for_each(|life| life.summary.divergences.confirmed = 1);
     let once = [row("p:0:1", "stale", true)];
