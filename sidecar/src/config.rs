@@ -3,9 +3,12 @@
 //! Every key has a default that suits a pod, except the maps, the uplink and the keys. [`Settings`] is the
 //! same as it is used; the conversion between the two is where relations between keys are checked.
 
+mod naming;
 mod settings;
 mod way;
 
+pub(crate) use naming::{INSTANCE_BYTES_MAX, NAME_BYTES_MAX, NotGranted, is_name};
+pub use naming::{Naming, Service, Services, WrittenService, WrittenSource};
 pub use settings::{Allowed, Backoff, Key, Map, Settings, Socket, Spool};
 pub use way::{Tls, Uplink};
 
@@ -32,6 +35,9 @@ pub struct Written {
     /// The Unix socket that emitters connect to.
     #[serde(default)]
     pub socket: WrittenSocket,
+    /// Who the sources are that report here.
+    #[serde(default)]
+    pub source: WrittenSource,
     /// Bounds of each connection.
     #[serde(default)]
     pub limits: WrittenLimits,

@@ -175,12 +175,12 @@ impl Connection {
     }
 
     fn understand(&self, frame: Frame) -> Result<(Greeting, Option<Frame>), Refused> {
-        let (form, peer) = (self.form(), self.peer);
+        let (form, peer, naming) = (self.form(), self.peer, &self.shared.settings.source);
         match frame.body {
-            Some(Body::Hello(hello)) => Ok((Greeting::understand(hello, form, peer, now())?, None)),
+            Some(Body::Hello(hello)) => Ok((Greeting::understand(hello, form, peer, naming, now())?, None)),
             None => Err(Refused::NoBody),
             Some(_) if form == Form::Json => {
-                Ok((Greeting::understand(json::implicit_hello(), form, peer, now())?, Some(frame)))
+                Ok((Greeting::understand(json::implicit_hello(), form, peer, naming, now())?, Some(frame)))
             }
             Some(_) => Err(Refused::Order { frame: "frame", when: "before hello" }),
         }

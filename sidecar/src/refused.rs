@@ -3,6 +3,7 @@
 //! Messages name the field, the limit and the key to set; they go to the emitter, in a `Refusal`, and to the log.
 //! What is wrong with one event alone ends nothing; see [`crate::events::Unfit`].
 
+use crate::config::NotGranted;
 use counterfoil_proto::{LossError, PROTOCOL};
 use thiserror::Error;
 
@@ -27,6 +28,8 @@ pub(crate) enum Refused {
     Order { frame: &'static str, when: &'static str },
     #[error("hello.{field} has {bytes} bytes; send 1 to {max}, and no control characters")]
     Name { field: &'static str, bytes: usize, max: usize },
+    #[error(transparent)]
+    Service(#[from] NotGranted),
     #[error("hello.{field} is {value}, which protocol version {PROTOCOL} does not know")]
     Unknown { field: &'static str, value: i32 },
     #[error("hello.clock is not set; send clock.boot_id, or hello.stamps SIDECAR")]
@@ -71,6 +74,7 @@ pub(crate) const REFUSED_LABELS: &[&str] = &[
     "protocol",
     "order",
     "hello",
+    "service",
     "sequence",
     "event",
     "heartbeat",
@@ -88,6 +92,7 @@ impl Refused {
             Self::Protocol { .. } => "protocol",
             Self::Order { .. } => "order",
             Self::Name { .. } | Self::Unknown { .. } | Self::NoClock | Self::Ended(_) => "hello",
+            Self::Service(_) => "service",
             Self::Hole { .. } | Self::BelowStart { .. } | Self::SequenceEnd(_) => "sequence",
             Self::Event { .. } => "event",
             Self::Watermark | Self::Loss(_) | Self::LossesAhead { .. } => "heartbeat",

@@ -145,6 +145,12 @@ pub fn uplink(grpc: u16, folder: &Folder, server: &str) -> Value {
     json!({ "endpoint": format!("https://127.0.0.1:{grpc}"), "tls": tls })
 }
 
+/// The section `source` of a sidecar where whoever may connect reports as the service `cart`.
+#[must_use]
+pub fn source() -> Value {
+    json!({ "services": [{ "name": "cart" }] })
+}
+
 /// A rule of the list `clients`, for the default tenant.
 #[must_use]
 pub fn rule(identity: &str, services: &[&str]) -> Value {
@@ -161,7 +167,8 @@ impl Setup {
             "tls": comparator.section(),
         });
         let uplink = uplink(self.grpc, sidecar, COMPARATOR);
-        self.comparator("/listen", listen).comparator("/clients", clients).sidecar("/uplink", uplink)
+        let sides = self.comparator("/listen", listen).comparator("/clients", clients);
+        sides.sidecar("/uplink", uplink).sidecar("/source", source())
     }
 
     /// The comparator's gRPC port.

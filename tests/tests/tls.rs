@@ -1,7 +1,7 @@
 //! Sidecar and comparator over TLS, as real processes: who is let in, who is not, and certificates that change under load.
 
 use counterfoil_tests::certificates::{
-    Authority, COMPARATOR, ENDED, Folder, SIDECAR, TODAY, Years, rule, uplink,
+    Authority, COMPARATOR, ENDED, Folder, SIDECAR, TODAY, Years, rule, source, uplink,
 };
 use counterfoil_tests::emit::{Client, dual_put};
 use counterfoil_tests::stores::{Redis, redis_url};
@@ -71,7 +71,7 @@ impl House {
     }
 
     fn another_with(&self, uplink: Value) -> Another {
-        let setup = Setup::new().map(&self.map).sidecar("/uplink", uplink);
+        let setup = Setup::new().map(&self.map).sidecar("/uplink", uplink).sidecar("/source", source());
         let process = Process::start("sidecar", &mut setup.command("sidecar"), setup.folder());
         let socket = setup.folder().join("emit.sock");
         wait::until("the other sidecar listens", || socket.exists().then_some(()));

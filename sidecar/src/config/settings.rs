@@ -1,5 +1,6 @@
 //! The sidecar's configuration as it is used.
 
+use super::naming::{self, Naming};
 use super::way::{self, Uplink};
 use super::{Written, WrittenBatch, WrittenLimits, WrittenSocket, WrittenSpool};
 use counterfoil_digest::Codec;
@@ -28,6 +29,8 @@ const COHORT_KEY_BYTES_MAX: usize = 64;
 pub struct Settings {
     /// Where emitters connect.
     pub socket: Socket,
+    /// Who the sources are.
+    pub source: Naming,
     /// Bounds of each connection.
     pub limits: WrittenLimits,
     /// The maps that are known.
@@ -158,9 +161,11 @@ impl Settings {
             address.ok()
         });
         let socket = socket(written.socket, &mut problems);
+        let source = naming::naming(written.source, written.uplink.insecure, &mut problems);
         let Written { maps, uplink, keys, spool, .. } = written;
         problems.none_or(Self {
             socket,
+            source,
             limits: written.limits,
             maps: maps.into_iter().map(|map| Map { name: map.name.into(), codec: map.codec }).collect(),
             cohort_keys: written.cohort_keys,
@@ -358,6 +363,7 @@ mod tests {
             "socket.path",
             "socket.mode",
             "socket.directory_mode",
+            "source.services",
         ];
         assert_eq!(paths, expected, "{problems}");
     }

@@ -68,7 +68,7 @@ pub(crate) enum Takes {
     Application,
     /// The sidecar's memory, and what it had not synced.
     Power,
-    /// The sidecar's memory, and a part of what it had written.
+    /// The sidecar's memory, and a part of what it had written, which is declared lost before it is acknowledged as accepted.
     Disk,
     /// Room to keep things: what finds none is shed, and declared before it is acknowledged.
     Room,
@@ -95,9 +95,8 @@ impl Promise {
             Takes::Time | Takes::Application => true,
             Takes::Sidecar => spooled || accepted,
             Takes::Power => (has_spool && level >= Level::Durable) || accepted,
-            Takes::Disk => accepted,
             // Whether an event was declared lost before it was acknowledged, the counts do not tell.
-            Takes::Room => false,
+            Takes::Disk | Takes::Room => false,
             Takes::Comparator => has_journal,
             Takes::Both => has_journal && (spooled || accepted),
         };
@@ -126,7 +125,8 @@ mod tests {
             (Level::Spooled, Takes::Power, false),
             (Level::Durable, Takes::Power, true),
             (Level::Durable, Takes::Disk, false),
-            (Level::Accepted, Takes::Disk, true),
+            (Level::Accepted, Takes::Disk, false),
+            (Level::Accepted, Takes::Power, true),
             (Level::Received, Takes::Both, false),
             (Level::Spooled, Takes::Both, true),
         ] {
