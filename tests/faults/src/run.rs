@@ -87,7 +87,7 @@ fn run_scenario(scenario: &Scenario, selection: &Selection, machine: &Machine) -
     let begun = now();
     for number in 0..u64::from(rounds) {
         let seed = selection.seed.unwrap_or(FIRST_SEED) + number;
-        let level = level_of(seed, machine);
+        let level = level_of(seed, scenario, machine);
         let outcome = one(scenario, machine, level, seed);
         figures.add(level, outcome.as_ref().ok());
         report(name, level, seed, &outcome);
@@ -118,10 +118,11 @@ fn lack(scenario: &Scenario, machine: &Machine) -> Option<String> {
 }
 
 /// Levels take turns.
-fn level_of(seed: u64, machine: &Machine) -> Level {
-    let count = u64::try_from(machine.levels.len()).unwrap_or(1).max(1);
+fn level_of(seed: u64, scenario: &Scenario, machine: &Machine) -> Level {
+    let levels = if scenario.levels.is_empty() { &machine.levels } else { scenario.levels };
+    let count = u64::try_from(levels.len()).unwrap_or(1).max(1);
     let place = usize::try_from(seed % count).unwrap_or_default();
-    machine.levels.get(place).copied().unwrap_or_default()
+    levels.get(place).copied().unwrap_or_default()
 }
 
 /// One round. What panics on the way is a round that did not come to its end; whatever it had set up is taken down.

@@ -2,7 +2,7 @@
 
 use crate::machine::Need;
 use crate::plan::Plan;
-use crate::promise::Takes;
+use crate::promise::{Level, Takes};
 use crate::round::Round;
 use crate::tools::{Image, Netns};
 use tempfile::TempDir;
@@ -43,6 +43,8 @@ pub(crate) struct Scenario {
     pub(crate) expected: &'static str,
     pub(crate) needs: &'static [Need],
     pub(crate) takes: Takes,
+    /// The ack levels at which it is felt; all of them if there are none.
+    pub(crate) levels: &'static [Level],
     pub(crate) rounds: Rounds,
     /// What `inject` does it to, where one function serves several scenarios.
     pub(crate) subject: &'static str,

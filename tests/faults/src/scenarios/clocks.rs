@@ -20,6 +20,7 @@ pub(super) fn all() -> Vec<Scenario> {
         expected: "no verdict changes: none rests on a wall clock",
         needs: &[Need::Faketime],
         takes: Takes::Time,
+        levels: &[],
         rounds: Rounds::SOME,
         subject: "",
         prepare: faked_clocks,

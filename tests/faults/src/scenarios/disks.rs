@@ -2,7 +2,7 @@
 
 use crate::machine::Need;
 use crate::plan::{Kept, Plan};
-use crate::promise::Takes;
+use crate::promise::{Level, Takes};
 use crate::rig::signal;
 use crate::round::Round;
 use crate::scenario::{Props, Rounds, Scenario, as_it_is};
@@ -30,6 +30,7 @@ pub(super) fn all() -> Vec<Scenario> {
         expected,
         needs: &[Need::Loop, Need::Spool],
         takes,
+        levels: &[],
         rounds: Rounds::SOME,
         subject: "sidecar",
         prepare,
@@ -41,6 +42,7 @@ pub(super) fn all() -> Vec<Scenario> {
         expected,
         needs,
         takes: Takes::Time,
+        levels: &[],
         rounds: Rounds::NOT_IN_CI,
         subject,
         prepare: as_it_is,
@@ -75,14 +77,17 @@ pub(super) fn all() -> Vec<Scenario> {
             small_disk_for_spool,
             disk_full,
         ),
-        syncing(
-            "sync-fails-sidecar",
-            "every second fsync of the sidecar ends with EIO",
-            "a segment that could not be synced is given up, not synced again",
-            &[Need::Strace, Need::Spool],
-            "sidecar",
-            sync_fails,
-        ),
+        Scenario {
+            levels: &[Level::Durable],
+            ..syncing(
+                "sync-fails-sidecar",
+                "every second fsync of the sidecar ends with EIO",
+                "a segment that could not be synced is given up, not synced again",
+                &[Need::Strace, Need::Spool],
+                "sidecar",
+                sync_fails,
+            )
+        },
         syncing(
             "sync-fails-comparator",
             "every second fsync of the comparator ends with EIO",
@@ -91,14 +96,17 @@ pub(super) fn all() -> Vec<Scenario> {
             "comparator",
             sync_fails,
         ),
-        syncing(
-            "slow-disk-sidecar",
-            "every fsync of the sidecar takes 200 ms more",
-            "acknowledgements come later, nothing else",
-            &[Need::Strace, Need::Spool],
-            "sidecar",
-            slow_disk,
-        ),
+        Scenario {
+            levels: &[Level::Durable],
+            ..syncing(
+                "slow-disk-sidecar",
+                "every fsync of the sidecar takes 200 ms more",
+                "acknowledgements come later, nothing else",
+                &[Need::Strace, Need::Spool],
+                "sidecar",
+                slow_disk,
+            )
+        },
         syncing(
             "slow-disk-comparator",
             "every fsync of the comparator takes 200 ms more",

@@ -66,6 +66,7 @@ pub(super) fn all() -> Vec<Scenario> {
         name: format!("abort-sidecar-at-{}", words(point)),
         needs: &[Need::Failpoints, Need::Spool],
         takes: Takes::Sidecar,
+        levels: &[],
         rounds: Rounds { full: ROUNDS, ci: u32::from(IN_CI.contains(point)) },
         inject: abort_sidecar,
         ..at(point)
@@ -74,6 +75,7 @@ pub(super) fn all() -> Vec<Scenario> {
         name: format!("abort-comparator-at-{}", words(point)),
         needs: &[Need::Failpoints, Need::Journal],
         takes: Takes::Comparator,
+        levels: &[],
         rounds: Rounds {
             full: ROUNDS,
             ci: u32::from(OF_COMPARATOR.contains(point) && IN_CI.contains(point)),
@@ -91,6 +93,7 @@ fn at(point: &'static str) -> Scenario {
         expected: "as after a kill",
         needs: &[],
         takes: Takes::Time,
+        levels: &[],
         rounds: Rounds::NOT_IN_CI,
         subject: point,
         prepare,

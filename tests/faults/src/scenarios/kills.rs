@@ -19,6 +19,7 @@ pub(super) fn all() -> Vec<Scenario> {
         expected,
         needs: &[],
         takes,
+        levels: &[],
         rounds,
         subject: "",
         prepare: as_it_is,

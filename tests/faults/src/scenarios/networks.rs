@@ -22,6 +22,7 @@ pub(super) fn all() -> Vec<Scenario> {
         expected: "what was kept meanwhile is delivered, once",
         needs: NEEDS,
         takes,
+        levels: &[],
         rounds,
         subject: "",
         prepare,

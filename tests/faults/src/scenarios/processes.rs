@@ -20,7 +20,7 @@ const PERIOD_US: &str = "100000";
 /// Memory for both processes together, in bytes.
 const MEMORY_BYTES: &str = "402653184";
 /// Writes per second that take more than a fifth of a processor.
-const BUSY_RATE: f64 = 15_000.0;
+const BUSY_RATE: f64 = 40_000.0;
 /// Writes per second beyond what can be sustained.
 const FLOOD_RATE: f64 = 40_000.0;
 /// Applications that come back at once.
@@ -36,6 +36,7 @@ pub(super) fn all() -> Vec<Scenario> {
         expected,
         needs,
         takes: Takes::Time,
+        levels: &[],
         rounds: Rounds::SOME,
         subject,
         prepare: as_it_is,

@@ -17,6 +17,7 @@ pub(super) fn all() -> Vec<Scenario> {
         expected: "exactly what is gone is declared lost; the rest is delivered",
         needs: &[Need::Spool],
         takes: Takes::Disk,
+        levels: &[],
         rounds: Rounds::SOME,
         subject: "sidecar",
         prepare: as_it_is,
