@@ -52,7 +52,7 @@ fn setting(point: &str, passes: u32) -> String {
 }
 
 /// Small enough that segments roll and are trimmed within a round, in bytes.
-const SPOOL_BYTES_MAX: u64 = 8 << 20;
+const SPOOL_BYTES_MAX: u64 = 9 << 20;
 /// Rounds of each in a full run.
 const ROUNDS: u32 = 5;
 /// Zeros that the last record may end with.
