@@ -70,6 +70,11 @@ impl Life {
         self.summary.maps.values().map(|map| map.outcomes.undetermined).sum()
     }
 
+    /// Numbers declared lost, over all sources.
+    pub(crate) fn declared_lost(&self) -> u64 {
+        self.sources.iter().map(SourceTold::declared_lost).sum()
+    }
+
     /// Events that were applied to the key table, over all maps.
     pub(crate) fn applied(&self) -> u64 {
         self.summary.maps.values().map(|map| map.events).sum()

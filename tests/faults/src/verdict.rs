@@ -6,7 +6,7 @@
 //! - *Duplicates applied*: events applied to the key table beyond those accepted, and numbers accounted for twice.
 //! - *False alarm*: a divergence of a key on which nothing was planted, or before it was planted.
 //! - *Alert lost*: a planted bug that was never confirmed. One whose time touches a doubt of the fault is *in doubt*, as long
-//!   as the comparator says of as many events that they are undetermined, or may have forgotten them.
+//!   as the comparator says of as many events that they are undetermined or lost, or may have forgotten them.
 //! - *Alert repeated*: a bug that was opened twice, under one name or two, or confirmed by two lives of the comparator. A
 //!   divergence that the bug's own write superseded before it was confirmed is one of the write before.
 //! - *Conservation*: issued = accepted + declared lost, with nothing undeclared; and each accepted event has one outcome.
@@ -197,7 +197,8 @@ fn alerts(case: &Case<'_>, findings: &mut Findings) {
 /// Bugs that were not found are in doubt only if the fault touches their time, and the comparator owns up to it.
 fn excuse(case: &Case<'_>, silent: &[&Planted], findings: &mut Findings) {
     let forgets = case.lives.len() > 1 && !case.promise.resumes;
-    let mut owned_up: u64 = case.lives.iter().map(Life::undetermined).sum();
+    let lost = case.lives.last().map_or(0, Life::declared_lost);
+    let mut owned_up: u64 = lost + case.lives.iter().map(Life::undetermined).sum::<u64>();
     for bug in silent {
         let span = (bug.at_ns - BEFORE_NS, bug.at_ns + case.deadline_ns + AFTER_NS);
         let touched = case.doubts.iter().any(|doubt| doubt.0 <= span.1 && span.0 <= doubt.1);

@@ -58,7 +58,7 @@ const ROUNDS: u32 = 5;
 /// Zeros that the last record may end with.
 const ZEROS_MAX: u64 = 64;
 /// A process must reach its failpoint within this time.
-const REACHED_WITHIN: Duration = Duration::from_secs(20);
+const REACHED_WITHIN: Duration = Duration::from_secs(40);
 
 /// The scenarios: each failpoint in each process that reaches it.
 pub(super) fn all() -> Vec<Scenario> {
@@ -124,7 +124,9 @@ fn abort_comparator(round: &mut Round<'_>) -> Result<(), String> {
 fn abort(round: &mut Round<'_>, process: &str) -> Result<(), String> {
     let point = round.subject;
     let is_at_start = point.contains("recover") || point.contains("replay");
-    let passes = if is_at_start { 0 } else { round.random.random_range(0..4) };
+    // A segment fills only now and then.
+    let is_rare = is_at_start || point.contains("roll");
+    let passes = if is_rare { 0 } else { round.random.random_range(0..4) };
     round.work(300..900);
     round.fault_begins();
     kill(round, process)?;

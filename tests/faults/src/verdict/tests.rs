@@ -136,9 +136,12 @@ fn a_bug_that_was_not_found_is_excused_by_doubt_only_if_the_comparator_owns_up_t
     let mut doubtful = life(100, 0, 0);
     doubtful.summary = summary(100, 1, 0);
     let (near, far) = ([(4_000 * MS, 4_500 * MS)], [(8_000 * MS, 9_000 * MS)]);
-    for (life, doubts, lost) in
-        [(life(100, 0, 0), &near, 1), (doubtful.clone(), &far, 1), (doubtful, &near, 0)]
-    {
+    for (life, doubts, lost) in [
+        (life(100, 0, 0), &near, 1),
+        (doubtful.clone(), &far, 1),
+        (doubtful, &near, 0),
+        (life(100, 1, 0), &near, 0),
+    ] {
         let findings = judged(&book, &[life], &[row("p:0:1", "stale", false)], STRICT, doubts);
         assert_eq!((findings.alerts_lost.len(), findings.in_doubt), (lost, 1 - lost));
     }
