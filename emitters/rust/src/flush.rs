@@ -72,19 +72,24 @@ impl Tickets {
 impl Covered {
     /// Whether a heartbeat should be made for a ticket at once.
     pub(crate) fn wanting(&self, tickets: &Tickets) -> bool {
-        self.ticket == self.fulfilled && tickets.drawn() > self.ticket
+        !self.is_waiting() && tickets.drawn() > self.ticket
+    }
+
+    /// Whether somebody waits for an acknowledgement.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.ticket > self.fulfilled
     }
 
     /// A heartbeat emptied everything after `ticket` was drawn; `through` is the next sequence number.
     pub(crate) fn cover(&mut self, ticket: u64, through: u64) {
-        if self.ticket == self.fulfilled && ticket > self.ticket {
+        if !self.is_waiting() && ticket > self.ticket {
             (self.ticket, self.through) = (ticket, through);
         }
     }
 
     /// Everything below `acknowledged` is safe.
     pub(crate) fn settle(&mut self, tickets: &Tickets, acknowledged: u64) {
-        if self.ticket > self.fulfilled && acknowledged >= self.through {
+        if self.is_waiting() && acknowledged >= self.through {
             self.fulfilled = self.ticket;
             tickets.fulfil(self.ticket);
         }

@@ -31,9 +31,12 @@ pub(crate) const COHORT_BYTES_MAX: usize = 128;
 pub(crate) const WRITE_BYTES: usize = 64 << 10;
 /// Pieces that go into one call that writes to the socket; the kernel takes 1,024.
 pub(crate) const WRITE_SLICES: usize = 64;
-/// After a flush, how long the writer thread gathers before it looks again. An event that comes to an idle emitter
+/// While events come, how long the writer thread gathers before it looks again. An event that comes to an idle emitter
 /// leaves at once; the next ones share a system call.
 pub(crate) const LINGER: Duration = Duration::from_millis(1);
+/// For so long after the last event it goes on looking like that. The next event need not wake it then, which is what an
+/// emitter call costs most by far.
+pub(crate) const ALERT: Duration = Duration::from_millis(50);
 /// How long the sidecar may take to welcome a connection.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long the sidecar may leave a full socket unread before the connection is given up.

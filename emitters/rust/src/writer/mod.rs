@@ -12,9 +12,9 @@
 //!
 //! # Waiting
 //!
-//! The thread waits in one place, for its signal, its socket or the next heartbeat. After it has sent something it
-//! gathers for [`LINGER`] without asking to be woken, so that busy producers make no system call; it asks only when
-//! nothing came meanwhile.
+//! The thread waits in one place, for its signal, its socket or the next heartbeat. While events come, and for [`ALERT`]
+//! after the last one, it looks every [`LINGER`] and does not ask to be woken, so that busy producers make no system call
+//! and are not interrupted. What the sidecar says waits for the next look then, unless somebody waits for it.
 
 mod backoff;
 mod frame;
@@ -27,7 +27,7 @@ use crate::event::Event;
 use crate::flush::Covered;
 use crate::identity::Identity;
 use crate::limits::{
-    CLOCK_SLACK, HANDSHAKE, HEARTBEAT_MIN, LINGER, Limits, Options, REFUSALS_MAX, WRITE_BYTES,
+    ALERT, CLOCK_SLACK, HANDSHAKE, HEARTBEAT_MIN, LINGER, Limits, Options, REFUSALS_MAX, WRITE_BYTES,
 };
 use crate::losses::{Reason, Tally};
 use crate::open::Scan;
@@ -57,6 +57,8 @@ pub(crate) struct Writer {
     watermark: Time,
     covered: Covered,
     backoff: Backoff,
+    /// Until then it looks for events without being woken.
+    alert_until: Time,
     /// Refusals since the last acknowledgement, after a welcome.
     refusals: u32,
 }
@@ -89,6 +91,7 @@ impl Writer {
             watermark: now(),
             covered: Covered::default(),
             backoff: Backoff::new(options.retry_max),
+            alert_until: Time::MIN,
             refusals: 0,
         }
     }
@@ -304,22 +307,28 @@ impl Writer {
     }
 
     /// Waits for something to do.
-    fn rest(&self, session: &Session, gathered: usize, beat_at: Time) {
+    fn rest(&mut self, session: &Session, gathered: usize, beat_at: Time) {
+        let now = now();
+        if gathered > 0 {
+            self.alert_until = later(now, ALERT);
+        }
         let Shared { waker, ring, .. } = &*self.shared;
-        let mut timeout = left(beat_at);
+        let has_unsent = self.outbox.has_unsent();
+        let (mut timeout, mut socket) = (left(beat_at), Some((session.fd(), has_unsent)));
         if self.outbox.is_full() {
             // Only the sidecar can help, by reading or by acknowledging.
         } else if ring.bytes() >= WRITE_BYTES {
             return;
-        } else if gathered > 0 {
+        } else if now < self.alert_until {
             timeout = timeout.min(LINGER);
+            socket = socket.filter(|_| has_unsent || self.covered.is_waiting());
         } else {
             waker.arm();
             if !ring.is_empty() {
                 return waker.disarm();
             }
         }
-        waker.sleep(Some((session.fd(), self.outbox.has_unsent())), timeout);
+        waker.sleep(socket, timeout);
         waker.disarm();
     }
 
