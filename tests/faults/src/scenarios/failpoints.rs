@@ -57,6 +57,8 @@ const SPOOL_BYTES_MAX: u64 = 9 << 20;
 const ROUNDS: u32 = 5;
 /// Zeros that the last record may end with.
 const ZEROS_MAX: u64 = 64;
+/// Writes per second that fill a segment of the journal within seconds.
+const FILLING_RATE: f64 = 40_000.0;
 /// A process must reach its failpoint within this time.
 const REACHED_WITHIN: Duration = Duration::from_secs(40);
 
@@ -96,7 +98,7 @@ fn at(point: &'static str) -> Scenario {
         levels: &[],
         rounds: Rounds::NOT_IN_CI,
         subject: point,
-        prepare,
+        prepare: if is_at_a_segments_end(point) { prepare_to_fill_segments } else { prepare },
         inject: abort_sidecar,
     }
 }
@@ -109,6 +111,16 @@ fn prepare(plan: &mut Plan) -> Result<Props, String> {
     plan.with_failpoints = true;
     plan.spool = Kept { bytes_max: SPOOL_BYTES_MAX, ..Kept::default() };
     Ok(Props::default())
+}
+
+/// Whether it is reached when a segment is full only.
+fn is_at_a_segments_end(point: &str) -> bool {
+    point.contains("roll") || point.contains("trim")
+}
+
+fn prepare_to_fill_segments(plan: &mut Plan) -> Result<Props, String> {
+    plan.rate = FILLING_RATE;
+    prepare(plan)
 }
 
 fn abort_sidecar(round: &mut Round<'_>) -> Result<(), String> {
@@ -124,8 +136,7 @@ fn abort_comparator(round: &mut Round<'_>) -> Result<(), String> {
 fn abort(round: &mut Round<'_>, process: &str) -> Result<(), String> {
     let point = round.subject;
     let is_at_start = point.contains("recover") || point.contains("replay");
-    // A segment fills only now and then.
-    let is_rare = is_at_start || point.contains("roll");
+    let is_rare = is_at_start || is_at_a_segments_end(point);
     let passes = if is_rare { 0 } else { round.random.random_range(0..4) };
     round.work(300..900);
     round.fault_begins();
