@@ -11,6 +11,8 @@ use prost::Message;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long a read waits for the sidecar.
@@ -97,6 +99,29 @@ impl Client {
         let mut stream = self.stream.try_clone().expect("a stream can be shared");
         stream.set_read_timeout(None).expect("a time limit can be taken away");
         std::thread::spawn(move || io::copy(&mut stream, &mut io::sink()));
+    }
+
+    /// Reads what the sidecar says from now on, in a thread of its own that ends with the connection; gives the number below
+    /// which everything is acknowledged, as it grows.
+    ///
+    /// # Panics
+    ///
+    /// If there is no thread to be had.
+    #[must_use]
+    pub fn acknowledged(&self) -> Arc<AtomicU64> {
+        let stream = self.stream.try_clone().expect("a stream can be shared");
+        stream.set_read_timeout(None).expect("a time limit can be taken away");
+        let mut ear = Self { stream };
+        let heard = Arc::<AtomicU64>::default();
+        let through_seq = Arc::clone(&heard);
+        std::thread::spawn(move || {
+            while let Some(said) = ear.receive() {
+                if let Body::Ack(ack) = said {
+                    heard.store(ack.through_seq, Ordering::Relaxed);
+                }
+            }
+        });
+        through_seq
     }
 
     /// The next frame of the sidecar; `None` when it closed the connection.

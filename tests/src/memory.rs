@@ -9,9 +9,19 @@ use std::fs;
 /// If there is no such process.
 #[must_use]
 pub fn peak_mib(process: Option<u32>) -> u64 {
+    peak_bytes(process) >> 20
+}
+
+/// As [`peak_mib`], in bytes.
+///
+/// # Panics
+///
+/// If there is no such process.
+#[must_use]
+pub fn peak_bytes(process: Option<u32>) -> u64 {
     let id = process.expect("the process runs");
     let status = fs::read_to_string(format!("/proc/{id}/status")).expect("the process runs");
-    peak_kib(&status).expect("the system tells the peak") / 1024
+    peak_kib(&status).expect("the system tells the peak") * 1024
 }
 
 fn peak_kib(status: &str) -> Option<u64> {

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: builds what ships, as it ships, and measures it. The bench itself is a binary of the package
-//! `counterfoil-tests`; it runs another one that counts memory, and writes `docs/benchmarks.md`.
+//! `counterfoil-tests`; it runs two others, in processes of their own, and writes
+//! `docs/benchmarks.md`.
 
 use crate::{Done, cargo};
 
@@ -27,6 +28,8 @@ fn accuracy(arguments: &[String]) -> Done {
 
 fn cost() -> Done {
     cargo::run(&["build", "--release", "--package", "counterfoil"])?;
-    cargo::run(&["build", "--release", "--package", "counterfoil-tests", "--bin", "bench-memory"])?;
+    for helper in ["bench-memory", "bench-spool"] {
+        cargo::run(&["build", "--release", "--package", "counterfoil-tests", "--bin", helper])?;
+    }
     cargo::run(&["run", "--release", "--package", "counterfoil-tests", "--bin", "bench"])
 }

@@ -1,7 +1,7 @@
 //! A real comparator as a process, fed with batches over gRPC. Probes are put off by an hour, so that what is measured is
 //! taking in: checking, opening, de-duplicating, putting into the key table, setting timers.
 
-use crate::usage::process_cpu_ns;
+use crate::usage::CpuTime;
 use bytes::Bytes;
 use counterfoil_clock::{Domain, now};
 use counterfoil_judge::{Digest, Interval, Reported, StoreOutcome};
@@ -44,9 +44,9 @@ pub(crate) fn cpu_ns_per_event() -> f64 {
     runtime.block_on(async {
         let mut feed = Feed::open(harness.grpc()).await;
         feed.send(WARM_UP_BATCHES).await;
-        let begun = process_cpu_ns(pid);
+        let cpu = CpuTime::of(pid);
         feed.send(BATCHES).await;
-        (process_cpu_ns(pid) - begun) / (BATCHES * EVENTS_PER_BATCH) as f64
+        cpu.spent_ns() / (BATCHES * EVENTS_PER_BATCH) as f64
     })
 }
 

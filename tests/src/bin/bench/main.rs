@@ -1,17 +1,23 @@
 //! `cargo xtask bench`: what Counterfoil costs, against its targets; writes `docs/benchmarks.md`. With names of parts as
 //! arguments it measures those alone, and shows the figures without writing them.
 //!
-//! Every figure is CPU time that the kernel counted, memory that it counted, or events that were counted. The figures
-//! of the processes vary from run to run on a busy machine. Each ratio is taken within one run.
+//! Every figure is CPU time that the kernel counted, memory that it counted, events that were counted, or, for an emitter's
+//! calls and for opening a spool, time that passed. The figures of the processes vary from run to run on a busy machine.
+//! Each ratio is taken within one run.
 
+mod calls;
 mod comparator;
 mod cpu;
 mod crowd;
 mod demo;
 mod floor;
+mod levels;
+mod load;
 mod memory;
 mod processes;
+mod recovery;
 mod report;
+mod rounds;
 mod rule;
 mod sidecar;
 mod table;
@@ -25,17 +31,21 @@ type Part = (&'static str, fn() -> Section);
 
 /// In the order in which they are measured and shown. The rule and the table count the CPU time of this process, so they
 /// come before anything that starts threads in it.
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 7] = [
     ("rule", rule::section),
     ("table", table::section),
     ("memory", memory::section),
     ("processes", processes::section),
+    ("levels", levels::section),
+    ("calls", calls::section),
+    ("recovery", recovery::section),
 ];
 
 fn main() {
     let named: Vec<String> = std::env::args().skip(1).collect();
     let is_known = |name: &String| PARTS.iter().any(|(part, _)| part == name);
-    assert!(named.iter().all(is_known), "the parts are rule, table, memory and processes");
+    let known = PARTS.map(|(part, _)| part).join(", ");
+    assert!(named.iter().all(is_known), "the parts are {known}");
     let is_wanted = |part: &&Part| named.is_empty() || named.iter().any(|name| name == part.0);
     let measured = PARTS.iter().filter(is_wanted).map(|(name, section)| {
         eprintln!("{name}");
