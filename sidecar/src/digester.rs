@@ -18,7 +18,7 @@ pub(crate) struct Digester {
 impl Digester {
     pub(crate) fn new(keys: &Keyring<TenantKey>, maps: &[config::Map]) -> Self {
         let digester =
-            |map: &config::Map| (Arc::clone(&map.name), MapDigesters::new(keys, &map.name, map.codec));
+            |map: &config::Map| (Arc::clone(&map.name), MapDigesters::new(keys, &map.name, map.form.clone()));
         let places = maps.iter().enumerate().map(|(place, map)| (Arc::clone(&map.name), place)).collect();
         Self { maps: maps.iter().map(digester).collect(), places }
     }
