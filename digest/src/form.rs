@@ -46,7 +46,7 @@ impl Form {
     }
 
     /// The name under which values are hashed: that of the codec, and, with rules, eight hexadecimal digits that stand for
-    /// them, as in `json/1+0123abcd`. Forms that differ have names that differ.
+    /// them, as in `json/1+0123abcd`. Forms that differ have names that differ, but for one chance in 2^32.
     #[must_use]
     pub fn versioned_name(&self) -> &str {
         &self.name

@@ -57,6 +57,7 @@ impl<'a> Node<'a> {
     }
 
     /// Reads `text`, in which no white space stands around the value, and in which objects and arrays may nest `depth` deep.
+    /// Only raw parts keep their digits, so each level reads again what is below it: at worst the value as often as it is deep.
     fn read(text: &'a str, numbers: Numbers, depth: usize) -> Result<Self, Broken> {
         let below = || depth.checked_sub(1).ok_or(Broken::Json);
         Ok(match text.as_bytes().first() {

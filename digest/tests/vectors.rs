@@ -21,7 +21,7 @@ fn every_vector_is_met() {
 fn found(file: &File, vector: &Vector) -> Expected {
     let (form, keys, value) = (vector.form(), file.keys(), vector.value());
     let digesters = MapDigesters::new(&keys, &vector.map, form.clone());
-    let digester = digesters.under(KeyNumber::default()).unwrap();
+    let digester = digesters.under(KeyNumber::default()).expect("every ring has a current key");
     let canonical = value.as_deref().map(|value| form.canonical(value)).transpose();
     let refused = canonical.as_ref().err().map(|error| reason(error).to_owned());
     let digest = digester.digest(value.as_deref());

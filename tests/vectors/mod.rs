@@ -81,8 +81,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<_> = hex.chars().map(|digit| digit.to_digit(16).expect("hexadecimal digits")).collect();
-    digits
-        .chunks(2)
-        .map(|pair| u8::try_from(pair[0] * 16 + pair[1]).expect("two digits are a byte"))
-        .collect()
+    let byte = |pair: &[u32]| pair.iter().fold(0, |byte, digit| byte * 16 + digit);
+    digits.chunks(2).map(|pair| u8::try_from(byte(pair)).expect("two digits are a byte")).collect()
 }
