@@ -54,6 +54,9 @@ fn each_difference_in_writing_has_its_rule() {
         ("[1,2]", "[1,3,2]", Other, r#"ignore: ["a"]"#),
         (r#"[1,"2"]"#, "[1,2]", SameNumber, r#"numbers: [{fields: ["a.*"]}]"#),
         (r#"[1,"x"]"#, r#"["1","y"]"#, Other, r#"ignore: ["a.*"]"#),
+        // Rounded to one digit, as the second pair wants it, the first pair differs.
+        ("[0.25,0.3]", "[0.2504,0.3499]", Other, r#"ignore: ["a.*"]"#),
+        ("[0.25,0.3]", "[0.2501,0.301]", RoundedNumber, r#"numbers: [{fields: ["a.*"], decimals: 2}]"#),
         (r#"{"b":"1"}"#, r#"{"b":1}"#, SameNumber, r#"numbers: [{fields: ["a.b"]}]"#),
         ("true", "1", Other, r#"ignore: ["a"]"#),
     ] {
