@@ -189,3 +189,38 @@ fn digests<'a>(
     });
     told.collect()
 }
+
+#[cfg(test)]
+#[path = "../../tests/vectors/mod.rs"]
+#[allow(dead_code, reason = "of what vectors tell, digests are the prober's")]
+mod vectors;
+
+#[cfg(test)]
+mod tests {
+    use super::vectors::{File, Vector, files, hex};
+    use super::*;
+
+    #[test]
+    fn the_digests_of_what_a_store_holds_are_those_of_the_vectors() {
+        for file in files() {
+            for vector in &file.vectors {
+                let seen = seen(&file, vector);
+                let digest_hex = seen.ok().map(|seen| hex(&seen.digest.0));
+                assert_eq!(digest_hex, vector.expected.digest_hex, "{}", vector.about);
+                assert_eq!(seen.err(), vector.expected.refused.as_ref().map(|_| Reason::Store));
+            }
+        }
+    }
+
+    fn seen(file: &File, vector: &Vector) -> Result<Seen, Reason> {
+        let digesters = MapDigesters::new(&file.keys(), &vector.map, vector.form());
+        let answer = Ok(vector.value().map_or(Found::Absent, |value| Found::Value(value, None)));
+        let series = StoreSeries {
+            reads: Counter::noop(),
+            keys: Counter::noop(),
+            key_errors: Counter::noop(),
+            seconds: Histogram::noop(),
+        };
+        digests(&digesters, std::iter::once((KeyNumber::default(), &answer)), &series).remove(0)
+    }
+}

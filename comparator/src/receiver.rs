@@ -8,6 +8,7 @@
 
 use crate::Parts;
 use crate::admission::{Admission, Admitted};
+use crate::contract::Contract;
 use crate::engine::{Grants, Refused};
 use crate::journal::Journal;
 use crate::metrics;
@@ -82,12 +83,14 @@ impl Receiver {
     fn welcome(&self) -> wire::IntakeWelcome {
         let narrow = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
         let (engine, limits) = (&self.0.engine, self.0.engine.limits());
+        let form = |contract: &Contract| contract.digesters.form().versioned_name().to_owned();
         wire::IntakeWelcome {
             protocol: counterfoil_proto::PROTOCOL,
             batch_bytes_max: narrow(limits.batch_bytes_max),
             batch_events_max: narrow(limits.batch_events_max),
             maps: engine.contracts().iter().map(|contract| contract.name.to_string()).collect(),
             key_ids: engine.key_ids().map(str::to_owned).collect(),
+            forms: engine.contracts().iter().map(form).collect(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! How a value becomes bytes, on both sides alike.
 
+use crate::tree::{Broken, Node, Numbers};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -17,6 +18,9 @@ pub enum Codec {
     /// JSON, compared in the canonical form of RFC 8785: order of members, white space and the spelling of numbers and
     /// strings do not count.
     Json,
+    /// A JSON object of named columns, compared as `json` is, but number by number exactly: `12.50`, `1.25e1` and `12.5` are
+    /// equal, and no digit of a `bigint` or a `decimal` is lost. No object may have two members of one name.
+    Columns,
 }
 
 /// The value is not what the map's codec wants.
@@ -38,6 +42,31 @@ pub enum CodecError {
         /// Column of the error, from 1.
         column: usize,
     },
+    /// JSON, but not columns.
+    #[error(
+        "value is no object of columns: {0}; write an object with each column once, or set the map's codec to `json`"
+    )]
+    NotColumns(#[from] NotColumns),
+}
+
+/// Why JSON is no object of columns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum NotColumns {
+    /// A number, a text, an array, or nothing.
+    #[error("it is not an object")]
+    NotObject,
+    /// Two members of an object have one name.
+    #[error("a name is there twice")]
+    RepeatedName,
+}
+
+impl CodecError {
+    /// Where `value` is not JSON.
+    pub(crate) fn not_json(value: &[u8]) -> Self {
+        let error = serde_json::from_slice::<serde_json::Value>(value).err();
+        let (line, column) = error.map_or((1, 1), |error| (error.line(), error.column()));
+        Self::NotJson { line, column }
+    }
 }
 
 impl Codec {
@@ -48,6 +77,27 @@ impl Codec {
             Self::Bytes => "bytes/1",
             Self::Text => "text/1",
             Self::Json => "json/1",
+            Self::Columns => "columns/1",
+        }
+    }
+
+    /// How numbers are compared.
+    pub(crate) const fn numbers(self) -> Numbers {
+        match self {
+            Self::Columns => Numbers::Exact,
+            Self::Bytes | Self::Text | Self::Json => Numbers::Doubles,
+        }
+    }
+
+    /// The parts of `value`, which is JSON.
+    pub(crate) fn tree(self, value: &[u8]) -> Result<Node<'_>, CodecError> {
+        match (self, Node::parse(value, self.numbers())) {
+            (_, Err(Broken::Json)) => Err(CodecError::not_json(value)),
+            (_, Err(Broken::RepeatedName)) => Err(NotColumns::RepeatedName.into()),
+            (Self::Columns, Ok(node)) if !matches!(node, Node::Object(_)) => {
+                Err(NotColumns::NotObject.into())
+            }
+            (_, Ok(node)) => Ok(node),
         }
     }
 
@@ -70,6 +120,7 @@ impl Codec {
                     .map_err(|bad| CodecError::NotJson { line: bad.line(), column: bad.column() })?;
                 Ok(Cow::Owned(canonical))
             }
+            Self::Columns => Ok(Cow::Owned(self.tree(value)?.canonical(self.numbers()))),
         }
     }
 }
@@ -100,5 +151,13 @@ mod tests {
         assert_eq!(Codec::Text.canonical(b"ab\xff"), Err(CodecError::NotText { at: 2 }));
         assert_eq!(Codec::Json.canonical(b"{\"a\":"), Err(CodecError::NotJson { line: 1, column: 5 }));
         assert!(Codec::Bytes.canonical(b"\xff").is_ok());
+        for (value, expected) in [
+            ("[]", CodecError::NotColumns(NotColumns::NotObject)),
+            ("{", CodecError::NotJson { line: 1, column: 1 }),
+            (r#"{"a":1,"a":1}"#, CodecError::NotColumns(NotColumns::RepeatedName)),
+            ("{\n\"a\":\"\\ud800\"}", CodecError::NotJson { line: 2, column: 12 }),
+        ] {
+            assert_eq!(Codec::Columns.canonical(value.as_bytes()), Err(expected), "{value}");
+        }
     }
 }

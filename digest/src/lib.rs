@@ -6,13 +6,17 @@
 //!
 //! - `K = blake3::derive_key("counterfoil 2026 value v1", tenant key)`; [`counterfoil_keys`] derives the tenant key from the
 //!   deployment key,
-//! - `preimage = len(map) ‖ map ‖ len(codec) ‖ codec ‖ len(value) ‖ value`, each `len` a 4-byte little-endian count of
-//!   bytes and `codec` the codec's name with its version, such as `json/1`,
+//! - `preimage = len(map) ‖ map ‖ len(form) ‖ form ‖ len(value) ‖ value`, each `len` a 4-byte little-endian count of
+//!   bytes and `form` the versioned name of the map's [`Form`], such as `json/1`,
 //! - absence has no preimage: it is [`Digest::ABSENT`], all zeros.
 //!
 //! Keyed, because a plain hash of a value of low entropy gives the value away. The map's name is hashed along, so that
 //! equal values of two maps cannot be told to be equal. Digests under different keys are never compared: the key's id travels
 //! with each batch.
+//!
+//! A form is a codec and rules about what does not count ([`WrittenRules`]). Its name stands for the rules too, so values that are
+//! compared under different rules have different digests. Where two values differ is told by digests of their fields
+//! ([`MapDigester::fields`]), and, where both values are at hand, why, and the rule to write ([`explain`]).
 //!
 //! # Invariants
 //!
@@ -21,31 +25,45 @@
 
 mod bucket;
 mod codec;
+mod decimal;
+mod explain;
+mod fields;
+mod form;
+mod instant;
+mod path;
+mod rules;
+mod tree;
 
 pub use bucket::{BUCKETS, bucket, key_hash};
-pub use codec::{Codec, CodecError};
+pub use codec::{Codec, CodecError, NotColumns};
 pub use counterfoil_judge::Digest;
+pub use explain::{Difference, Hint, explain};
+pub use fields::{FIELDS_MAX, FieldDigest, differing};
+pub use form::Form;
+pub use instant::{Epoch, Precision};
+pub use path::{Path, PathError};
+pub use rules::{Rule, RuleProblem, WrittenNumbers, WrittenRules, WrittenTimestamps};
 
 use counterfoil_keys::{KeyNumber, Keyring, TenantKey, ValueKey};
 
-/// Digests the values of one map: the map's codec and everything of the preimage that does not change.
+/// Digests the values of one map: the map's form and everything of the preimage that does not change.
 #[derive(Clone)]
 pub struct MapDigester {
-    codec: Codec,
+    form: Form,
     key: ValueKey,
     prefix: Box<[u8]>,
 }
 
 impl MapDigester {
-    /// A digester for the values of the tenant's `map`, which are written in `codec`.
+    /// A digester for the values of the tenant's `map`, which are compared in `form`: a [`Form`], or a [`Codec`].
     #[must_use]
-    pub fn new(tenant: &TenantKey, map: &str, codec: Codec) -> Self {
-        let mut prefix = Vec::new();
-        for part in [map, codec.versioned_name()] {
+    pub fn new(tenant: &TenantKey, map: &str, form: impl Into<Form>) -> Self {
+        let (form, mut prefix) = (form.into(), Vec::new());
+        for part in [map, form.versioned_name()] {
             prefix.extend_from_slice(&length(part.len()));
             prefix.extend_from_slice(part.as_bytes());
         }
-        Self { codec, key: tenant.value_key(), prefix: prefix.into() }
+        Self { form, key: tenant.value_key(), prefix: prefix.into() }
     }
 
     /// The digest of one value as it was written, or of its absence.
@@ -59,7 +77,7 @@ impl MapDigester {
 
     fn digest_with(&self, value: Option<&[u8]>, scratch: &mut Vec<u8>) -> Result<Digest, CodecError> {
         let Some(value) = value else { return Ok(Digest::ABSENT) };
-        let canonical = self.codec.canonical(value)?;
+        let canonical = self.form.canonical(value)?;
         scratch.clear();
         scratch.extend_from_slice(&self.prefix);
         scratch.extend_from_slice(&length(canonical.len()));
@@ -72,19 +90,30 @@ impl MapDigester {
 
 /// Digests the values of one map under each key of a keyring.
 #[derive(Clone)]
-pub struct MapDigesters(Box<[MapDigester]>);
+pub struct MapDigesters {
+    form: Form,
+    digesters: Box<[MapDigester]>,
+}
 
 impl MapDigesters {
-    /// Digesters for the values of the tenant's `map`, which are written in `codec`.
+    /// Digesters for the values of the tenant's `map`, which are compared in `form`: a [`Form`], or a [`Codec`].
     #[must_use]
-    pub fn new(keys: &Keyring<TenantKey>, map: &str, codec: Codec) -> Self {
-        Self(keys.iter().map(|(_, key)| MapDigester::new(key, map, codec)).collect())
+    pub fn new(keys: &Keyring<TenantKey>, map: &str, form: impl Into<Form>) -> Self {
+        let form = form.into();
+        let digester = |key| MapDigester::new(key, map, form.clone());
+        Self { digesters: keys.iter().map(|(_, key)| digester(key)).collect(), form }
+    }
+
+    /// The form in which the values are compared.
+    #[must_use]
+    pub fn form(&self) -> &Form {
+        &self.form
     }
 
     /// The one under the key with this number; `None` if the keyring has no such key.
     #[must_use]
     pub fn under(&self, key: KeyNumber) -> Option<&MapDigester> {
-        self.0.get(key.index())
+        self.digesters.get(key.index())
     }
 }
 
@@ -108,12 +137,12 @@ mod tests {
     use super::*;
     use counterfoil_keys::{DeploymentKey, TenantName};
 
-    fn key(byte: u8) -> TenantKey {
+    pub(crate) fn key(byte: u8) -> TenantKey {
         DeploymentKey::new(&format!("k{byte}"), [byte; 32]).tenant(&TenantName::default())
     }
 
-    fn digester(map: &str, codec: Codec) -> MapDigester {
-        MapDigester::new(&key(7), map, codec)
+    pub(crate) fn digester(map: &str, form: impl Into<Form>) -> MapDigester {
+        MapDigester::new(&key(7), map, form)
     }
 
     #[test]

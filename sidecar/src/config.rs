@@ -12,7 +12,7 @@ pub use naming::{Naming, Service, Services, WrittenService, WrittenSource};
 pub use settings::{Allowed, Backoff, Key, Map, Settings, Socket, Spool};
 pub use way::{Tls, Uplink};
 
-use counterfoil_digest::Codec;
+use counterfoil_digest::{Codec, WrittenRules};
 use counterfoil_keys::TenantName;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -184,9 +184,12 @@ pub struct WrittenMap {
     /// Its name, as emitters and the comparator call it.
     #[schemars(length(min = 1, max = 128))]
     pub name: String,
-    /// How its values are written: `bytes`, `text` or `json`. The comparator must say the same.
+    /// How its values are written: `bytes`, `text`, `json` or `columns`. The comparator must say the same.
     #[serde(default)]
     pub codec: Codec,
+    /// What does not count in its values. The comparator must say the same.
+    #[serde(default)]
+    pub rules: WrittenRules,
 }
 
 /// The section `batch`.

@@ -18,7 +18,7 @@ pub(crate) struct Digester {
 impl Digester {
     pub(crate) fn new(keys: &Keyring<TenantKey>, maps: &[config::Map]) -> Self {
         let digester =
-            |map: &config::Map| (Arc::clone(&map.name), MapDigesters::new(keys, &map.name, map.codec));
+            |map: &config::Map| (Arc::clone(&map.name), MapDigesters::new(keys, &map.name, map.form.clone()));
         let places = maps.iter().enumerate().map(|(place, map)| (Arc::clone(&map.name), place)).collect();
         Self { maps: maps.iter().map(digester).collect(), places }
     }
@@ -51,5 +51,44 @@ impl Digester {
             Some((map.under(key)?, (event.op() == Op::Put).then_some(&event.value[..])))
         });
         digest_many(values, digests);
+    }
+}
+
+#[cfg(test)]
+#[path = "../../tests/vectors/mod.rs"]
+#[allow(dead_code, reason = "of what vectors tell, digests and refusals are the sidecar's")]
+mod vectors;
+
+#[cfg(test)]
+mod tests {
+    use super::vectors::{Expected, File, Vector, files, hex};
+    use super::*;
+    use crate::events::Unfit;
+    use counterfoil_judge::Reported;
+
+    #[test]
+    fn the_digests_of_events_are_those_of_the_vectors() {
+        for file in files() {
+            for vector in &file.vectors {
+                let found = digest(&file, vector);
+                let digest_hex = found.as_ref().ok().map(|digest| hex(&digest.0));
+                let refused = found.err().map(|error| Unfit::from(error).label().to_owned());
+                let Expected { digest_hex: expected, refused: reason, .. } = &vector.expected;
+                assert_eq!((&digest_hex, &refused), (expected, reason), "{}", vector.about);
+            }
+        }
+    }
+
+    fn digest(file: &File, vector: &Vector) -> Result<Digest, CodecError> {
+        let map = config::Map { name: vector.map.as_str().into(), form: vector.form() };
+        let digester = Digester::new(&file.keys(), &[map]);
+        let op = if vector.value().is_some() { Op::Put } else { Op::Remove };
+        let value = vector.value().unwrap_or_default().into();
+        let event = Event { op: op.into(), value, ..Default::default() };
+        let legs = Reported { map: None, store: None };
+        let checked = Checked { legs, trace: None, place: Ok(digester.place(&vector.map).unwrap()) };
+        let mut digests = Vec::new();
+        digester.digest(KeyNumber::default(), &[event], &[checked], &mut digests);
+        digests.remove(0)
     }
 }

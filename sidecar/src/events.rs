@@ -29,8 +29,15 @@ pub(crate) enum Unfit {
 
 impl Unfit {
     /// Every label that [`Self::label`] gives.
-    pub(crate) const LABELS: &[&str] =
-        &["unknown_map", "key_empty", "key_too_long", "value_too_long", "not_text", "not_json"];
+    pub(crate) const LABELS: &[&str] = &[
+        "unknown_map",
+        "key_empty",
+        "key_too_long",
+        "value_too_long",
+        "not_text",
+        "not_json",
+        "not_columns",
+    ];
 
     /// The reason as a metric label.
     pub(crate) const fn label(&self) -> &'static str {
@@ -41,6 +48,7 @@ impl Unfit {
             Self::ValueTooLong { .. } => "value_too_long",
             Self::Codec(CodecError::NotText { .. }) => "not_text",
             Self::Codec(CodecError::NotJson { .. }) => "not_json",
+            Self::Codec(CodecError::NotColumns(_)) => "not_columns",
         }
     }
 }

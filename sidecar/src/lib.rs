@@ -158,7 +158,8 @@ impl Sidecar {
         // Nobody else may touch the socket or the spool from here on.
         let bound = Bound::new(&settings.socket)?;
         let (opened, restored) = open_spool(&settings).await?.unzip();
-        let (uplink, outlet) = Uplink::new(&settings.uplink, opened, sealing.clone(), meters.clone())?;
+        let (uplink, outlet) =
+            Uplink::new(&settings.uplink, opened, &settings.maps, sealing.clone(), meters.clone())?;
         let admin = match settings.admin {
             Some(address) => {
                 let bound = TcpListener::bind(address).await;

@@ -54,6 +54,8 @@ metrics! {
         "Streams to the comparator opened.";
     CONNECT_ERRORS Counter "counterfoil_uplink_errors_total" "errors" [],
         "Streams that broke, or could not be opened.";
+    DIFFERING_FORMS Gauge "counterfoil_uplink_differing_forms" "maps" [],
+        "Maps whose codec or rules are not the comparator's: no value of theirs will agree.";
     EVENTS_ABANDONED Counter "counterfoil_uplink_abandoned_events_total" "events" [],
         "Events that were neither delivered nor spooled when the time to drain was over.";
     SPOOL_BYTES Gauge "counterfoil_spool_used_bytes" "bytes" [],
@@ -103,6 +105,7 @@ pub(crate) struct Meters {
     pub(crate) unacknowledged_bytes: Gauge,
     pub(crate) connects: Counter,
     pub(crate) connect_errors: Counter,
+    pub(crate) differing_forms: Gauge,
     pub(crate) events_abandoned: Counter,
     pub(crate) spool_bytes: Gauge,
     pub(crate) spool_occupancy: Gauge,
@@ -136,6 +139,7 @@ impl Meters {
             unacknowledged_bytes: UNACKNOWLEDGED_BYTES.gauge(&[]),
             connects: CONNECTS.counter(&[]),
             connect_errors: CONNECT_ERRORS.counter(&[]),
+            differing_forms: DIFFERING_FORMS.gauge(&[]),
             events_abandoned: EVENTS_ABANDONED.counter(&[]),
             spool_bytes: SPOOL_BYTES.gauge(&[]),
             spool_occupancy: SPOOL_OCCUPANCY.gauge(&[]),

@@ -15,6 +15,7 @@
 mod backlog;
 mod caller;
 mod desk;
+mod forms;
 mod limits;
 mod line;
 mod links;
@@ -36,6 +37,7 @@ use backlog::Numbered;
 use caller::Caller;
 use counterfoil_proto::wire::{IntakeWelcome, Reply, reply::Body};
 use desk::Desk;
+use forms::Forms;
 use limits::IntakeLimits;
 use line::Line;
 use spooled::Spooled;
@@ -66,6 +68,7 @@ pub(crate) struct Uplink {
     endpoint: String,
     backoff: config::Backoff,
     sealing: Arc<Sealing>,
+    forms: Forms,
     meters: Arc<Meters>,
     limits: Arc<IntakeLimits>,
     desk: Arc<Desk>,
@@ -87,6 +90,7 @@ impl Uplink {
     pub(crate) fn new(
         settings: &config::Uplink,
         opened: Option<Opened>,
+        maps: &[config::Map],
         sealing: Arc<Sealing>,
         meters: Arc<Meters>,
     ) -> Result<(Self, Outlet), WayError> {
@@ -103,6 +107,7 @@ impl Uplink {
             endpoint: settings.endpoint.clone(),
             backoff: settings.backoff,
             sealing,
+            forms: Forms::new(maps),
             meters,
             limits,
             desk,
@@ -254,6 +259,7 @@ impl Uplink {
 
     fn take_welcome(&mut self, welcome: &IntakeWelcome) {
         self.limits.set(welcome);
+        self.heed_forms(welcome);
         let (endpoint, maps) = (&self.endpoint, welcome.maps.len());
         match self.sealing.choose(&welcome.key_ids) {
             Some(key_id) => tracing::info!(%endpoint, maps, key_id, "the comparator answers"),
@@ -261,6 +267,22 @@ impl Uplink {
                 let accepted = welcome.key_ids.join(", ");
                 tracing::error!(%endpoint, accepted, "the comparator accepts none of `keys`; add one that it lists");
             }
+        }
+    }
+
+    fn heed_forms(&mut self, welcome: &IntakeWelcome) {
+        let differing = self.forms.differing(welcome);
+        self.meters.differing_forms.set(differing.len() as f64);
+        for forms::Differing { map, theirs, .. } in differing.iter().filter(|it| it.is_news) {
+            let (own, own_form) = (map.form.versioned_name(), map.form.describe());
+            let map = &*map.name;
+            tracing::error!(
+                map,
+                own,
+                own_form,
+                theirs,
+                "the comparator compares in another form; no value will agree: write `codec` and `rules` alike on both sides"
+            );
         }
     }
 

@@ -228,6 +228,16 @@ async fn after_the_welcome_digests_and_codes_are_under_the_first_own_key_that_th
 }
 
 #[tokio::test]
+async fn a_map_that_the_comparator_compares_in_another_form_is_counted() {
+    let house = House::start(&[]).await;
+    let (mut emitter, _) = house.greeted("a").await;
+    emitter.say(plain(0, 1)).await;
+    house.comparator.uploads(|uploads| uploads.len() == 1).await;
+    let differing = house.metric("counterfoil_uplink_differing_forms");
+    assert_eq!(differing, 1.0, "notes is text here and json there");
+}
+
+#[tokio::test]
 async fn uploads_carry_clock_readings() {
     let house = House::start(&[]).await;
     let (mut emitter, _) = house.greeted("a").await;

@@ -85,6 +85,7 @@ async fn take_in(
         batch_events_max: BATCH_EVENTS_MAX,
         maps: Vec::new(),
         key_ids: vec!["k1".to_owned()],
+        forms: Vec::new(),
     };
     let mut body = reply::Body::Welcome(welcome);
     // The stream ends when either side goes.

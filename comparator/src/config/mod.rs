@@ -13,7 +13,7 @@ use crate::contract::{Contract, Contracts};
 use crate::journal;
 use crate::sources::Silence;
 use crate::store::Reader;
-use counterfoil_digest::MapDigesters;
+use counterfoil_digest::{Form, MapDigesters};
 use counterfoil_judge::Terms;
 use counterfoil_keys::{DeploymentKey, Keyring, TenantName};
 use counterfoil_settings::Problems;
@@ -207,6 +207,7 @@ fn contracts(written: &Written, keys: &Keyring<DeploymentKey>, problems: &mut Pr
             problems.add(format!("{path}.tenant"), error.to_string());
         }
         let tenant = tenant.unwrap_or_default();
+        let form = form(map, &path, problems);
         let Some(store) = readers.keys().position(|name| *name == map.store) else {
             let known = readers.keys().copied().collect::<Vec<_>>().join(", ");
             problems
@@ -214,10 +215,10 @@ fn contracts(written: &Written, keys: &Keyring<DeploymentKey>, problems: &mut Pr
             continue;
         };
         let Some(kind) = readers.values().nth(store).map(Reader::kind) else { continue };
-        if let Some(lookup) = map.lookup().used(&path, kind, problems) {
+        if let (Some(form), Some(lookup)) = (form, map.lookup().used(&path, kind, problems)) {
             contracts.push(Contract {
                 name: map.name.as_str().into(),
-                digesters: MapDigesters::new(&keys.tenant(&tenant), &map.name, map.codec),
+                digesters: MapDigesters::new(&keys.tenant(&tenant), &map.name, form),
                 tenant,
                 store,
                 lookup,
@@ -226,6 +227,17 @@ fn contracts(written: &Written, keys: &Keyring<DeploymentKey>, problems: &mut Pr
         }
     }
     problems.0.is_empty().then(|| Contracts::new(contracts, readers.into_values().collect()))
+}
+
+fn form(map: &WrittenMap, path: &str, problems: &mut Problems) -> Option<Form> {
+    let found = match Form::new(map.codec, &map.rules) {
+        Ok(form) => return Some(form),
+        Err(found) => found,
+    };
+    for problem in found {
+        problems.add(format!("{path}.{}", problem.path), problem.message);
+    }
+    None
 }
 
 fn terms(map: &WrittenMap) -> Terms {

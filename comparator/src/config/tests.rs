@@ -54,6 +54,22 @@ fn a_problem_of_a_store_or_a_lookup_keeps_its_path() {
 }
 
 #[test]
+fn a_contract_has_the_form_of_its_codec_and_rules() {
+    let form = |change: &str| {
+        let found = settings(|yaml| yaml.replace("deadline_ms", &format!("{change}, deadline_ms")));
+        found.map(|it| it.contracts.iter().next().unwrap().digesters.form().describe())
+    };
+    assert_eq!(form("codec: columns").unwrap(), "columns/1");
+    let rules = "codec: json, rules: {numbers: [{fields: [price], decimals: 2}], null_is_absent: true}";
+    let expected = "json/1, numbers: price (2 decimals); null_is_absent: everywhere";
+    assert_eq!(form(rules).unwrap(), expected);
+    let text = form("codec: bytes, rules: {trimmed: [a, b]}").unwrap_err();
+    for expected in ["maps[0].rules.trimmed[0]: ", "maps[0].rules.trimmed[1]: "] {
+        assert!(text.contains(expected), "{expected} in:\n{text}");
+    }
+}
+
+#[test]
 fn two_contracts_for_one_map_are_refused() {
     let text =
         settings(|yaml| yaml.replace("maps: [", "maps: [{name: cart, store: main, hash: h}, ")).unwrap_err();

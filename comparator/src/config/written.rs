@@ -2,7 +2,7 @@
 
 use super::WrittenListen;
 use crate::store::{KeyType, WrittenLookup, WrittenStore};
-use counterfoil_digest::Codec;
+use counterfoil_digest::{Codec, WrittenRules};
 use counterfoil_judge::Scope;
 use counterfoil_keys::TenantName;
 use counterfoil_tls::Rule;
@@ -91,9 +91,12 @@ pub struct WrittenMap {
     pub tenant: String,
     /// The store that holds the same facts: a name from `stores`.
     pub store: String,
-    /// How values are written: `bytes`, `text` or `json`. Must be what the sidecar has for this map.
+    /// How values are written: `bytes`, `text`, `json` or `columns`. Must be what the sidecar has for this map.
     #[serde(default)]
     pub codec: Codec,
+    /// What does not count in values. Must be what the sidecar has for this map.
+    #[serde(default)]
+    pub rules: WrittenRules,
     /// SQL: a query that takes the keys as one array and gives a row per key: the key, the value, and, if there is one,
     /// the version. Postgres: `SELECT k, v FROM cart WHERE k = ANY($1)`; SQLite: `SELECT k, v FROM cart WHERE k IN
     /// rarray(?1)`.

@@ -58,7 +58,8 @@ impl Running {
         let (uploads, outgoing) = mpsc::channel(16);
         let mut replies = client.stream(ReceiverStream::new(outgoing)).await.unwrap().into_inner();
         let welcome = replies.message().await.unwrap().unwrap();
-        assert!(matches!(welcome.body, Some(Body::Welcome(_))), "{welcome:?}");
+        let Some(Body::Welcome(welcome)) = welcome.body else { panic!("{welcome:?}") };
+        assert_eq!((&welcome.maps[..], &welcome.forms[..]), (&["cart".into()][..], &["bytes/1".into()][..]));
         (uploads, replies)
     }
 

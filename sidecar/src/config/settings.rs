@@ -2,8 +2,8 @@
 
 use super::naming::{self, Naming};
 use super::way::{self, Uplink};
-use super::{Written, WrittenBatch, WrittenLimits, WrittenSocket, WrittenSpool};
-use counterfoil_digest::Codec;
+use super::{Written, WrittenBatch, WrittenLimits, WrittenMap, WrittenSocket, WrittenSpool};
+use counterfoil_digest::Form;
 use counterfoil_keys::TenantName;
 use counterfoil_settings::Problems;
 use std::collections::HashSet;
@@ -104,8 +104,8 @@ impl Allowed {
 pub struct Map {
     /// Its name.
     pub name: Arc<str>,
-    /// How its values are written.
-    pub codec: Codec,
+    /// How its values are written, and what does not count in them.
+    pub form: Form,
 }
 
 /// Where batches are kept on disk.
@@ -162,12 +162,13 @@ impl Settings {
         });
         let socket = socket(written.socket, &mut problems);
         let source = naming::naming(written.source, written.uplink.insecure, &mut problems);
-        let Written { maps, uplink, keys, spool, .. } = written;
+        let maps = maps(&written.maps, &mut problems);
+        let Written { uplink, keys, spool, .. } = written;
         problems.none_or(Self {
             socket,
             source,
             limits: written.limits,
-            maps: maps.into_iter().map(|map| Map { name: map.name.into(), codec: map.codec }).collect(),
+            maps,
             cohort_keys: written.cohort_keys,
             batch: written.batch,
             spool: spool.map(|WrittenSpool { path, bytes_max, sync_ms }| Spool { path, bytes_max, sync_ms }),
@@ -244,6 +245,21 @@ fn check_names(written: &Written, problems: &mut Problems) {
             problems.add(format!("cohort_keys[{at}]"), message);
         }
     }
+}
+
+fn maps(written: &[WrittenMap], problems: &mut Problems) -> Vec<Map> {
+    let mut maps = Vec::new();
+    for (at, map) in written.iter().enumerate() {
+        match Form::new(map.codec, &map.rules) {
+            Ok(form) => maps.push(Map { name: map.name.as_str().into(), form }),
+            Err(found) => {
+                for problem in found {
+                    problems.add(format!("maps[{at}].{}", problem.path), problem.message);
+                }
+            }
+        }
+    }
+    maps
 }
 
 fn check_keys(written: &Written, problems: &mut Problems) {
@@ -366,6 +382,20 @@ mod tests {
             "source.services",
         ];
         assert_eq!(paths, expected, "{problems}");
+    }
+
+    #[test]
+    fn a_map_may_have_rules_and_each_that_cannot_be_used_is_told_with_its_path() {
+        let maps = "maps=[{name: a, codec: json, rules: {ignore: [seen_at]}}, {name: b}]";
+        let maps = settings(GOOD, &[maps]).unwrap().maps;
+        let forms: Vec<_> = maps.iter().map(|map| map.form.describe()).collect();
+        assert_eq!(forms, ["json/1, ignore: seen_at", "bytes/1"]);
+        let wrong =
+            "maps=[{name: a}, {name: b, codec: json, rules: {numbers: [{fields: [a, .., c]}], sets: []}}]";
+        let problems = settings(GOOD, &[wrong]).unwrap_err().to_string();
+        assert!(problems.starts_with("maps[1].rules.numbers[0].fields[1]: has an empty name"), "{problems}");
+        let unknown = settings(GOOD, &["maps=[{name: a, rules: {ignored: [a]}}]"]).unwrap_err().to_string();
+        assert!(unknown.starts_with("maps[0].rules.ignored: unknown key"), "{unknown}");
     }
 
     #[test]

@@ -390,8 +390,9 @@ async fn take(
         protocol: PROTOCOL,
         batch_bytes_max: 1 << 20,
         batch_events_max: 4_096,
-        maps: Vec::new(),
+        maps: vec!["cart".to_owned(), "notes".to_owned()],
         key_ids: vec!["k1".to_owned()],
+        forms: vec!["bytes/1".to_owned(), "json/1".to_owned()],
     };
     let mut acknowledges = got.acknowledges.subscribe();
     let life = *dead.borrow_and_update();
