@@ -1,6 +1,8 @@
 //! One lock's worth of keys.
 
+use super::class::{Class, PerClass};
 use super::entry::{CopyOf, Entry};
+use super::queue::Queue;
 use super::shedding::Shedding;
 use super::{Arrival, Census, Effects, Ended, Observed, Rules, Unresolved};
 use crate::contract::MapId;
@@ -9,13 +11,16 @@ use counterfoil_judge::{History, Outcome, Reason, Scope, Time};
 use counterfoil_keys::KeyNumber;
 use counterfoil_proto::BucketSet;
 use hashbrown::HashTable;
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 
-type Slot = u32;
+/// Where a key stands in its shard.
+pub(super) type Slot = u32;
 
 /// The slots grow by this part of their number: a vector that doubles would waste half of the memory at worst.
 const GROWTH_IN: usize = 16;
+
+/// Most keys of a map that begin to wait for a probe at a time, so that a look at what is due takes a bounded time.
+const RIPEN_MAX: usize = 4_096;
 
 /// A shard opens closed buckets when this part of its keys could be forgotten.
 const ROOM_IN: usize = 8;
@@ -25,8 +30,8 @@ pub(super) struct Shard {
     index: HashTable<Slot>,
     entries: Vec<Option<Entry>>,
     free: Vec<Slot>,
-    /// Per map, when keys are due. A key may stand here several times; only the instant it has itself counts.
-    due: Vec<BinaryHeap<Reverse<(Time, Slot)>>>,
+    /// Per map, when keys are due.
+    due: Vec<Queue>,
     /// Keys that had settled, each once, the one that settled first in front. Some have open events again.
     settled: VecDeque<Slot>,
     /// Writes of forgotten keys had ended by then.
@@ -49,7 +54,7 @@ impl Shard {
             index: HashTable::new(),
             entries: Vec::new(),
             free: Vec::new(),
-            due: (0..maps).map(|_| BinaryHeap::new()).collect(),
+            due: (0..maps).map(|_| Queue::new()).collect(),
             settled: VecDeque::new(),
             forgotten_until: Time::MIN,
             shedding: Shedding::new(),
@@ -78,10 +83,11 @@ impl Shard {
         let forgotten_until = self.forgotten_until;
         if let Some(entry) = self.entry(slot) {
             let before = entry.due;
+            let is_to_move_up = before <= now && entry.class() != Class::Fresh;
             entry.take_key(arrival.digested_under, forgotten_until, effects);
             entry.write(arrival.write, arrival.trace, now, rules, effects);
             let due = entry.due;
-            if due < before {
+            if due < before || is_to_move_up {
                 self.await_due(arrival.map, due, slot);
             }
         }
@@ -174,21 +180,78 @@ impl Shard {
         }
     }
 
-    /// Takes up to `limit` keys of `map` that are due.
-    pub(super) fn due(&mut self, map: MapId, now: Time, limit: usize, mut take: impl FnMut(Slot, &Entry)) {
-        let mut taken = 0;
-        while taken < limit {
-            let Some(heap) = self.due.get_mut(map.index()) else { return };
-            let Some(&Reverse((due, slot))) = heap.peek().filter(|Reverse((due, _))| *due <= now) else {
-                return;
-            };
-            heap.pop();
-            if let Some(entry) = self.entry(slot).filter(|entry| entry.due == due && entry.map() == map) {
-                entry.probe(now);
-                take(slot, entry);
-                taken += 1;
+    /// Lets the keys of `map` that are due at `now` wait for a probe, each in its class; gives how many wait, at most.
+    pub(super) fn ripen(&mut self, map: MapId, now: Time) -> PerClass<usize> {
+        for _ in 0..RIPEN_MAX {
+            let Some((due, slot)) = self.queue(map).and_then(|queue| queue.ripe(now)) else { break };
+            if self.entry(slot).is_some_and(|entry| entry.due == due) {
+                self.wait_in_class(map, now, slot);
             }
         }
+        self.queue(map).map_or_else(PerClass::default, |queue| queue.ready())
+    }
+
+    /// Takes up to `limit` keys of `map` and `class` that are due, those with the earliest deadline first.
+    pub(super) fn due(
+        &mut self,
+        map: MapId,
+        class: Class,
+        now: Time,
+        limit: usize,
+        mut take: impl FnMut(Slot, &Entry, Time),
+    ) {
+        self.ripen(map, now);
+        let mut taken = 0;
+        while taken < limit {
+            let Some(slot) = self.queue(map).and_then(|queue| queue.first(class)) else { return };
+            let Some(entry) = self.waiting(map, now, slot) else { continue };
+            if entry.class() == class {
+                let due = entry.due;
+                entry.probe(now);
+                take(slot, entry, due);
+                taken += 1;
+            } else {
+                self.wait_in_class(map, now, slot);
+            }
+        }
+    }
+
+    /// Takes up to `limit` keys of `map` and `class` that are due and whose deadline and `patience` nanoseconds have passed.
+    pub(super) fn overdue(
+        &mut self,
+        map: MapId,
+        class: Class,
+        (now, patience): (Time, i64),
+        limit: usize,
+        mut take: impl FnMut(Slot, &Entry, Time),
+    ) {
+        let before = now.minus(patience);
+        for _ in 0..limit {
+            let first = self.queue(map).and_then(|queue| queue.first_before(class, before));
+            let Some(slot) = first else { return };
+            let Some(entry) = self.waiting(map, now, slot) else { continue };
+            if entry.class() == class && entry.rank() < before {
+                let due = entry.due;
+                entry.probe(now);
+                take(slot, entry, due);
+            } else {
+                self.wait_in_class(map, now, slot);
+            }
+        }
+    }
+
+    /// Puts a key into the queue of its class, if it is a key of the map and due.
+    fn wait_in_class(&mut self, map: MapId, now: Time, slot: Slot) {
+        let Some(entry) = self.waiting(map, now, slot) else { return };
+        let (class, rank) = (entry.class(), entry.rank());
+        if let Some(queue) = self.queue(map) {
+            queue.wait_in(class, rank, slot);
+        }
+    }
+
+    /// The key at `slot`, if it is one of the map and due.
+    fn waiting(&mut self, map: MapId, now: Time, slot: Slot) -> Option<&mut Entry> {
+        self.entry(slot).filter(|entry| entry.map() == map && entry.due <= now)
     }
 
     pub(super) fn count(&self, census: &mut [Census]) {
@@ -274,9 +337,13 @@ impl Shard {
     }
 
     fn await_due(&mut self, map: MapId, due: Time, slot: Slot) {
-        if let Some(heap) = self.due.get_mut(map.index()) {
-            heap.push(Reverse((due, slot)));
+        if let Some(queue) = self.queue(map) {
+            queue.wait_until(due, slot);
         }
+    }
+
+    fn queue(&mut self, map: MapId) -> Option<&mut Queue> {
+        self.due.get_mut(map.index())
     }
 }
 
