@@ -139,3 +139,5 @@ fn while_a_source_is_lost_every_key_is_in_doubt_and_a_deadline_after_its_expiry_
     let turns: Vec<_> = expired.turned.iter().map(|turned| (&*turned.key, turned.turn)).collect();
     assert_eq!(turns, [(b"71002".as_slice(), Turn::Opened)], "{expired:?}");
 }
+
+mod budgets;
