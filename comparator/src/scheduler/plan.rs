@@ -6,6 +6,10 @@ use crate::contract::MapId;
 use crate::table::{Class, Observed, PerClass, Probe, Table};
 use counterfoil_judge::{Interval, Reason, Time};
 
+/// What no event waits for is given up when it waited for so many times the patience of the map's contract, for want of a
+/// budget alone: it leaves no outcome that would tell of it, but a table that is full of such keys sheds events.
+const IDLE_PATIENCE_TIMES: i64 = 10;
+
 /// One store, its budget, and its maps' turns.
 pub(super) struct Store {
     pub(super) budget: Budget,
@@ -74,18 +78,18 @@ impl Store {
     }
 
     /// Takes up to `limit` keys whose time ran out while the budget kept them waiting, as if they had been read and nothing
-    /// been seen. What waits for no event is given up for the lack of a budget, but not while the store is away.
-    pub(super) fn give_up(&mut self, table: &Table, mut limit: usize, at: Time) -> Vec<Observed> {
+    /// been seen.
+    pub(super) fn give_up(&self, table: &Table, limit: usize, at: Time) -> Vec<Observed> {
         let mut given_up = Vec::new();
-        for map in &mut self.maps {
-            let Some(reason) = self.budget.keeps_waiting(map.patience, at) else { continue };
-            let classes = match reason {
-                Reason::Budget => &[Class::Fresh, Class::Idle][..],
-                _ => &[Class::Fresh],
-            };
-            for class in classes {
-                let probes = table.overdue(map.id, *class, at, limit, *map.turns.get(*class));
-                limit = limit.saturating_sub(probes.len());
+        for map in &self.maps {
+            let idle_patience = map.patience.saturating_mul(IDLE_PATIENCE_TIMES);
+            for (class, patience) in [(Class::Fresh, map.patience), (Class::Idle, idle_patience)] {
+                let Some(reason) = self.budget.keeps_waiting(patience, at) else { continue };
+                if class == Class::Idle && reason != Reason::Budget {
+                    continue;
+                }
+                let room = limit.saturating_sub(given_up.len());
+                let probes = table.overdue(map.id, class, (at, patience), room);
                 let unseen = |probe| Observed { probe, at: Interval::new(at, at), seen: Err(reason) };
                 given_up.extend(probes.into_iter().map(unseen));
             }

@@ -304,11 +304,16 @@ impl Table {
     }
 
     /// Takes up to `limit` probes of `map` and `class` that are due at `now`, and whose deadline (or, where no event waits,
-    /// the instant at which they were due) passed more than the contract's patience ago.
+    /// the instant at which they were due) passed more than `patience` nanoseconds ago.
     #[must_use]
-    pub fn overdue(&self, map: MapId, class: Class, now: Time, limit: usize, turn: usize) -> Vec<Probe> {
-        let patience = self.rules.contracts.get(map).map_or(0, |contract| contract.terms.patience);
-        self.take(limit, turn, |shard, room, take| shard.overdue(map, class, (now, patience), room, take))
+    pub fn overdue(
+        &self,
+        map: MapId,
+        class: Class,
+        (now, patience): (Time, i64),
+        limit: usize,
+    ) -> Vec<Probe> {
+        self.take(limit, 0, |shard, room, take| shard.overdue(map, class, (now, patience), room, take))
     }
 
     /// Takes up to `limit` probes from the shards one after the other.

@@ -95,6 +95,7 @@ fn turns(effects: &Effects) -> Vec<Turn> {
 }
 
 mod keys;
+mod waiting;
 
 #[test]
 fn a_write_is_probed_once_and_confirmed() {
