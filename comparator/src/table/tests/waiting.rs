@@ -26,8 +26,8 @@ fn divergent(table: &Table) {
 fn a_key_waits_as_fresh_then_as_divergent_and_moves_up_with_the_next_write() {
     let table = table(1_000);
     put(&table, b"k", write(1, A, 0, 10), at(11));
-    assert_eq!(ready(&table, at(19)), [0, 0, 0], "it is not due");
-    assert_eq!(ready(&table, at(20)), [1, 0, 0]);
+    assert_eq!(ready(&table, at(20)), [0, 0, 0], "it is not due");
+    assert_eq!(ready(&table, at(21)), [1, 0, 0]);
     look(&table, at(1_100), Ok(Digest::ABSENT));
     assert_eq!(ready(&table, at(2_000)), [0, 1, 0]);
     put(&table, b"k", write(2, B, 2_001, 2_002), at(2_003));
@@ -54,6 +54,7 @@ fn an_event_is_given_up_after_its_patience_and_not_before() {
 fn an_event_that_came_late_has_its_patience_from_then_on() {
     let table = table(1_000);
     put(&table, b"k", write(1, A, 0, 10), at(60_000));
+    assert_eq!(ready(&table, at(60_900)), [1, 0, 0]);
     assert!(give_up(&table, Class::Fresh, at(60_900), Reason::Budget).ended.is_empty());
     assert_eq!(give_up(&table, Class::Fresh, at(61_100), Reason::Budget).ended.len(), 1);
 }
