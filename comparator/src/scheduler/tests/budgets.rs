@@ -5,7 +5,7 @@ use crate::budget::State;
 use counterfoil_proto::Header;
 
 /// From one look of the scheduler to the next, in milliseconds.
-const TICK: i64 = 5;
+const TICK: usize = 5;
 
 /// As [`scheduler`], with so many keys a second.
 fn budgeted(trial: &Trial, keys_per_s: f64) -> Scheduler {
@@ -40,7 +40,7 @@ fn pass(
     seen: impl Fn(&str) -> Result<Digest, Reason>,
 ) -> Past {
     let mut past = Past::default();
-    for now in (from..to).step_by(TICK as usize) {
+    for now in (from..to).step_by(TICK) {
         let effects = scheduler.tick(at(now));
         past.ended.extend(outcomes(&effects));
         past.turns.extend(effects.turned.iter().map(|turned| turned.turn));
