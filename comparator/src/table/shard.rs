@@ -1,6 +1,8 @@
 //! One lock's worth of keys.
 
-use super::class::{Class, PerClass};
+mod waiting;
+
+use super::class::Class;
 use super::entry::{CopyOf, Entry};
 use super::queue::Queue;
 use super::shedding::Shedding;
@@ -18,9 +20,6 @@ pub(super) type Slot = u32;
 
 /// The slots grow by this part of their number: a vector that doubles would waste half of the memory at worst.
 const GROWTH_IN: usize = 16;
-
-/// Most keys of a map that begin to wait for a probe at a time, so that a look at what is due takes a bounded time.
-const RIPEN_MAX: usize = 4_096;
 
 /// A shard opens closed buckets when this part of its keys could be forgotten.
 const ROOM_IN: usize = 8;
@@ -178,80 +177,6 @@ impl Shard {
         if settled && self.entry(slot).is_some_and(Entry::enqueue) {
             self.settled.push_back(slot);
         }
-    }
-
-    /// Lets the keys of `map` that are due at `now` wait for a probe, each in its class; gives how many wait, at most.
-    pub(super) fn ripen(&mut self, map: MapId, now: Time) -> PerClass<usize> {
-        for _ in 0..RIPEN_MAX {
-            let Some((due, slot)) = self.queue(map).and_then(|queue| queue.ripe(now)) else { break };
-            if self.entry(slot).is_some_and(|entry| entry.due == due) {
-                self.wait_in_class(map, now, slot);
-            }
-        }
-        self.queue(map).map_or_else(PerClass::default, |queue| queue.ready())
-    }
-
-    /// Takes up to `limit` keys of `map` and `class` that are due, those with the earliest deadline first.
-    pub(super) fn due(
-        &mut self,
-        map: MapId,
-        class: Class,
-        now: Time,
-        limit: usize,
-        mut take: impl FnMut(Slot, &Entry, Time),
-    ) {
-        self.ripen(map, now);
-        let mut taken = 0;
-        while taken < limit {
-            let Some(slot) = self.queue(map).and_then(|queue| queue.first(class)) else { return };
-            let Some(entry) = self.waiting(map, now, slot) else { continue };
-            if entry.class() == class {
-                let due = entry.due;
-                entry.probe(now);
-                take(slot, entry, due);
-                taken += 1;
-            } else {
-                self.wait_in_class(map, now, slot);
-            }
-        }
-    }
-
-    /// Takes up to `limit` keys of `map` and `class` that are due and whose deadline and `patience` nanoseconds have passed.
-    pub(super) fn overdue(
-        &mut self,
-        map: MapId,
-        class: Class,
-        (now, patience): (Time, i64),
-        limit: usize,
-        mut take: impl FnMut(Slot, &Entry, Time),
-    ) {
-        let before = now.minus(patience);
-        for _ in 0..limit {
-            let first = self.queue(map).and_then(|queue| queue.first_before(class, before));
-            let Some(slot) = first else { return };
-            let Some(entry) = self.waiting(map, now, slot) else { continue };
-            if entry.class() == class && entry.rank() < before {
-                let due = entry.due;
-                entry.probe(now);
-                take(slot, entry, due);
-            } else {
-                self.wait_in_class(map, now, slot);
-            }
-        }
-    }
-
-    /// Puts a key into the queue of its class, if it is a key of the map and due.
-    fn wait_in_class(&mut self, map: MapId, now: Time, slot: Slot) {
-        let Some(entry) = self.waiting(map, now, slot) else { return };
-        let (class, rank) = (entry.class(), entry.rank());
-        if let Some(queue) = self.queue(map) {
-            queue.wait_in(class, rank, slot);
-        }
-    }
-
-    /// The key at `slot`, if it is one of the map and due.
-    fn waiting(&mut self, map: MapId, now: Time, slot: Slot) -> Option<&mut Entry> {
-        self.entry(slot).filter(|entry| entry.map() == map && entry.due <= now)
     }
 
     pub(super) fn count(&self, census: &mut [Census]) {
