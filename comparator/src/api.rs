@@ -1,6 +1,7 @@
 //! The HTTP API for people and scripts.
 //!
-//! - `GET /v1/summary`: per map the events, outcomes, verdicts, coverage, lag and nines; the sources; the divergences.
+//! - `GET /v1/summary`: per map the events, outcomes, verdicts, coverage, lag and nines; the sources; the stores; the
+//!   divergences.
 //! - `GET /v1/divergences?map=&state=&kind=&limit=&after=`: divergences, newest first, in pages.
 //! - `GET /v1/divergences/ID`: one of them.
 //! - `GET /v1/sources`: what each source reported and lost.
@@ -9,10 +10,12 @@
 mod clocks;
 
 use crate::Parts;
+use crate::budget::{State as StoreState, Status};
 use crate::ledger::{
     Count, Cursor, DivergenceId, Filter, Ledger, LedgerError, PAGE_ROWS_MAX, Row, State as DivergenceState,
 };
 use crate::sources::{Phase, Report, Source};
+use crate::store::Reader;
 use crate::table::Census;
 use crate::tally::{Lag, Share, Tally};
 use axum::extract::{Path, Query, State};
@@ -52,6 +55,7 @@ impl Api {
 struct Summary {
     maps: BTreeMap<String, MapSummary>,
     sources: Vec<SourceSummary>,
+    stores: Vec<StoreSummary>,
     /// Opened, confirmed and resolved since the comparator started.
     divergences: BTreeMap<&'static str, u64>,
     /// All that the ledger has, by map, kind and state.
@@ -104,6 +108,19 @@ struct SourceSummary {
     silent_ms: f64,
 }
 
+#[derive(Serialize)]
+struct StoreSummary {
+    name: String,
+    /// `healthy`, `slow` or `down`.
+    state: &'static str,
+    /// Why it is down; `null` while it is not.
+    reason: Option<&'static str>,
+    /// Keys a second that may be read now; `null` for as many as it bears.
+    keys_per_s: Option<f64>,
+    /// How long after its first key was due the last read was sent off, in milliseconds.
+    probe_delay_ms: f64,
+}
+
 async fn summary(State(api): State<Api>) -> Result<Json<Summary>, ApiError> {
     api.ledger.flush().await?;
     let ledger = api.ledger.counts().await?;
@@ -120,7 +137,7 @@ async fn summary(State(api): State<Api>) -> Result<Json<Summary>, ApiError> {
     let sources = source_summaries(parts);
     let lost = sources.iter().map(|source| source.lost.values().sum::<u64>() + source.undeclared).sum();
     let accepted = maps.values().map(|map| map.events).sum();
-    Ok(Json(Summary { maps, sources, divergences, ledger, accepted, lost }))
+    Ok(Json(Summary { maps, sources, stores: store_summaries(parts), divergences, ledger, accepted, lost }))
 }
 
 fn map_summary(tally: &Tally, census: Census) -> MapSummary {
@@ -175,6 +192,21 @@ fn source_summary(parts: &Parts, source: &Source) -> SourceSummary {
         clock_error_ns: clock.map(|clock| clock.error),
         silent_ms: ms(at.since(report.heard)),
     }
+}
+
+fn store_summaries(parts: &Parts) -> Vec<StoreSummary> {
+    let readers = parts.engine.contracts().readers().iter();
+    let summary = |(reader, status): (&Arc<Reader>, Status)| StoreSummary {
+        name: reader.name().to_owned(),
+        state: status.state.label(),
+        reason: match status.state {
+            StoreState::Down(reason) => Some(reason),
+            StoreState::Healthy | StoreState::Slow => None,
+        },
+        keys_per_s: status.keys_per_s,
+        probe_delay_ms: ms(status.probe_delay),
+    };
+    readers.zip(parts.statuses.get()).map(summary).collect()
 }
 
 fn ms(nanoseconds: i64) -> f64 {

@@ -24,6 +24,7 @@ macro_rules! failpoint {
 
 mod admission;
 mod api;
+pub mod budget;
 pub mod clocks;
 pub mod command;
 pub mod config;
@@ -51,7 +52,7 @@ use counterfoil_telemetry::{Metric, Telemetry, serve_http};
 use engine::{Engine, Limits};
 use journal::{Journal, JournalError};
 use ledger::{Ledger, LedgerError};
-use prober::Prober;
+use prober::{Prober, Statuses};
 use receiver::Receiver;
 use restart::RestartError;
 use serving::{Door, Serving};
@@ -78,6 +79,8 @@ struct Parts {
     telling: Telling,
     /// Where batches are kept until their events have outcomes; `None` in memory alone.
     journal: Option<Journal>,
+    /// How the stores are.
+    statuses: Statuses,
 }
 
 impl Parts {
@@ -193,7 +196,7 @@ impl Comparator {
         let opened =
             settings.journal.map(|journal| Journal::open(&journal, settings.sources_max)).transpose()?;
         let (journal, past) = opened.unzip();
-        let parts = Arc::new(Parts { engine, tallies, telling, journal });
+        let parts = Arc::new(Parts { engine, tallies, telling, journal, statuses: Statuses::default() });
         match past {
             Some(past) => restart::go_on(past, &parts, &ledger).await?,
             None => tracing::warn!("no journal: a comparator that is started over forgets what was open"),

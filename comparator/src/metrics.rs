@@ -76,6 +76,13 @@ catalogue! {
     KEY_ERRORS: Counter "counterfoil_prober_key_errors_total" ["store"] "keys"
         "Keys or values that the store or the codec cannot represent.";
     READ_SECONDS: Histogram "counterfoil_prober_read_seconds" ["store"] "seconds" "Time of a round trip to the store.";
+    PROBE_DELAY: Histogram "counterfoil_prober_delay_seconds" ["store"] "seconds"
+        "From the instant at which the first key of a read was due until the read was sent off.";
+    ALLOWED: Gauge "counterfoil_prober_allowed_keys_per_second" ["store"] "keys per second"
+        "Keys a second that may be read of the store now; +Inf for as many as it bears.";
+    STORE_STATE: Gauge "counterfoil_prober_store_state" ["store", "state"] "stores"
+        "1 for the state that the store is in: healthy, slow (read less than its budget allows, or so until a few seconds ago) \
+         or down (it does not answer); 0 for the others.";
     WAITING: Gauge "counterfoil_prober_waiting_observations" [] "observations"
         "Observations that wait for the sources' watermarks.";
     SOURCES: Gauge "counterfoil_source_sources" ["phase"] "sources" "Sources by phase: live, ended, lost or expired.";

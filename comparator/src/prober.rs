@@ -7,13 +7,18 @@
 //!
 //! - Each read that the scheduler asked for comes back to it, with what was seen or why nothing was seen.
 
+mod stores;
+
+pub(crate) use stores::Statuses;
+
 use crate::Parts;
+use crate::budget::Ending;
 use crate::contract::Contract;
 use crate::metrics;
-use crate::scheduler::{Budget, Read, Request, Scheduler};
-use crate::store::{Answer, Found, Reader};
+use crate::scheduler::{Read, Request, Scheduler};
+use crate::store::{Answer, Found, Reader, StoreError};
 use crate::table::{Observed, Probe, Seen};
-use ::metrics::{Counter, Gauge, Histogram};
+use ::metrics::{Counter, Gauge};
 use bytes::Bytes;
 use counterfoil_clock::now;
 use counterfoil_digest::{MapDigesters, digest_many};
@@ -21,6 +26,7 @@ use counterfoil_judge::{Interval, Reason, Time};
 use counterfoil_keys::KeyNumber;
 use std::sync::Arc;
 use std::time::Duration;
+use stores::{ReadSeries, StoreSeries};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -35,15 +41,6 @@ const GAUGES_EVERY: i64 = 5_000_000_000;
 /// Reads that may wait for the loop.
 const DONE_MAX: usize = 256;
 
-/// Series of one store.
-#[derive(Clone)]
-struct StoreSeries {
-    reads: Counter,
-    keys: Counter,
-    key_errors: Counter,
-    seconds: Histogram,
-}
-
 /// Makes the reads.
 pub(crate) struct Prober {
     parts: Arc<Parts>,
@@ -57,12 +54,9 @@ impl Prober {
     /// Keeps to the budgets of the contracts' stores.
     pub(crate) fn new(parts: Arc<Parts>) -> Self {
         let readers = parts.engine.contracts().readers();
-        let budgets = readers.iter().map(|reader| Budget {
-            concurrency: reader.concurrency(),
-            keys_per_read_max: reader.keys_per_read_max(),
-        });
+        let bounds = readers.iter().map(|reader| reader.bounds());
         Self {
-            scheduler: Scheduler::new(parts.engine.clone(), budgets.collect()),
+            scheduler: Scheduler::new(parts.engine.clone(), bounds.collect()),
             gauges_at: Time::MIN,
             series: readers.iter().map(|reader| StoreSeries::new(reader)).collect(),
             waiting_series: metrics::WAITING.gauge(&[]),
@@ -88,6 +82,7 @@ impl Prober {
                     for request in self.scheduler.send_off(at) {
                         self.send(request, &mut reads, done.clone());
                     }
+                    self.tell_of_stores(at);
                     self.set_gauges(at);
                 }
             }
@@ -97,8 +92,9 @@ impl Prober {
     fn send(&self, request: Request, reads: &mut JoinSet<()>, done: mpsc::Sender<Read>) {
         let contracts = self.parts.engine.contracts().clone();
         let reader = contracts.readers().get(request.store).cloned();
-        let series = self.series.get(request.store).cloned();
-        let (Some(reader), Some(series)) = (reader, series) else { return };
+        let (Some(reader), Some(series)) = (reader, self.series.get(request.store)) else { return };
+        series.sent(request.delay);
+        let series = series.reads.clone();
         if let Some(tally) = self.parts.tallies.of(request.map) {
             tally.looked_up(request.probes.len() as u64);
         }
@@ -108,6 +104,13 @@ impl Prober {
             // The loop is gone only when the comparator stops.
             _ = done.send(read).await;
         });
+    }
+
+    fn tell_of_stores(&mut self, at: Time) {
+        self.parts.statuses.set(self.scheduler.statuses(at));
+        for (series, status) in self.series.iter_mut().zip(self.scheduler.statuses(at)) {
+            series.set(&status);
+        }
     }
 
     fn set_gauges(&mut self, at: Time) {
@@ -120,47 +123,38 @@ impl Prober {
     }
 }
 
-impl StoreSeries {
-    fn new(reader: &Reader) -> Self {
-        let store = [("store", reader.name())];
-        Self {
-            reads: metrics::READS.counter(&store),
-            keys: metrics::READ_KEYS.counter(&store),
-            key_errors: metrics::KEY_ERRORS.counter(&store),
-            seconds: metrics::READ_SECONDS.histogram(&store),
-        }
-    }
-
-    fn read(&self, keys: usize, at: Interval) {
-        self.reads.increment(1);
-        self.keys.increment(keys as u64);
-        let took = u64::try_from(at.end.since(at.begin)).unwrap_or(0);
-        self.seconds.record(Duration::from_nanos(took).as_secs_f64());
-    }
-}
-
 /// Makes a read. Where the store does not answer, each probe is told so.
-async fn read(reader: &Reader, contract: &Contract, request: Request, series: &StoreSeries) -> Read {
+async fn read(reader: &Reader, contract: &Contract, request: Request, series: &ReadSeries) -> Read {
     let keys: Vec<Bytes> = request.probes.iter().map(|probe| probe.key.clone()).collect();
     let begin = now();
     let answers = reader.read_many(&contract.lookup, &keys).await;
     let at = Interval::new(begin, now());
     series.read(keys.len(), at);
-    let seen = match answers {
+    let (ending, seen) = match answers {
         Ok(answers) => {
             let under = request.probes.iter().map(Probe::digested_under);
-            digests(&contract.digesters, under.zip(&answers), series)
+            (Ending::Answered, digests(&contract.digesters, under.zip(&answers), &series.key_errors))
         }
         Err(error) => {
             tracing::warn!(store = reader.name(), %error, "a read of the store told nothing");
             let labels = [("store", reader.name()), ("reason", error.label())];
             metrics::READ_ERRORS.counter(&labels).increment(1);
-            Vec::new()
+            (ending(&error), Vec::new())
         }
     };
     let seen = seen.into_iter().chain(std::iter::repeat(Err(Reason::Store)));
     let observed = request.probes.into_iter().zip(seen).map(|(probe, seen)| Observed { probe, at, seen });
-    Read { store: request.store, map: request.map, at, observed: observed.collect() }
+    Read { store: request.store, map: request.map, at, ending, observed: observed.collect() }
+}
+
+/// What an error says about the store. A query that it does not understand is another map's no business.
+fn ending(error: &StoreError) -> Ending {
+    match error {
+        StoreError::Connect { .. } | StoreError::Timeout | StoreError::Standby => {
+            Ending::Unanswered(error.label())
+        }
+        StoreError::Query { .. } | StoreError::TooManyKeys { .. } => Ending::Refused,
+    }
 }
 
 /// Digests what was found, each value under the key of what it is compared with. What the store or the codec cannot
@@ -168,7 +162,7 @@ async fn read(reader: &Reader, contract: &Contract, request: Request, series: &S
 fn digests<'a>(
     digesters: &MapDigesters,
     answers: impl Iterator<Item = (KeyNumber, &'a Answer)>,
-    series: &StoreSeries,
+    key_errors: &Counter,
 ) -> Vec<Result<Seen, Reason>> {
     // Every number is that of a batch that was accepted, so there is a digester under it.
     let (digesters, answers): (Vec<_>, Vec<_>) =
@@ -183,7 +177,7 @@ fn digests<'a>(
         (Ok(Found::Value(_, version)), Ok(digest)) => Ok(Seen { digest, version: *version }),
         (Ok(Found::Absent), Ok(digest)) => Ok(Seen { digest, version: None }),
         _ => {
-            series.key_errors.increment(1);
+            key_errors.increment(1);
             Err(Reason::Store)
         }
     });
@@ -215,12 +209,6 @@ mod tests {
     fn seen(file: &File, vector: &Vector) -> Result<Seen, Reason> {
         let digesters = MapDigesters::new(&file.keys(), &vector.map, vector.form());
         let answer = Ok(vector.value().map_or(Found::Absent, |value| Found::Value(value, None)));
-        let series = StoreSeries {
-            reads: Counter::noop(),
-            keys: Counter::noop(),
-            key_errors: Counter::noop(),
-            seconds: Histogram::noop(),
-        };
-        digests(&digesters, std::iter::once((KeyNumber::default(), &answer)), &series).remove(0)
+        digests(&digesters, std::iter::once((KeyNumber::default(), &answer)), &Counter::noop()).remove(0)
     }
 }

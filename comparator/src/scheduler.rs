@@ -4,31 +4,29 @@
 //! On each tick it gives up on silent sources and judges the observations that the watermark of every live source of the
 //! map's tenant has passed;
 //! then it sends off as many reads as the stores' budgets allow, each for many keys of one map. An observation that waits
-//! is not read again.
+//! is not read again. What a budget keeps waiting until its events' patience runs out is given up: nothing was seen of it.
 //!
 //! # Invariants
 //!
 //! - Each probe that was taken from the table comes back to it, with what was seen or why nothing was seen.
-//! - At most `concurrency` reads per store and [`OBSERVATIONS_MAX`] observations are under way.
+//! - Reads keep to the [`budget`](crate::budget) of their store; at most [`OBSERVATIONS_MAX`] observations are under way.
 //! - Nothing is judged at an instant before the doubt of that instant stands in the table.
 
-use crate::contract::{Contract, MapId};
+mod plan;
+
+use crate::budget::{Bounds, Ending, Status};
+use crate::contract::MapId;
 use crate::engine::Engine;
 use crate::table::{Change, Effects, Observed, Probe};
 use counterfoil_judge::{Interval, Time};
+use plan::Store;
 use std::sync::Arc;
 
 /// Most observations that may be under way, being made or waiting for watermarks; with more, no more reads are sent off.
 pub const OBSERVATIONS_MAX: usize = 200_000;
 
-/// What one store is spared.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Budget {
-    /// Most reads at a time.
-    pub concurrency: usize,
-    /// Most keys in a read.
-    pub keys_per_read_max: usize,
-}
+/// Most keys that are given up at a time, so that this takes a bounded time; what is left over is given up the next time.
+const GIVEN_UP_MAX: usize = 10_000;
 
 /// A read to be made.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,6 +37,8 @@ pub struct Request {
     pub map: MapId,
     /// The keys.
     pub probes: Vec<Probe>,
+    /// How long ago the one that was due first was so, in nanoseconds.
+    pub delay: i64,
 }
 
 /// A read that came back: with an observation for each probe of its request.
@@ -50,6 +50,8 @@ pub struct Read {
     pub map: MapId,
     /// From when to when the read was made, in the comparator's timeline.
     pub at: Interval,
+    /// How it ended.
+    pub ending: Ending,
     /// What was seen.
     pub observed: Vec<Observed>,
 }
@@ -63,12 +65,6 @@ struct Waiting {
     observed: Vec<Observed>,
 }
 
-/// What is under way at one store.
-struct Store {
-    budget: Budget,
-    reads: usize,
-}
-
 /// Decides what is read and judged.
 pub struct Scheduler {
     engine: Arc<Engine>,
@@ -76,20 +72,25 @@ pub struct Scheduler {
     /// Observations being made, or waiting for watermarks.
     under_way: usize,
     waiting: Vec<Waiting>,
-    /// Where to begin looking for keys that are due, so that none starves.
-    turn: usize,
 }
 
 impl Scheduler {
-    /// Nothing is under way. `budgets` are those of the contracts' stores, in their order.
+    /// Nothing is under way. `bounds` are those of the contracts' stores, in their order.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, budgets: Vec<Budget>) -> Self {
-        let stores = budgets.into_iter().map(|budget| Store { budget, reads: 0 }).collect();
-        Self { engine, stores, under_way: 0, waiting: Vec::new(), turn: 0 }
+    pub fn new(engine: Arc<Engine>, bounds: Vec<Bounds>) -> Self {
+        let maps_of = |store: usize| {
+            let maps = (0..).map(MapId).zip(engine.contracts().iter());
+            let maps = maps.filter(move |(_, contract)| contract.store == store);
+            maps.map(|(map, contract)| (map, contract.terms.patience))
+        };
+        let stores = bounds.into_iter().enumerate();
+        let stores = stores.map(|(place, bounds)| Store::new(place, bounds, maps_of(place))).collect();
+        Self { engine, stores, under_way: 0, waiting: Vec::new() }
     }
 
     /// Gives up on sources that are silent at `at`, then judges the observations that every live source's watermark has
-    /// passed by more than the lead of their map's contract. Gives what has to be done after it.
+    /// passed by more than the lead of their map's contract, and gives up on keys that the budgets kept waiting for too long.
+    /// Gives what has to be done after it.
     #[must_use]
     pub fn tick(&mut self, at: Time) -> Effects {
         self.engine.mind_silence(at);
@@ -102,21 +103,19 @@ impl Scheduler {
             let judged = self.engine.table().apply(Change::Observed(read.observed), at);
             append(&mut effects, judged);
         }
+        append(&mut effects, self.give_up(at));
         effects
     }
 
     /// Takes the keys that are due at `at` from the table, as many as the budgets allow; gives the reads to be made.
     #[must_use]
     pub fn send_off(&mut self, at: Time) -> Vec<Request> {
-        self.turn = self.turn.wrapping_add(1);
-        let engine = self.engine.clone();
-        let maps: Vec<_> = (0..).map(MapId).zip(engine.contracts().iter()).collect();
-        let (first, last) = maps.split_at(self.turn.checked_rem(maps.len()).unwrap_or(0));
         let mut requests = Vec::new();
-        for (map, contract) in last.iter().chain(first) {
-            while let Some(request) = self.request(*map, contract, at) {
-                requests.push(request);
-            }
+        for store in &mut self.stores {
+            let planned =
+                store.plan(self.engine.table(), OBSERVATIONS_MAX.saturating_sub(self.under_way), at);
+            self.under_way += planned.iter().map(|request| request.probes.len()).sum::<usize>();
+            requests.extend(planned);
         }
         requests
     }
@@ -124,7 +123,7 @@ impl Scheduler {
     /// Takes back a read at `at`. What it saw is judged by a later tick.
     pub fn take_back(&mut self, read: Read, at: Time) {
         if let Some(store) = self.stores.get_mut(read.store) {
-            store.reads = store.reads.saturating_sub(1);
+            store.budget.back(read.observed.len(), read.at, read.ending);
         }
         // Writes that began after this read need not be kept for its judgement.
         let effects = self.engine.table().apply(Change::Looked(&read.observed), at);
@@ -142,20 +141,21 @@ impl Scheduler {
         self.waiting.iter().map(|read| read.observed.len()).sum()
     }
 
-    /// One read of what is due of a map, if there is anything and its store may be read.
-    fn request(&mut self, map: MapId, contract: &Contract, at: Time) -> Option<Request> {
-        let store = self.stores.get_mut(contract.store)?;
-        if store.reads >= store.budget.concurrency {
-            return None;
+    /// What the budgets of the stores are at `at`, in the order of the stores.
+    pub fn statuses(&self, at: Time) -> impl Iterator<Item = Status> {
+        self.stores.iter().map(move |store| store.budget.status(at))
+    }
+
+    fn give_up(&mut self, at: Time) -> Effects {
+        let mut given_up = Vec::new();
+        for store in &mut self.stores {
+            store.budget.tick(at);
+            given_up.extend(store.give_up(self.engine.table(), GIVEN_UP_MAX, at));
         }
-        let limit = store.budget.keys_per_read_max.min(OBSERVATIONS_MAX.saturating_sub(self.under_way));
-        let probes = self.engine.table().due(map, at, limit, self.turn);
-        if probes.is_empty() {
-            return None;
+        if given_up.is_empty() {
+            return Effects::default();
         }
-        store.reads += 1;
-        self.under_way += probes.len();
-        Some(Request { store: contract.store, map, probes })
+        self.engine.table().apply(Change::Observed(given_up), at)
     }
 }
 

@@ -98,6 +98,8 @@ pub enum Reason {
     Clock,
     /// The store could not be read.
     Store,
+    /// The store's read budget did not let the key be read in time.
+    Budget,
     /// A write of unknown outcome blinds the key.
     Unresolved,
     /// The store may have dropped the value by itself.
@@ -110,12 +112,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the metrics.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Baseline,
         Self::Gap,
         Self::SourceLost,
         Self::Clock,
         Self::Store,
+        Self::Budget,
         Self::Unresolved,
         Self::Expired,
         Self::Shed,
@@ -131,6 +134,7 @@ impl Reason {
             Self::SourceLost => "source_lost",
             Self::Clock => "clock",
             Self::Store => "store",
+            Self::Budget => "budget",
             Self::Unresolved => "unresolved",
             Self::Expired => "expired",
             Self::Shed => "shed",

@@ -2,7 +2,7 @@
 
 use super::trial::{B, BASKET, CART, Sender, Trial, at, header, heartbeat, writes};
 use super::*;
-use crate::table::{Change, Observed, Seen};
+use crate::table::{Change, Class, Observed, Seen};
 use counterfoil_judge::{Digest, Interval, Outcome, Verdict};
 
 mod chain;
@@ -12,7 +12,7 @@ mod senders;
 /// Reads what is due of `map` and judges it at once.
 fn look(engine: &Engine, map: MapId, now: i64, digest: Digest) -> Effects {
     let at = Interval::new(at(now), at(now));
-    let probes = engine.table().due(map, at.begin, 10, 0);
+    let probes = engine.table().due(map, Class::Fresh, at.begin, 10, 0);
     let saw = |probe| Observed { probe, at, seen: Ok(Seen { digest, version: None }) };
     engine.table().apply(Change::Observed(probes.into_iter().map(saw).collect()), at.end)
 }

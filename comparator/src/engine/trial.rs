@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::{Anything, Engine, Limits, Options};
+use crate::budget::Ending;
 use crate::config::{Settings, Written};
 use crate::contract::MapId;
 use crate::scheduler::{Read, Request};
@@ -164,10 +165,11 @@ pub(crate) fn heartbeat(header: Header) -> wire::Batch {
     BatchBuilder::default().finish(header)
 }
 
-/// What comes back of a read at `now` that sees `seen` everywhere.
+/// What comes back of a read at `now` that sees `seen` everywhere; an error is one of the whole store.
 pub(crate) fn answer(request: Request, now: i64, seen: Result<Digest, Reason>) -> Read {
     let at = Interval::new(at(now), at(now));
+    let ending = if seen.is_ok() { Ending::Answered } else { Ending::Unanswered("timeout") };
     let seen = seen.map(|digest| Seen { digest, version: None });
     let observed = request.probes.into_iter().map(|probe| Observed { probe, at, seen }).collect();
-    Read { store: request.store, map: request.map, at, observed }
+    Read { store: request.store, map: request.map, at, ending, observed }
 }

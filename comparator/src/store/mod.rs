@@ -22,6 +22,7 @@
 //!
 //! Connections are not encrypted yet: `rediss://` and `sslmode=require` are refused rather than ignored.
 
+mod budget;
 mod error;
 mod gather;
 mod lookup;
@@ -31,10 +32,12 @@ mod redis;
 mod sqlite;
 mod written;
 
+pub use budget::WrittenBudget;
 pub use error::{KeyError, StoreError};
 pub use lookup::{KeyType, Lookup, WrittenLookup};
 pub use written::{StoreUrl, WrittenStore};
 
+use crate::budget::Bounds;
 use bytes::Bytes;
 use counterfoil_settings::Problems;
 use std::time::Duration;
@@ -77,8 +80,7 @@ pub enum StoreKind {
 pub struct Reader {
     name: Box<str>,
     timeout: Duration,
-    concurrency: usize,
-    keys_per_read_max: usize,
+    bounds: Bounds,
     store: Store,
 }
 
@@ -112,9 +114,8 @@ impl Reader {
             }
             None => None,
         };
-        let keys_per_read_max = written.keys_per_read_max();
-        let reader =
-            store.map(|store| Self { name: name.into(), timeout, concurrency, keys_per_read_max, store });
+        let bounds = written.bounds();
+        let reader = store.map(|store| Self { name: name.into(), timeout, bounds, store });
         match reader {
             Some(reader) => problems.none_or(reader),
             None => Err(problems),
@@ -127,11 +128,9 @@ impl Reader {
     ///
     /// [`StoreError`] if nothing is known about any key. The next read starts afresh.
     pub async fn read_many(&self, lookup: &Lookup, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
-        if keys.len() > self.keys_per_read_max {
-            return Err(StoreError::TooManyKeys {
-                keys: keys.len(),
-                keys_per_read_max: self.keys_per_read_max,
-            });
+        let keys_per_read_max = self.bounds.keys_per_read_max;
+        if keys.len() > keys_per_read_max {
+            return Err(StoreError::TooManyKeys { keys: keys.len(), keys_per_read_max });
         }
         if keys.is_empty() {
             return Ok(Vec::new());
@@ -162,16 +161,10 @@ impl Reader {
         }
     }
 
-    /// How many reads may be on their way at a time.
+    /// How hard it may be read.
     #[must_use]
-    pub fn concurrency(&self) -> usize {
-        self.concurrency
-    }
-
-    /// How many keys one read may ask for.
-    #[must_use]
-    pub fn keys_per_read_max(&self) -> usize {
-        self.keys_per_read_max
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
     }
 }
 

@@ -1,6 +1,8 @@
 //! A store as a person writes it into the configuration.
 
+use super::budget::WrittenBudget;
 use super::{StoreError, StoreKind};
+use crate::budget::Bounds;
 use counterfoil_settings::Problems;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -36,6 +38,9 @@ pub struct WrittenStore {
     /// A file that holds the password and nothing else; read at each connect, so that it may be rotated.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
+    /// How hard it may be read over time.
+    #[serde(default)]
+    pub budget: WrittenBudget,
 }
 
 fn default_concurrency() -> u32 {
@@ -58,6 +63,7 @@ impl WrittenStore {
             keys_per_read_max: default_keys_per_read_max(),
             timeout_ms: default_timeout_ms(),
             password_file: None,
+            budget: WrittenBudget::default(),
         }
     }
 
@@ -79,14 +85,19 @@ impl WrittenStore {
                 problems.add(path, format!("{value} is out of range; write 1 to {max}"));
             }
         }
+        self.budget.problems(&mut problems);
         problems
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        self.budget.bounds(self.concurrency(), self.keys_per_read_max())
     }
 
     pub(super) fn concurrency(&self) -> usize {
         usize::try_from(self.concurrency.clamp(1, CONCURRENCY_MAX)).unwrap_or(1)
     }
 
-    pub(super) fn keys_per_read_max(&self) -> usize {
+    fn keys_per_read_max(&self) -> usize {
         usize::try_from(self.keys_per_read_max.clamp(1, KEYS_PER_READ_MAX)).unwrap_or(1)
     }
 }

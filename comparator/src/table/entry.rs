@@ -3,6 +3,7 @@
 //! A table holds millions of these, most of them with one write that waits to be confirmed. So what only some keys have
 //! (a probe under way, a divergence, traces) is kept elsewhere, and the hash is computed anew where it is needed.
 
+use super::class::Class;
 use super::{Effects, Ended, Observed, Rules, Turn, Turned};
 use crate::contract::{Contract, MapId};
 use bytes::Bytes;
@@ -188,6 +189,24 @@ impl Entry {
         *doubted_until = (*doubted_until).max(Some(until));
     }
 
+    /// Why it is to be read.
+    pub(super) fn class(&self) -> Class {
+        if self.history.writes().any(|write| write.pending) {
+            Class::Fresh
+        } else if self.has_divergence() {
+            Class::Open
+        } else {
+            Class::Idle
+        }
+    }
+
+    /// What it is in time for if it is read by then: the first deadline of an event that waits, or, where none does or that
+    /// was over when a read became due, the instant at which it is due.
+    pub(super) fn rank(&self) -> Time {
+        let deadlines = self.history.writes().filter(|write| write.pending).map(|write| write.deadline);
+        deadlines.min().map_or(self.due, |deadline| deadline.max(self.due))
+    }
+
     /// Takes a write that was reported for this key.
     pub(super) fn write(
         &mut self,
@@ -273,7 +292,8 @@ impl Entry {
             }
             unseen => {
                 let reason = unseen.err().unwrap_or(Reason::Baseline);
-                self.owes = true;
+                // What there was no time to read is not made up for: that would take the time of what is fresh.
+                self.owes = reason != Reason::Budget;
                 give_up(&mut self.history, now, reason, &contract.terms, &mut ended);
                 effects.verdicts.push((self.map(), Verdict::Undetermined(reason)));
             }

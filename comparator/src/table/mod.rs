@@ -15,13 +15,16 @@
 //!   what was known under another became doubt.
 //! - A key with an open event, an open divergence or a probe under way is never forgotten.
 
+mod class;
 mod entry;
 mod lags;
 mod live;
+mod queue;
 mod shard;
 mod shedding;
 mod taints;
 
+pub use class::{Class, PerClass};
 pub(crate) use taints::Taints;
 
 use crate::config::Probing;
@@ -33,6 +36,7 @@ use counterfoil_judge::{
 };
 use counterfoil_keys::{KeyNumber, TenantName};
 use counterfoil_proto::{BucketSet, TraceRef};
+use entry::Entry;
 use lags::Lags;
 use live::Live;
 use shard::Shard;
@@ -74,6 +78,8 @@ pub struct Probe {
     shard: u32,
     slot: u32,
     digested_under: KeyNumber,
+    /// Since when it was due when it was taken.
+    pub due: Time,
     /// The key to look up.
     pub key: Bytes,
 }
@@ -283,21 +289,51 @@ impl Table {
         effects
     }
 
-    /// Takes up to `limit` probes of `map` that are due at `now`, those due first in each shard first. `turn` picks the
-    /// shard to begin with, so that with a small limit none starves.
+    /// How many keys of `map` wait for a probe at `now` in each class, at most.
     #[must_use]
-    pub fn due(&self, map: MapId, now: Time, limit: usize, turn: usize) -> Vec<Probe> {
-        let mut probes = Vec::new();
+    pub fn ready(&self, map: MapId, now: Time) -> PerClass<usize> {
+        let of_shards = self.shards.iter().map(|shard| lock(shard).ripen(map, now));
+        of_shards.fold(PerClass::default(), |sum, of| PerClass::of(|class| sum.get(class) + of.get(class)))
+    }
+
+    /// Takes up to `limit` probes of `map` and `class` that are due at `now`, in each shard those with the earliest deadline
+    /// first. `turn` picks the shard to begin with, so that with a small limit none starves.
+    #[must_use]
+    pub fn due(&self, map: MapId, class: Class, now: Time, limit: usize, turn: usize) -> Vec<Probe> {
+        self.take(limit, turn, |shard, room, take| shard.due(map, class, now, room, take))
+    }
+
+    /// Takes up to `limit` probes of `map` and `class` that are due at `now`, and whose deadline (or, where no event waits,
+    /// the instant at which they were due) passed more than `patience` nanoseconds ago.
+    #[must_use]
+    pub fn overdue(
+        &self,
+        map: MapId,
+        class: Class,
+        (now, patience): (Time, i64),
+        limit: usize,
+    ) -> Vec<Probe> {
+        self.take(limit, 0, |shard, room, take| shard.overdue(map, class, (now, patience), room, take))
+    }
+
+    /// Takes up to `limit` probes from the shards one after the other.
+    fn take(
+        &self,
+        limit: usize,
+        turn: usize,
+        take: impl Fn(&mut Shard, usize, &mut dyn FnMut(u32, &Entry, Time)),
+    ) -> Vec<Probe> {
+        let mut probes: Vec<Probe> = Vec::new();
         for step in 0..SHARDS {
-            let at = (turn + step) % SHARDS;
+            let at = turn.wrapping_add(step) % SHARDS;
             if probes.len() >= limit {
                 break;
             }
             if let (Some(shard), Ok(number)) = (self.shards.get(at), u32::try_from(at)) {
                 let room = limit - probes.len();
-                lock(shard).due(map, now, room, |slot, entry| {
+                take(&mut lock(shard), room, &mut |slot, entry, due| {
                     let (key, digested_under) = (Bytes::copy_from_slice(entry.key()), entry.digested_under());
-                    probes.push(Probe { shard: number, slot, digested_under, key });
+                    probes.push(Probe { shard: number, slot, digested_under, due, key });
                 });
             }
         }

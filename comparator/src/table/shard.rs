@@ -1,6 +1,10 @@
 //! One lock's worth of keys.
 
+mod waiting;
+
+use super::class::Class;
 use super::entry::{CopyOf, Entry};
+use super::queue::Queue;
 use super::shedding::Shedding;
 use super::{Arrival, Census, Effects, Ended, Observed, Rules, Unresolved};
 use crate::contract::MapId;
@@ -9,10 +13,10 @@ use counterfoil_judge::{History, Outcome, Reason, Scope, Time};
 use counterfoil_keys::KeyNumber;
 use counterfoil_proto::BucketSet;
 use hashbrown::HashTable;
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 
-type Slot = u32;
+/// Where a key stands in its shard.
+pub(super) type Slot = u32;
 
 /// The slots grow by this part of their number: a vector that doubles would waste half of the memory at worst.
 const GROWTH_IN: usize = 16;
@@ -25,8 +29,8 @@ pub(super) struct Shard {
     index: HashTable<Slot>,
     entries: Vec<Option<Entry>>,
     free: Vec<Slot>,
-    /// Per map, when keys are due. A key may stand here several times; only the instant it has itself counts.
-    due: Vec<BinaryHeap<Reverse<(Time, Slot)>>>,
+    /// Per map, when keys are due.
+    due: Vec<Queue>,
     /// Keys that had settled, each once, the one that settled first in front. Some have open events again.
     settled: VecDeque<Slot>,
     /// Writes of forgotten keys had ended by then.
@@ -49,7 +53,7 @@ impl Shard {
             index: HashTable::new(),
             entries: Vec::new(),
             free: Vec::new(),
-            due: (0..maps).map(|_| BinaryHeap::new()).collect(),
+            due: (0..maps).map(|_| Queue::new()).collect(),
             settled: VecDeque::new(),
             forgotten_until: Time::MIN,
             shedding: Shedding::new(),
@@ -78,10 +82,11 @@ impl Shard {
         let forgotten_until = self.forgotten_until;
         if let Some(entry) = self.entry(slot) {
             let before = entry.due;
+            let is_to_move_up = before <= now && entry.class() != Class::Fresh;
             entry.take_key(arrival.digested_under, forgotten_until, effects);
             entry.write(arrival.write, arrival.trace, now, rules, effects);
             let due = entry.due;
-            if due < before {
+            if due < before || is_to_move_up {
                 self.await_due(arrival.map, due, slot);
             }
         }
@@ -174,23 +179,6 @@ impl Shard {
         }
     }
 
-    /// Takes up to `limit` keys of `map` that are due.
-    pub(super) fn due(&mut self, map: MapId, now: Time, limit: usize, mut take: impl FnMut(Slot, &Entry)) {
-        let mut taken = 0;
-        while taken < limit {
-            let Some(heap) = self.due.get_mut(map.index()) else { return };
-            let Some(&Reverse((due, slot))) = heap.peek().filter(|Reverse((due, _))| *due <= now) else {
-                return;
-            };
-            heap.pop();
-            if let Some(entry) = self.entry(slot).filter(|entry| entry.due == due && entry.map() == map) {
-                entry.probe(now);
-                take(slot, entry);
-                taken += 1;
-            }
-        }
-    }
-
     pub(super) fn count(&self, census: &mut [Census]) {
         for entry in self.entries.iter().flatten() {
             if let Some(census) = census.get_mut(entry.map().index()) {
@@ -274,9 +262,13 @@ impl Shard {
     }
 
     fn await_due(&mut self, map: MapId, due: Time, slot: Slot) {
-        if let Some(heap) = self.due.get_mut(map.index()) {
-            heap.push(Reverse((due, slot)));
+        if let Some(queue) = self.queue(map) {
+            queue.wait_until(due, slot);
         }
+    }
+
+    fn queue(&mut self, map: MapId) -> Option<&mut Queue> {
+        self.due.get_mut(map.index())
     }
 }
 

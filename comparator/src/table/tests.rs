@@ -73,9 +73,14 @@ fn put_under(table: &Table, key: &[u8], digested_under: KeyNumber, write: Write,
     table.apply(Change::Writes(vec![arrival]), now)
 }
 
+/// Probes of all that is due at `now`, whatever waits for it.
+fn all_due(table: &Table, now: Time) -> Vec<Probe> {
+    Class::ALL.into_iter().flat_map(|class| table.due(MAP, class, now, usize::MAX, 0)).collect()
+}
+
 /// Probes all that is due at `now` and lets each see `seen`.
 fn look(table: &Table, now: Time, seen: Result<Digest, Reason>) -> Effects {
-    let probes = table.due(MAP, now, usize::MAX, 0);
+    let probes = all_due(table, now);
     let seen = seen.map(|digest| Seen { digest, version: None });
     let saw = |probe| Observed { probe, at: Interval::new(now, now), seen };
     table.apply(Change::Observed(probes.into_iter().map(saw).collect()), now)
@@ -90,16 +95,17 @@ fn turns(effects: &Effects) -> Vec<Turn> {
 }
 
 mod keys;
+mod waiting;
 
 #[test]
 fn a_write_is_probed_once_and_confirmed() {
     let table = table(1_000);
     put(&table, b"k", write(1, A, 0, 10), at(11));
-    assert!(table.due(MAP, at(20), 10, 0).is_empty(), "not before the first delay");
+    assert!(table.due(MAP, Class::Fresh, at(20), 10, 0).is_empty(), "not before the first delay");
     let effects = look(&table, at(21), Ok(A));
     assert_eq!(outcomes(&effects), [(1, Outcome::Confirmed { lag: 11 * MS })]);
     assert_eq!(effects.verdicts[0].1.label(), "consistent");
-    assert!(table.due(MAP, at(1_000_000), 10, 0).is_empty(), "nothing is left to learn");
+    assert!(table.due(MAP, Class::Fresh, at(1_000_000), 10, 0).is_empty(), "nothing is left to learn");
     assert_eq!(table.census(), [Census { keys: 1, open: 0, divergences: 0 }]);
 }
 
@@ -107,10 +113,10 @@ fn a_write_is_probed_once_and_confirmed() {
 fn a_key_has_one_probe_under_way_at_most() {
     let table = table(1_000);
     put(&table, b"k", write(1, A, 0, 10), at(11));
-    let first = table.due(MAP, at(30), 10, 0);
+    let first = table.due(MAP, Class::Fresh, at(30), 10, 0);
     put(&table, b"k", write(2, B, 31, 32), at(33));
     assert_eq!(first.len(), 1);
-    assert!(table.due(MAP, at(1_000), 10, 0).is_empty(), "the first one is not back yet");
+    assert!(table.due(MAP, Class::Fresh, at(1_000), 10, 0).is_empty(), "the first one is not back yet");
 }
 
 #[test]
@@ -140,7 +146,7 @@ fn a_lasting_divergence_is_opened_confirmed_right_after_its_deadline_and_resolve
 fn a_deadline_that_passes_while_an_observation_waits_for_watermarks_is_looked_at_at_once() {
     let table = table(1_000);
     put(&table, b"k", write(1, A, 0, 10), at(11));
-    let probes = table.due(MAP, at(21), 10, 0);
+    let probes = table.due(MAP, Class::Fresh, at(21), 10, 0);
     let before = Interval::new(at(1_000), at(1_001));
     let seen = Ok(Seen { digest: Digest::ABSENT, version: None });
     let saw = |probe| Observed { probe, at: before, seen };
@@ -267,7 +273,7 @@ mod copies {
     fn a_write_that_comes_while_the_copy_is_read_has_still_to_be_followed() {
         let table = copies();
         put(&table, b"k", by(1, write(1, A, 0, 10)), at(11));
-        let probes = table.due(MAP, at(30), 10, 0);
+        let probes = table.due(MAP, Class::Fresh, at(30), 10, 0);
         put(&table, b"k", by(2, write(1, B, 31, 40)), at(41));
         let (at_read, seen) = (Interval::new(at(30), at(31)), Ok(Seen { digest: A, version: None }));
         let saw = |probe| Observed { probe, at: at_read, seen };

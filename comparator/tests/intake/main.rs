@@ -1,6 +1,7 @@
 //! The intake over real gRPC, the store a real SQLite file, the answers over real HTTP.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod budget;
 mod restart;
 #[path = "../support/mod.rs"]
 mod support;

@@ -43,6 +43,11 @@ pub(crate) fn prepared() -> TempDir {
 
 /// On what is in `directory`, with `more` in its configuration, where `DIR` stands for the folder.
 pub(crate) async fn start_in(directory: TempDir, more: &str) -> Running {
+    start_with(directory, more, Vec::new()).await
+}
+
+/// The same, with keys of the configuration set by `overlays`.
+pub(crate) async fn start_with(directory: TempDir, more: &str, overlays: Vec<String>) -> Running {
     let path = |name: &str| directory.path().join(name).display().to_string();
     let yaml = format!(
         "kind: comparator
@@ -59,7 +64,7 @@ limits: {{batch_bytes_max: 8192, batch_events_max: 100}}
         path("ledger.db"),
         more.replace("DIR", &directory.path().display().to_string())
     );
-    let written = Sources { yaml, overlays: Vec::new() }.written::<Written>().unwrap();
+    let written = Sources { yaml, overlays }.written::<Written>().unwrap();
     let settings = Settings::try_from_written(written).unwrap();
     let telemetry = Telemetry::install("test", &settings.telemetry).unwrap();
     let comparator = Comparator::build(settings, &telemetry).await.unwrap();

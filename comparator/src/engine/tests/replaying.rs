@@ -15,7 +15,10 @@ fn what_was_over_is_known_and_waits_for_nothing() {
     let trial = Trial::new();
     let effects = replay(&trial, &writes(header("a", 0, 0), "cart", &["k"], 0), WAS_OVER, 1, 11);
     assert_eq!((effects.accepted.len(), effects.ended.len()), (0, 0), "it was told in the last life");
-    assert!(trial.engine.table().due(CART, at(10_000), 10, 0).is_empty(), "nobody waits for a look");
+    assert!(
+        trial.engine.table().due(CART, Class::Fresh, at(10_000), 10, 0).is_empty(),
+        "nobody waits for a look"
+    );
     assert_eq!((trial.engine.accepted(CART), reports(&trial.engine)[0].accepted), (0, 1));
     trial.hear(&writes(header("a", 1, 0), "cart", &["k"], 2_000), 2_011);
     let ended = look(&trial.engine, CART, 2_030, B).ended;

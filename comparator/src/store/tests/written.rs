@@ -24,7 +24,9 @@ fn a_store_needs_only_its_url() {
         assert_eq!(written, WrittenStore::new(url));
         let reader = reader(&written);
         assert_eq!((reader.kind(), reader.name()), (kind, "main"), "{url}");
-        assert_eq!((reader.concurrency(), reader.keys_per_read_max()), (2, 500));
+        let bounds = reader.bounds();
+        assert_eq!((bounds.concurrency, bounds.keys_per_read_max), (2, 500));
+        assert!(bounds.keys_per_s.is_infinite(), "as many as the store bears");
     }
 }
 
@@ -45,6 +47,19 @@ fn what_is_wrong_with_a_store_is_told_with_what_to_write() {
             "{url: 'redis://h', concurrency: 0, keys_per_read_max: 10001, timeout_ms: 60001}",
             &["concurrency: ", "1", "keys_per_read_max: ", "10000", "timeout_ms: ", "60000"],
         ),
+        (
+            "{url: 'redis://h', budget: {keys_per_s: 0, latency_ms_target: 60001, open_percent: 41, idle_percent: 0}}",
+            &[
+                "budget.keys_per_s: ",
+                "budget.idle_percent: ",
+                "1",
+                "budget.latency_ms_target: ",
+                "60000",
+                "budget.open_percent: ",
+                "40",
+            ],
+        ),
+        ("{url: 'redis://h', budget: {keys_per_s: 5}}", &["budget.keys_per_s_min: ", "10 exceeds", "1 to 5"]),
         ("{url: 'redis://h', timeout: 1}", &["timeout: unknown key"]),
     ] {
         let problems = problems(yaml);
@@ -56,9 +71,20 @@ fn what_is_wrong_with_a_store_is_told_with_what_to_write() {
 
 #[test]
 fn bounds_hold_without_the_schema_too() {
-    let bad = WrittenStore { concurrency: 65, keys_per_read_max: 0, ..WrittenStore::new("mysql://h") };
+    let budget = WrittenBudget { open_percent: 41, keys_per_s: Some(0), ..WrittenBudget::default() };
+    let bad =
+        WrittenStore { concurrency: 65, keys_per_read_max: 0, budget, ..WrittenStore::new("mysql://h") };
     let problems = Reader::new("main", &bad).unwrap_err().to_string();
-    for part in ["url", "concurrency: 65", "1 to 64", "keys_per_read_max: 0", "1 to 10000"] {
+    for part in [
+        "budget.open_percent: 41",
+        "1 to 40",
+        "budget.keys_per_s: 0",
+        "url",
+        "concurrency: 65",
+        "1 to 64",
+        "keys_per_read_max: 0",
+        "1 to 10000",
+    ] {
         assert!(problems.contains(part), "{part}:\n{problems}");
     }
 }

@@ -18,7 +18,7 @@ fn find(table: &Table, now: Time, value: u8) -> Effects {
         let seen = Ok(Seen { digest: digest(value, probe.digested_under()), version: None });
         Observed { probe, at: Interval::new(now, now), seen }
     };
-    let probes = table.due(MAP, now, usize::MAX, 0);
+    let probes = all_due(table, now);
     table.apply(Change::Observed(probes.into_iter().map(saw).collect()), now)
 }
 
@@ -51,7 +51,7 @@ fn an_old_value_is_doubt_while_its_write_may_land_and_a_divergence_after_that() 
 fn a_read_for_one_key_tells_nothing_about_writes_under_another() {
     let ([k1, k2], table) = (numbers(), table(1_000));
     put_under(&table, b"k", k1, write(1, digest(1, k1), 0, 10), at(11));
-    let probes = table.due(MAP, at(40), 10, 0);
+    let probes = table.due(MAP, Class::Fresh, at(40), 10, 0);
     put_under(&table, b"k", k2, write(2, digest(1, k2), 12, 20), at(41));
     let seen = Ok(Seen { digest: digest(1, k1), version: None });
     let saw = |probe| Observed { probe, at: Interval::new(at(40), at(40)), seen };

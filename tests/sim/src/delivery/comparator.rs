@@ -7,12 +7,13 @@ use crate::transcript::Transcript;
 use crate::values;
 use crate::world::World;
 use counterfoil_clock::Domain;
+use counterfoil_comparator::budget::Ending;
 use counterfoil_comparator::config::Probing;
 use counterfoil_comparator::contract::{Contract, Contracts};
 use counterfoil_comparator::engine::{Anything, Engine, Limits, Options};
-use counterfoil_comparator::scheduler::{Budget, Read, Request, Scheduler};
+use counterfoil_comparator::scheduler::{Read, Request, Scheduler};
 use counterfoil_comparator::sources::Silence;
-use counterfoil_comparator::store::{Lookup, Reader, WrittenStore};
+use counterfoil_comparator::store::{Lookup, Reader, WrittenBudget, WrittenStore};
 use counterfoil_comparator::table::{Observed, Seen};
 use counterfoil_digest::{Codec, MapDigesters};
 use counterfoil_judge::{Interval, Reason, Time};
@@ -71,11 +72,8 @@ impl Comparator {
             sources_max: SOURCES_MAX,
             silence: Silence { timeout: plan.comparator.timeout, expiry: plan.comparator.expiry },
         }));
-        let budget = Budget {
-            concurrency: plan.comparator.concurrency,
-            keys_per_read_max: plan.comparator.keys_per_read_max,
-        };
-        let scheduler = Scheduler::new(engine.clone(), vec![budget]);
+        let bounds = engine.contracts().readers().iter().map(|reader| reader.bounds()).collect();
+        let scheduler = Scheduler::new(engine.clone(), bounds);
         Self { engine, scheduler, reads: BTreeMap::new(), reads_begun: 0, ticks: 0 }
     }
 
@@ -161,12 +159,13 @@ impl Comparator {
     /// A read is back.
     pub(super) fn back(&mut self, read: u64, world: &World, transcript: &mut Transcript) {
         let Some(read) = self.reads.remove(&read) else { return };
-        let UnderWay { request: Request { store, map, probes }, at, seen, .. } = read;
+        let UnderWay { request: Request { store, map, probes, .. }, at, fails, seen } = read;
+        let ending = if fails { Ending::Unanswered("connect") } else { Ending::Answered };
         let seen = seen.into_iter().map(Ok).chain(std::iter::repeat(Err(Reason::Store)));
         let observed: Vec<_> =
             probes.into_iter().zip(seen).map(|(probe, seen)| Observed { probe, at, seen }).collect();
         transcript.read(at, &observed);
-        self.scheduler.take_back(Read { store, map, at, observed }, Time(world.now()));
+        self.scheduler.take_back(Read { store, map, at, ending, observed }, Time(world.now()));
     }
 }
 
@@ -182,6 +181,16 @@ fn contracts(plan: &Plan, key: &DeploymentKey) -> Contracts {
         terms: terms(map),
     };
     let contracts = plan.maps.iter().filter(|map| map.has_contract).map(contract).collect();
-    let reader = Reader::new("store", &WrittenStore::new("sqlite:///nowhere/store.db"));
+    let written = WrittenStore {
+        concurrency: small(plan.comparator.concurrency),
+        keys_per_read_max: small(plan.comparator.keys_per_read_max),
+        budget: WrittenBudget { keys_per_s: plan.comparator.keys_per_s, ..WrittenBudget::default() },
+        ..WrittenStore::new("sqlite:///nowhere/store.db")
+    };
+    let reader = Reader::new("store", &written);
     Contracts::new(contracts, vec![reader.expect("the address is one of a file, which is never opened")])
+}
+
+fn small(count: usize) -> u32 {
+    u32::try_from(count).expect("plans count in small numbers")
 }

@@ -148,5 +148,6 @@ fn is_calm(plan: &Plan) -> bool {
         && plan.store.outages.is_empty()
         // With one key a read, probes queue for the store's budget, and no bound holds.
         && plan.comparator.keys_per_read_max > 1
+        && plan.comparator.keys_per_s.is_none()
         && plan.comparator.keys_max > plan.keys.len() * 64
 }

@@ -122,6 +122,8 @@ pub struct ComparatorPlan {
     pub concurrency: usize,
     /// Keys in a read.
     pub keys_per_read_max: usize,
+    /// Keys a second; `None` for as many as the store bears.
+    pub keys_per_s: Option<u32>,
 }
 
 /// Machines, sidecars and processes.
@@ -143,6 +145,7 @@ pub(super) fn comparator(rng: &mut SmallRng, options: &Options) -> ComparatorPla
         tick: 5 * MS,
         concurrency: rng.random_range(1..=4),
         keys_per_read_max: [1, 4, 100].choose(rng).copied().unwrap_or(100),
+        keys_per_s: None,
     }
 }
 

@@ -33,6 +33,12 @@ const CROWDED: f64 = 0.02;
 /// The stream that picks them.
 const CROWDS: u64 = 77;
 
+/// Share of the runs in which the store may be read less than is wanted.
+const TIGHT: f64 = 0.1;
+
+/// The stream that picks them.
+const BUDGETS: u64 = 78;
+
 /// Spreads stream numbers over the seed space (the 64-bit golden ratio), so that neighbours share nothing.
 const STREAM_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -152,6 +158,11 @@ impl Plan {
         if has_copies {
             // Each process's copy is read for: one key at a time would never come to an end.
             comparator.keys_per_read_max = comparator.keys_per_read_max.max(8);
+        }
+        let mut budgets = stream(seed, BUDGETS);
+        if options.planting == Planting::Any && !has_copies && budgets.random_bool(TIGHT) {
+            // A copy that is not looked at leaves no event undetermined: that it was missed would not show.
+            comparator.keys_per_s = Some(budgets.random_range(10..300));
         }
         let times = times(&mut rng, mode, &maps, &comparator);
         let mut keys = application::keys(&mut rng, &maps);

@@ -222,5 +222,6 @@ fn comparator() -> ComparatorPlan {
         tick: 10 * MS,
         concurrency: 8,
         keys_per_read_max: 100,
+        keys_per_s: None,
     }
 }

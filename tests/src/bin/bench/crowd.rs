@@ -4,7 +4,7 @@ use crate::cpu::cpu_ns_of;
 use counterfoil_comparator::config::Probing;
 use counterfoil_comparator::contract::{Contract, Contracts, MapId};
 use counterfoil_comparator::store::Lookup;
-use counterfoil_comparator::table::{Arrival, Change, Observed, Probe, Seen, Table};
+use counterfoil_comparator::table::{Arrival, Change, Class, Observed, Probe, Seen, Table};
 use counterfoil_digest::{Codec, MapDigesters, key_hash};
 use counterfoil_judge::{
     Digest, Interval, Outcome, Reported, Scope, StoreOutcome, Terms, Time, Write, WriteId,
@@ -139,7 +139,7 @@ impl Crowd {
         let (mut spent, mut confirmed) = (0.0, 0);
         for turn in 0.. {
             let mut probes = Vec::new();
-            spent += cpu_ns_of(|| probes = self.table.due(MAP, now, BATCH, turn));
+            spent += cpu_ns_of(|| probes = self.table.due(MAP, Class::Fresh, now, BATCH, turn));
             if probes.is_empty() {
                 break;
             }

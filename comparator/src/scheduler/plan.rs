@@ -1,0 +1,168 @@
+//! What is read of one store next: which keys, in which reads, within its budget.
+
+use super::Request;
+use crate::budget::{Bounds, Budget, Room};
+use crate::contract::MapId;
+use crate::table::{Class, Observed, PerClass, Probe, Table};
+use counterfoil_judge::{Interval, Reason, Time};
+
+/// What no event waits for is given up when it waited for so many times the patience of the map's contract, for want of a
+/// budget alone: it leaves no outcome that would tell of it, but a table that is full of such keys sheds events.
+const IDLE_PATIENCE_TIMES: i64 = 10;
+
+/// One store, its budget, and its maps' turns.
+pub(super) struct Store {
+    pub(super) budget: Budget,
+    place: usize,
+    maps: Vec<Map>,
+    /// Which map goes first; moves on with each time that something was read, so that none starves.
+    turn: usize,
+}
+
+/// A map of the store.
+struct Map {
+    id: MapId,
+    patience: i64,
+    /// Where to begin looking for keys; moves on with each look that counts.
+    turns: PerClass<usize>,
+    /// Keys that wait now, at most.
+    ready: PerClass<usize>,
+}
+
+/// A read in the making.
+struct Draft {
+    map: MapId,
+    probes: Vec<Probe>,
+    keys: PerClass<usize>,
+}
+
+/// Reads in the making, and what else there is room for.
+struct Plan<'a> {
+    table: &'a Table,
+    at: Time,
+    keys_per_read_max: usize,
+    room: Room,
+    /// Observations that may still be under way, over all stores.
+    observations: usize,
+    drafts: Vec<Draft>,
+}
+
+impl Store {
+    /// `maps` come with their contracts' patience, in nanoseconds.
+    pub(super) fn new(place: usize, bounds: Bounds, maps: impl Iterator<Item = (MapId, i64)>) -> Self {
+        let map =
+            |(id, patience)| Map { id, patience, turns: PerClass::default(), ready: PerClass::default() };
+        Self { budget: Budget::new(bounds), place, maps: maps.map(map).collect(), turn: 0 }
+    }
+
+    /// Takes what is due at `at` from the table, as much as the budget and `observations` allow. Each class of checks has the
+    /// share that is left to it, then fresh writes go first.
+    pub(super) fn plan(&mut self, table: &Table, observations: usize, at: Time) -> Vec<Request> {
+        for map in &mut self.maps {
+            map.ready = table.ready(map.id, at);
+        }
+        let keys_per_read_max = self.budget.keys_per_read_max();
+        let room = self.budget.room(at);
+        let mut plan = Plan { table, at, keys_per_read_max, room, observations, drafts: Vec::new() };
+        let first = self.turn.checked_rem(self.maps.len()).unwrap_or(0);
+        self.maps.rotate_left(first);
+        for class in [Class::Open, Class::Idle] {
+            plan.add(&mut self.maps, class, self.budget.credit(class));
+        }
+        for class in Class::ALL {
+            plan.add(&mut self.maps, class, usize::MAX);
+        }
+        self.maps.rotate_right(first);
+        let is_more_wanted = self.maps.iter().any(|map| map.ready.iter().any(|ready| *ready > 0));
+        self.send(plan.drafts, plan.room, is_more_wanted, at)
+    }
+
+    /// Takes up to `limit` keys whose time ran out while the budget kept them waiting, as if they had been read and nothing
+    /// been seen.
+    pub(super) fn give_up(&self, table: &Table, limit: usize, at: Time) -> Vec<Observed> {
+        let mut given_up = Vec::new();
+        for map in &self.maps {
+            let idle_patience = map.patience.saturating_mul(IDLE_PATIENCE_TIMES);
+            for (class, patience) in [(Class::Fresh, map.patience), (Class::Idle, idle_patience)] {
+                let Some(reason) = self.budget.keeps_waiting(patience, at) else { continue };
+                if class == Class::Idle && reason != Reason::Budget {
+                    continue;
+                }
+                let room = limit.saturating_sub(given_up.len());
+                let probes = table.overdue(map.id, class, (at, patience), room);
+                let unseen = |probe| Observed { probe, at: Interval::new(at, at), seen: Err(reason) };
+                given_up.extend(probes.into_iter().map(unseen));
+            }
+        }
+        given_up
+    }
+
+    fn send(&mut self, drafts: Vec<Draft>, left: Room, is_more_wanted: bool, at: Time) -> Vec<Request> {
+        self.turn = self.turn.wrapping_add(usize::from(!drafts.is_empty()));
+        let mut requests = Vec::new();
+        for Draft { map, probes, keys } in drafts {
+            let first_due = probes.iter().map(|probe| probe.due).min();
+            let delay = first_due.map_or(0, |due| at.since(due).max(0));
+            self.budget.sent(&keys, delay);
+            requests.push(Request { store: self.place, map, probes, delay });
+        }
+        let is_used_up = left.keys == 0 || left.reads == 0;
+        self.budget.sent_all(is_more_wanted && is_used_up, at);
+        requests
+    }
+}
+
+impl Plan<'_> {
+    /// Adds up to `limit` keys of a class, of one map after the other.
+    fn add(&mut self, maps: &mut [Map], class: Class, mut limit: usize) {
+        for map in maps {
+            while *map.ready.get(class) > 0 && limit > 0 {
+                let probes = self.take(map, class, limit);
+                if probes.is_empty() {
+                    break;
+                }
+                limit -= probes.len();
+                self.room.keys = self.room.keys.saturating_sub(probes.len());
+                self.observations = self.observations.saturating_sub(probes.len());
+                self.put(map.id, class, probes);
+            }
+        }
+    }
+
+    /// Takes what fits into one read.
+    fn take(&mut self, map: &mut Map, class: Class, limit: usize) -> Vec<Probe> {
+        let begun = self.drafts.iter().find(|draft| draft.map == map.id && self.has_room(draft));
+        let in_read = match begun {
+            Some(draft) => self.keys_per_read_max - draft.probes.len(),
+            None if self.room.reads > 0 => self.keys_per_read_max,
+            None => 0,
+        };
+        let limit = limit.min(in_read).min(self.room.keys).min(self.observations);
+        if limit == 0 {
+            return Vec::new();
+        }
+        let turn = map.turns.get_mut(class);
+        *turn = turn.wrapping_add(1);
+        let probes = self.table.due(map.id, class, self.at, limit, *turn);
+        let ready = map.ready.get_mut(class);
+        *ready = if probes.is_empty() { 0 } else { ready.saturating_sub(probes.len()) };
+        probes
+    }
+
+    fn put(&mut self, map: MapId, class: Class, probes: Vec<Probe>) {
+        let begun = self.drafts.iter().position(|draft| draft.map == map && self.has_room(draft));
+        let at = begun.unwrap_or_else(|| {
+            self.room.reads = self.room.reads.saturating_sub(1);
+            self.drafts.push(Draft { map, probes: Vec::new(), keys: PerClass::default() });
+            self.drafts.len() - 1
+        });
+        if let Some(draft) = self.drafts.get_mut(at) {
+            *draft.keys.get_mut(class) += probes.len();
+            draft.probes.extend(probes);
+        }
+    }
+
+    fn has_room(&self, draft: &Draft) -> bool {
+        draft.probes.len() < self.keys_per_read_max
+    }
+}
