@@ -204,7 +204,7 @@ impl Ledger {
         self.read(move |connection| query::get(connection, id)).await
     }
 
-    /// How many divergences of each map and kind are in each state; those of which there are none are left out.
+    /// How many divergences of each map, store and kind are in each state; those of which there are none are left out.
     ///
     /// # Errors
     ///

@@ -31,6 +31,7 @@ fn table_of(terms: Terms, keys_max: usize) -> Table {
     let contract = Contract {
         name: "cart".into(),
         store: 0,
+        is_reported: true,
         lookup: Lookup::Prefix("".into()),
         digesters: MapDigesters::new(&keys().tenant(&tenant), "cart", Codec::Bytes),
         tenant,
