@@ -10,8 +10,10 @@
 mod clocks;
 
 use crate::Parts;
+use crate::contract::MapId;
 use crate::ledger::{
     Count, Cursor, DivergenceId, Filter, Ledger, LedgerError, PAGE_ROWS_MAX, Row, State as DivergenceState,
+    shown,
 };
 use crate::sources::{Phase, Report, Source};
 use crate::table::Census;
@@ -101,6 +103,10 @@ struct CheckSummary {
     lag_ms: Option<Lag>,
     /// By age: 1s, 10s, 1m, 5m and the contract's deadline.
     within: Vec<Share>,
+    /// `calibrating`, `calibrated` or `uncalibrated`; `null` without a contract.
+    calibration: Option<&'static str>,
+    /// While uncalibrated, a key whose value in the store is in a form that the map's side never reported.
+    calibration_sample: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -146,9 +152,10 @@ async fn summary(State(api): State<Api>) -> Result<Json<Summary>, ApiError> {
 
 fn map_summaries(parts: &Parts, census: Vec<Census>) -> BTreeMap<String, MapSummary> {
     let mut checks: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
-    for (tally, census) in parts.tallies.iter().zip(census.into_iter().chain([Census::default()])) {
+    let census = census.into_iter().chain([Census::default()]);
+    for ((tally, census), id) in parts.tallies.iter().zip(census).zip(0..) {
         let of_map = checks.entry(tally.map.clone()).or_default();
-        of_map.insert(tally.store.clone(), check_summary(tally, census));
+        of_map.insert(tally.store.clone(), check_summary(parts, MapId(id), tally, census));
     }
     checks.into_iter().map(|(map, checks)| (map, of_map(checks))).collect()
 }
@@ -165,7 +172,8 @@ fn of_map(mut stores: BTreeMap<String, CheckSummary>) -> MapSummary {
     }
 }
 
-fn check_summary(tally: &Tally, census: Census) -> CheckSummary {
+fn check_summary(parts: &Parts, id: MapId, tally: &Tally, census: Census) -> CheckSummary {
+    let (engine, table) = (&parts.engine, parts.engine.table());
     let mut outcomes: BTreeMap<_, _> = tally.outcomes().into_iter().collect();
     let count = |outcome: &str| outcomes.get(outcome).copied().unwrap_or(0);
     let (confirmed, divergent) = (count("confirmed"), count("divergent"));
@@ -182,6 +190,8 @@ fn check_summary(tally: &Tally, census: Census) -> CheckSummary {
         open_divergences: census.divergences,
         lag_ms: tally.lag(),
         within: tally.within(),
+        calibration: engine.contracts().get(id).map(|_| table.calibration(id).label()),
+        calibration_sample: table.calibration_sample(id).map(|key| shown(&key)),
     }
 }
 

@@ -50,6 +50,9 @@ catalogue! {
     UNDETERMINED: Counter "counterfoil_outcome_undetermined_events_total" ["map", "store", "reason"] "events"
         "Events that ended undetermined, by reason.";
     VERDICTS: Counter "counterfoil_judge_verdicts_total" ["map", "store", "verdict"] "verdicts" "Verdicts, one per observation.";
+    CALIBRATION: Gauge "counterfoil_judge_calibration_checks" ["map", "store", "state"] "checks"
+        "Whether both sides write values in the same form: 1 for the state that holds, of calibrating, calibrated and
+        uncalibrated. Uncalibrated is an alert: nearly every value of the store is in a form that the map's side never reports.";
     LAG: Histogram "counterfoil_outcome_lag_seconds" ["map", "store"] "seconds"
         "From the end of the map's change until the store was seen to agree.";
     WITHIN: Counter "counterfoil_outcome_within_events_total" ["map", "store", "age"] "events"

@@ -8,7 +8,8 @@ pub(crate) use within::Share;
 
 use crate::contract::{Contracts, MapId};
 use crate::metrics;
-use ::metrics::{Counter, Histogram};
+use crate::table::Calibration;
+use ::metrics::{Counter, Gauge, Histogram};
 use counterfoil_judge::{Kind, Outcome, Reason, Verdict};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -67,6 +68,8 @@ pub(crate) struct Tally {
     turns: Vec<Vec<Count>>,
     lag: Mutex<hdrhistogram::Histogram<u64>>,
     lag_series: Histogram,
+    /// None where there is no contract.
+    calibration: Vec<(Calibration, Gauge)>,
 }
 
 /// Quantiles of the lag, in milliseconds.
@@ -99,7 +102,10 @@ impl Tally {
                 |turn: &&str| metrics::TURNS.counter(&[of_map, against, ("kind", kind), ("turn", turn)]);
             TURNS.iter().map(|turn| Count::new(series(turn))).collect()
         };
-        Self {
+        let in_state = |state: Calibration| {
+            (state, metrics::CALIBRATION.gauge(&[of_map, against, ("state", state.label())]))
+        };
+        let tally = Self {
             map: map.to_owned(),
             store: store.to_owned(),
             is_first,
@@ -112,7 +118,15 @@ impl Tally {
             turns: Kind::LABELS.iter().map(kind_turns).collect(),
             lag: Mutex::new(empty_histogram()),
             lag_series: metrics::LAG.histogram(&check),
-        }
+            calibration: deadline.iter().flat_map(|_| Calibration::ALL).map(in_state).collect(),
+        };
+        tally.calibrated(Calibration::Calibrating);
+        tally
+    }
+
+    /// Shows what is known of the form of values.
+    pub(crate) fn calibrated(&self, now: Calibration) {
+        self.calibration.iter().for_each(|(state, series)| series.set(f64::from(u8::from(*state == now))));
     }
 
     /// Counts accepted events.

@@ -5,7 +5,7 @@ use crate::contract::{Contracts, MapId};
 use crate::ledger::{self, DivergenceId, Ledger, Opened, Stats, Transition};
 use crate::metrics;
 use crate::sources::Sources;
-use crate::table::{Effects, Ended, Turn, Turned};
+use crate::table::{Calibration, Effects, Ended, Turn, Turned};
 use crate::tally::{OTHER, Tallies};
 use counterfoil_judge::{Kind, Outcome, Time, WriteId};
 use counterfoil_proto::TraceRef;
@@ -67,6 +67,7 @@ impl Telling {
                 tally.judged(verdict);
             }
         }
+        effects.calibrated.iter().for_each(|(map, now)| self.calibrated(*map, *now));
         for ended in &effects.ended {
             if let Some(tally) = self.tallies.of(ended.map) {
                 tally.ended(ended.outcome);
@@ -81,6 +82,25 @@ impl Telling {
         }
         // From now on the journal may let go of them.
         self.sources.ended(effects.ended.iter().map(|ended| ended.id));
+    }
+
+    fn calibrated(&self, map: MapId, now: Calibration) {
+        if let Some(tally) = self.tallies.of(map) {
+            tally.calibrated(now);
+        }
+        let (map, store) = (self.name(map), self.store(map));
+        match now {
+            Calibration::Uncalibrated => tracing::error!(
+                map,
+                store,
+                "nearly every value in the store is in a form that the map's side never reports; until they agree, such values \
+                 are undetermined and not divergent: compare the codec of the map in both configurations, and what the \
+                 store's lookup gives"
+            ),
+            Calibration::Calibrated | Calibration::Calibrating => {
+                tracing::info!(map, store, "the values of both sides have the same form")
+            }
+        }
     }
 
     /// Figures of the ledger's writer.

@@ -83,6 +83,7 @@ impl Trial {
             sources_max: settings.sources_max,
             silence: settings.silence,
         });
+        engine.table().assume_calibrated();
         Self { engine: Arc::new(engine), keys: settings.keys }
     }
 

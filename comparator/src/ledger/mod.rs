@@ -26,6 +26,7 @@ mod row;
 mod schema;
 mod writer;
 
+pub(crate) use row::shown;
 pub use row::{Count, Cursor, DivergenceId, Filter, Opened, Page, Row, State, Transition, Turned};
 
 use std::path::{Path, PathBuf};

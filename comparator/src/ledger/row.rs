@@ -269,7 +269,8 @@ pub struct Count {
 /// look alike.
 const BASE64: &str = "base64:";
 
-pub(super) fn shown(key: &[u8]) -> String {
+/// A key as the API and the ledger's rows show it: text as it is, bytes in base 64.
+pub(crate) fn shown(key: &[u8]) -> String {
     match std::str::from_utf8(key) {
         Ok(text) if !text.starts_with(BASE64) => text.to_owned(),
         _ => format!("{BASE64}{}", STANDARD.encode(key)),

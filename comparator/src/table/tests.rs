@@ -37,7 +37,9 @@ fn table_of(terms: Terms, keys_max: usize) -> Table {
         tenant,
         terms,
     };
-    Table::new(Arc::new(Contracts::new(vec![contract], Vec::new())), PROBING, keys_max)
+    let table = Table::new(Arc::new(Contracts::new(vec![contract], Vec::new())), PROBING, keys_max);
+    table.assume_calibrated();
+    table
 }
 
 /// Two deployment keys.
@@ -90,6 +92,7 @@ fn turns(effects: &Effects) -> Vec<Turn> {
     effects.turned.iter().map(|turned| turned.turn).collect()
 }
 
+mod calibrating;
 mod keys;
 
 #[test]
