@@ -280,7 +280,7 @@ async fn a_ledger_of_the_first_version_is_brought_up_and_its_rows_name_no_store(
     first.execute(insert, [id(1).0]).unwrap();
     first.pragma_update(None, "user_version", 1).unwrap();
     drop(first);
-    let (told, announced) = std::sync::mpsc::channel();
+    let (told, announced) = std::sync::mpsc::sync_channel(8);
     let ledger = Ledger::open(&path, move |turned| told.send(turned.clone()).unwrap()).unwrap();
     assert_eq!(row(&ledger, 1).await.store, None);
     record(&ledger, [resolved(1), opened(1).into()]).await;
