@@ -1,8 +1,8 @@
 //! The HTTP API for people and scripts.
 //!
-//! - `GET /v1/summary`: per map the events, outcomes, verdicts, coverage, lag and nines; the sources; the stores; the
-//!   divergences.
-//! - `GET /v1/divergences?map=&state=&kind=&limit=&after=`: divergences, newest first, in pages.
+//! - `GET /v1/summary`: per map the events, outcomes, verdicts, coverage, lag and nines, or these for each of its stores if it
+//!   has several; the sources; the stores; the divergences.
+//! - `GET /v1/divergences?map=&store=&state=&kind=&limit=&after=`: divergences, newest first, in pages.
 //! - `GET /v1/divergences/ID`: one of them.
 //! - `GET /v1/sources`: what each source reported and lost.
 //! - `GET /v1/clocks?limit=&after=`: how well the clocks of other machines are known, in pages.
@@ -11,8 +11,10 @@ mod clocks;
 
 use crate::Parts;
 use crate::budget::{State as StoreState, Status};
+use crate::contract::MapId;
 use crate::ledger::{
     Count, Cursor, DivergenceId, Filter, Ledger, LedgerError, PAGE_ROWS_MAX, Row, State as DivergenceState,
+    shown,
 };
 use crate::sources::{Phase, Report, Source};
 use crate::store::Reader;
@@ -58,7 +60,7 @@ struct Summary {
     stores: Vec<StoreSummary>,
     /// Opened, confirmed and resolved since the comparator started.
     divergences: BTreeMap<&'static str, u64>,
-    /// All that the ledger has, by map, kind and state.
+    /// All that the ledger has, by map, store, kind and state.
     ledger: Vec<Count>,
     /// Events accepted, over all maps.
     accepted: u64,
@@ -67,7 +69,30 @@ struct Summary {
 }
 
 #[derive(Serialize)]
-struct MapSummary {
+#[serde(untagged)]
+enum MapSummary {
+    /// The map has one store.
+    One(Box<CheckSummary>),
+    Several {
+        /// Events accepted, each once.
+        events: u64,
+        /// By the store's name.
+        stores: BTreeMap<String, CheckSummary>,
+    },
+}
+
+impl MapSummary {
+    fn events(&self) -> u64 {
+        match self {
+            Self::One(check) => check.events,
+            Self::Several { events, .. } => *events,
+        }
+    }
+}
+
+/// What came of one map against one store.
+#[derive(Serialize)]
+struct CheckSummary {
     events: u64,
     outcomes: BTreeMap<&'static str, u64>,
     undetermined: BTreeMap<&'static str, u64>,
@@ -81,6 +106,10 @@ struct MapSummary {
     lag_ms: Option<Lag>,
     /// By age: 1s, 10s, 1m, 5m and the contract's deadline.
     within: Vec<Share>,
+    /// `calibrating`, `calibrated` or `uncalibrated`; `null` without a contract.
+    calibration: Option<&'static str>,
+    /// While uncalibrated, a key whose value in the store is in a form that the map's side never reported.
+    calibration_sample: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -95,7 +124,7 @@ struct SourceSummary {
     undeclared: u64,
     /// Sequence numbers used by the source, as far as it told, that have not come yet.
     in_flight: u64,
-    /// Events accepted that wait for their outcomes.
+    /// Outcomes that events accepted wait for: one of each event for every store of its map.
     open: u64,
     /// How far the watermark of a live source is behind the present, in milliseconds; `null` while its clock is not
     /// bounded or it has promised nothing.
@@ -126,27 +155,47 @@ async fn summary(State(api): State<Api>) -> Result<Json<Summary>, ApiError> {
     let ledger = api.ledger.counts().await?;
     let parts = &api.parts;
     let census = parts.engine.table().census();
-    let tallies = parts.tallies.iter();
-    let maps = tallies.zip(census.into_iter().chain([Census::default()]));
-    let maps: BTreeMap<_, _> =
-        maps.map(|(tally, census)| (tally.name.clone(), map_summary(tally, census))).collect();
+    let maps = map_summaries(parts, census);
     let mut divergences = BTreeMap::new();
     for (turn, count) in parts.tallies.iter().flat_map(Tally::turns) {
         *divergences.entry(turn).or_insert(0) += count;
     }
     let sources = source_summaries(parts);
     let lost = sources.iter().map(|source| source.lost.values().sum::<u64>() + source.undeclared).sum();
-    let accepted = maps.values().map(|map| map.events).sum();
+    let accepted = maps.values().map(MapSummary::events).sum();
     Ok(Json(Summary { maps, sources, stores: store_summaries(parts), divergences, ledger, accepted, lost }))
 }
 
-fn map_summary(tally: &Tally, census: Census) -> MapSummary {
+fn map_summaries(parts: &Parts, census: Vec<Census>) -> BTreeMap<String, MapSummary> {
+    let mut checks: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    let census = census.into_iter().chain([Census::default()]);
+    for ((tally, census), id) in parts.tallies.iter().zip(census).zip(0..) {
+        let of_map = checks.entry(tally.map.clone()).or_default();
+        of_map.insert(tally.store.clone(), check_summary(parts, MapId(id), tally, census));
+    }
+    checks.into_iter().map(|(map, checks)| (map, of_map(checks))).collect()
+}
+
+fn of_map(mut stores: BTreeMap<String, CheckSummary>) -> MapSummary {
+    match stores.pop_first() {
+        Some((_, alone)) if stores.is_empty() => MapSummary::One(Box::new(alone)),
+        first => {
+            stores.extend(first);
+            // Each check is given every event of the map.
+            let events = stores.values().map(|check| check.events).max().unwrap_or(0);
+            MapSummary::Several { events, stores }
+        }
+    }
+}
+
+fn check_summary(parts: &Parts, id: MapId, tally: &Tally, census: Census) -> CheckSummary {
+    let (engine, table) = (&parts.engine, parts.engine.table());
     let mut outcomes: BTreeMap<_, _> = tally.outcomes().into_iter().collect();
     let count = |outcome: &str| outcomes.get(outcome).copied().unwrap_or(0);
     let (confirmed, divergent) = (count("confirmed"), count("divergent"));
     let ended: u64 = outcomes.values().sum();
     outcomes.insert("open", census.open);
-    MapSummary {
+    CheckSummary {
         events: tally.events(),
         outcomes,
         undetermined: tally.undetermined().into_iter().collect(),
@@ -157,6 +206,8 @@ fn map_summary(tally: &Tally, census: Census) -> MapSummary {
         open_divergences: census.divergences,
         lag_ms: tally.lag(),
         within: tally.within(),
+        calibration: engine.contracts().get(id).map(|_| table.calibration(id).label()),
+        calibration_sample: table.calibration_sample(id).map(|key| shown(&key)),
     }
 }
 
@@ -184,7 +235,7 @@ fn source_summary(parts: &Parts, source: &Source) -> SourceSummary {
         lost: LossReason::ALL.iter().map(|reason| reason.label()).zip(report.lost).collect(),
         undeclared: report.undeclared,
         in_flight: report.issued.saturating_sub(report.next_seq),
-        open: source.open().events(),
+        open: source.open().outcomes(),
         watermark_lag_ms: clock
             .filter(|_| report.phase == Phase::Live && report.watermark > Time::MIN)
             .map(|clock| ms(at.since(clock.earliest(report.watermark)))),
@@ -221,6 +272,7 @@ async fn sources(State(api): State<Api>) -> Json<BTreeMap<&'static str, Vec<Sour
 #[serde(deny_unknown_fields)]
 struct Asked {
     map: Option<String>,
+    store: Option<String>,
     state: Option<DivergenceState>,
     kind: Option<String>,
     limit: Option<u32>,
@@ -241,7 +293,8 @@ async fn divergences(
     if !(1..=PAGE_ROWS_MAX).contains(&limit) {
         return Err(ApiError::Limit(limit));
     }
-    let filter = Filter { map: asked.map, state: asked.state, kind: asked.kind, limit, after: asked.after };
+    let Asked { map, store, state, kind, after, .. } = asked;
+    let filter = Filter { map, store, state, kind, limit, after };
     api.ledger.flush().await?;
     let page = api.ledger.list(filter).await?;
     Ok(Json(Divergences { divergences: page.rows, next: page.next }))

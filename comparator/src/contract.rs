@@ -1,4 +1,7 @@
-//! The contracts: what each map's owner promises about its store, and the stores they name.
+//! The contracts: what each map's owner promises about its stores, and the stores they name.
+//!
+//! A *check* is one map against one store. A map whose contract names several stores has as many checks; each is judged by
+//! itself, with histories, outcomes and divergences of its own, and has a [`MapId`] of its own.
 
 use crate::store::{Lookup, Reader};
 use counterfoil_digest::MapDigesters;
@@ -7,7 +10,7 @@ use counterfoil_keys::TenantName;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Number of a map among the contracts.
+/// Number of a check among the contracts: of a map, where it has one store.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct MapId(pub u32);
 
@@ -19,7 +22,7 @@ impl MapId {
     }
 }
 
-/// One map's contract.
+/// One map's contract with one store.
 pub struct Contract {
     /// The map's name.
     pub name: Arc<str>,
@@ -27,6 +30,9 @@ pub struct Contract {
     pub tenant: TenantName,
     /// Index of its store among [`Contracts::readers`].
     pub store: usize,
+    /// Whether a store leg that is reported is this store's: it is that of the first store of its map. Of the others' calls
+    /// nobody tells, so the contract supplies their legs.
+    pub is_reported: bool,
     /// How its keys are looked up there.
     pub lookup: Lookup,
     /// Digests what is found, under each key that batches are accepted under.
@@ -48,7 +54,8 @@ impl std::fmt::Debug for Contract {
 #[derive(Debug)]
 pub struct Contracts {
     contracts: Vec<Contract>,
-    by_name: HashMap<Arc<str>, MapId>,
+    /// The checks of each map, in the order of its stores.
+    by_name: HashMap<Arc<str>, Vec<MapId>>,
     /// Each once, in the order of their names.
     tenants: Vec<TenantName>,
     readers: Vec<Arc<Reader>>,
@@ -59,8 +66,10 @@ impl Contracts {
     /// The contracts in their order; `readers` are what their `store` points into.
     #[must_use]
     pub fn new(contracts: Vec<Contract>, readers: Vec<Reader>) -> Self {
-        let by_name =
-            contracts.iter().zip(0..).map(|(contract, id)| (contract.name.clone(), MapId(id))).collect();
+        let mut by_name: HashMap<_, Vec<_>> = HashMap::new();
+        for (contract, id) in contracts.iter().zip(0..) {
+            by_name.entry(contract.name.clone()).or_default().push(MapId(id));
+        }
         let deadline_max = contracts.iter().map(|contract| contract.terms.deadline).max().unwrap_or(0);
         let mut tenants: Vec<_> = contracts.iter().map(|contract| contract.tenant.clone()).collect();
         tenants.sort_unstable();
@@ -69,22 +78,36 @@ impl Contracts {
         Self { by_name, tenants, readers, deadline_max, contracts }
     }
 
-    /// The contract of a map.
+    /// The contract of a check.
     #[must_use]
     pub fn get(&self, map: MapId) -> Option<&Contract> {
         self.contracts.get(map.index())
     }
 
-    /// The map of this name, if it is the tenant's.
+    /// The checks of the map of this name, the one whose store leg is reported first; none if it is not the tenant's.
     #[must_use]
-    pub fn find(&self, tenant: &TenantName, name: &str) -> Option<MapId> {
-        self.named(name).filter(|map| self.get(*map).is_some_and(|contract| contract.tenant == *tenant))
+    pub fn find(&self, tenant: &TenantName, name: &str) -> &[MapId] {
+        let checks = self.checks(name);
+        let is_of_tenant =
+            |first: &MapId| self.get(*first).is_some_and(|contract| contract.tenant == *tenant);
+        if checks.first().is_some_and(is_of_tenant) { checks } else { &[] }
     }
 
-    /// The map of this name, whosever it is.
+    /// The check of this map, whosever it is, against this store; against its first one if no store is named.
     #[must_use]
-    pub fn named(&self, name: &str) -> Option<MapId> {
-        self.by_name.get(name).copied()
+    pub fn named(&self, name: &str, store: Option<&str>) -> Option<MapId> {
+        let is_against = |id: &&MapId| store.is_none_or(|store| self.store_name(**id) == Some(store));
+        self.checks(name).iter().find(is_against).copied()
+    }
+
+    /// The name of a check's store.
+    #[must_use]
+    pub fn store_name(&self, map: MapId) -> Option<&str> {
+        self.readers.get(self.get(map)?.store).map(|reader| reader.name())
+    }
+
+    fn checks(&self, name: &str) -> &[MapId] {
+        self.by_name.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// The tenants that have a map, in the order of their names.

@@ -11,7 +11,7 @@
 //!
 //! - It reads stores and never writes to one.
 //! - No key and no value stands in a log line or a metric; keys stand in the ledger and its API.
-//! - Each accepted event ends in exactly one outcome: per map, events = confirmed + superseded + divergent + undetermined
+//! - Each accepted event ends in exactly one outcome for each store of its map: per map and store, events = confirmed + superseded + divergent + undetermined
 //!   + shed + open, and the summary shows all of them.
 
 /// A place where a test may stop the process.
@@ -92,15 +92,15 @@ impl Parts {
         let census = self.engine.table().census();
         let maps = (0..).map(MapId);
         for (((tally, ended), census), id) in self.tallies.iter().zip(ended).zip(census).zip(maps) {
-            let map = [("map", tally.name.as_str())];
+            let check = [("map", tally.map.as_str()), ("store", tally.store.as_str())];
             if ended + census.open > self.engine.accepted(id) {
-                tracing::error!(map = tally.name, "more events ended than were accepted");
+                tracing::error!(map = tally.map, store = tally.store, "more events ended than were accepted");
                 metrics::INVARIANTS.counter(&[("id", "P3")]).increment(1);
             }
-            metrics::KEYS.gauge(&map).set(census.keys as f64);
-            metrics::OPEN_EVENTS.gauge(&map).set(census.open as f64);
-            metrics::OPEN_DIVERGENCES.gauge(&map).set(census.divergences as f64);
-            metrics::FIRST_DELAY.gauge(&map).set(self.engine.table().first_delay(id) as f64 / 1e9);
+            metrics::KEYS.gauge(&check).set(census.keys as f64);
+            metrics::OPEN_EVENTS.gauge(&check).set(census.open as f64);
+            metrics::OPEN_DIVERGENCES.gauge(&check).set(census.divergences as f64);
+            metrics::FIRST_DELAY.gauge(&check).set(self.engine.table().first_delay(id) as f64 / 1e9);
         }
         let (closed, reopened) = self.engine.table().shedding();
         metrics::CLOSED_BUCKETS.gauge(&[]).set(closed);

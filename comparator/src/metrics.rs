@@ -33,7 +33,7 @@ catalogue! {
     JOURNAL_REPLAYED: Counter "counterfoil_journal_replayed_entries_total" ["events"] "entries"
         "Entries of the journal taken again at the start: with open events, over, refused, or lost.";
     EVENTS: Counter "counterfoil_receiver_events_total" ["map"] "events"
-        "Events accepted, each once; `other` for maps without a contract.";
+        "Events accepted, each once, however many stores its map has; `other` for maps without a contract.";
     DUPLICATES: Counter "counterfoil_receiver_duplicate_events_total" [] "events"
         "Events that came again and were not applied again.";
     LOST: Counter "counterfoil_receiver_lost_events_total" ["reason"] "events" "Events declared lost.";
@@ -45,32 +45,35 @@ catalogue! {
         "Clock error of other machines heard of within 5 minutes: the median (0.5) and the worst (1); NaN without any.";
     CLOCK_DOMAINS: Gauge "counterfoil_receiver_clock_domains" ["state"] "domains"
         "Clock domains of other machines heard of within 5 minutes: bounded, or unbounded so that nothing is concluded.";
-    OUTCOMES: Counter "counterfoil_outcome_events_total" ["map", "outcome"] "events"
-        "Events ended: confirmed, superseded, divergent, undetermined or shed.";
-    UNDETERMINED: Counter "counterfoil_outcome_undetermined_events_total" ["map", "reason"] "events"
+    OUTCOMES: Counter "counterfoil_outcome_events_total" ["map", "store", "outcome"] "events"
+        "Events ended: confirmed, superseded, divergent, undetermined or shed; each once for every store of its map.";
+    UNDETERMINED: Counter "counterfoil_outcome_undetermined_events_total" ["map", "store", "reason"] "events"
         "Events that ended undetermined, by reason.";
-    VERDICTS: Counter "counterfoil_judge_verdicts_total" ["map", "verdict"] "verdicts" "Verdicts, one per observation.";
-    LAG: Histogram "counterfoil_outcome_lag_seconds" ["map"] "seconds"
+    VERDICTS: Counter "counterfoil_judge_verdicts_total" ["map", "store", "verdict"] "verdicts" "Verdicts, one per observation.";
+    CALIBRATION: Gauge "counterfoil_judge_calibration_checks" ["map", "store", "state"] "checks"
+        "Whether both sides write values in the same form: 1 for the state that holds, of calibrating, calibrated and
+        uncalibrated. Uncalibrated is an alert: nearly every value of the store is in a form that the map's side never reports.";
+    LAG: Histogram "counterfoil_outcome_lag_seconds" ["map", "store"] "seconds"
         "From the end of the map's change until the store was seen to agree.";
-    WITHIN: Counter "counterfoil_outcome_within_events_total" ["map", "age"] "events"
+    WITHIN: Counter "counterfoil_outcome_within_events_total" ["map", "store", "age"] "events"
         "Events whose write was seen to agree within the age: 1s, 10s, 1m, 5m or the contract's deadline.";
-    TURNS: Counter "counterfoil_divergence_turns_total" ["map", "kind", "turn"] "divergences"
+    TURNS: Counter "counterfoil_divergence_turns_total" ["map", "store", "kind", "turn"] "divergences"
         "Divergences opened, confirmed and resolved.";
-    OPEN_EVENTS: Gauge "counterfoil_table_open_events" ["map"] "events" "Events without an outcome yet.";
-    KEYS: Gauge "counterfoil_table_keys" ["map"] "keys" "Keys in the table.";
+    OPEN_EVENTS: Gauge "counterfoil_table_open_events" ["map", "store"] "events" "Events without an outcome yet.";
+    KEYS: Gauge "counterfoil_table_keys" ["map", "store"] "keys" "Keys in the table.";
     MERGES: Counter "counterfoil_table_merges_total" [] "merges"
         "Times that a key had so many concurrent writes that half of them were merged; it is judged on, less sharply.";
     CLOSED_BUCKETS: Gauge "counterfoil_table_closed_buckets" [] "buckets"
         "Of 1,024 key buckets, those that take no new keys because the table is full of keys that wait.";
     REOPENED_BUCKETS: Counter "counterfoil_table_reopened_buckets_total" [] "buckets"
         "Key buckets that were opened again.";
-    FIRST_DELAY: Gauge "counterfoil_prober_first_delay_seconds" ["map"] "seconds"
+    FIRST_DELAY: Gauge "counterfoil_prober_first_delay_seconds" ["map", "store"] "seconds"
         "From a write until its key is first probed: the learned 95th percentile of the map's lag.";
-    OPEN_DIVERGENCES: Gauge "counterfoil_divergence_open" ["map"] "divergences" "Divergences not resolved.";
+    OPEN_DIVERGENCES: Gauge "counterfoil_divergence_open" ["map", "store"] "divergences" "Divergences not resolved.";
     READS: Counter "counterfoil_prober_reads_total" ["store"] "reads" "Round trips to the store.";
     READ_KEYS: Counter "counterfoil_prober_read_keys_total" ["store"] "keys" "Keys looked up in the store.";
-    MAP_READ_KEYS: Counter "counterfoil_prober_map_read_keys_total" ["map"] "keys"
-        "Keys of the map looked up in its store.";
+    MAP_READ_KEYS: Counter "counterfoil_prober_map_read_keys_total" ["map", "store"] "keys"
+        "Keys of the map looked up in the store.";
     READ_ERRORS: Counter "counterfoil_prober_read_errors_total" ["store", "reason"] "reads"
         "Round trips that told nothing, by reason.";
     KEY_ERRORS: Counter "counterfoil_prober_key_errors_total" ["store"] "keys"

@@ -9,6 +9,7 @@ use crate::ledger::{Filter, Ledger, LedgerError, PAGE_ROWS_MAX, Row, State};
 use crate::metrics;
 use crate::sources::Sources;
 use crate::table::{Change, Unresolved};
+use crate::telling::divergence_id;
 use counterfoil_clock::{Domain, now};
 use counterfoil_judge::{Digest, Divergence, Kind, Time, WriteId};
 use counterfoil_spool::ReadError;
@@ -91,7 +92,8 @@ fn ids(sources: &Sources) -> HashMap<String, u32> {
     sources.all().iter().map(|source| (source.name.to_string(), source.id)).collect()
 }
 
-/// The divergence of a row, if its map has a contract and its source is known.
+/// The divergence of a row, if its check is still made and its source is known. A check whose place among its map's stores
+/// has changed gives its divergences other ids; what was open stays in the ledger as it is then.
 fn unresolved_of(row: &Row, parts: &Parts, sources: &HashMap<String, u32>) -> Option<Unresolved> {
     let named = WriteId { source: *sources.get(&row.source)?, seq: row.seq };
     let divergence = Divergence {
@@ -101,7 +103,12 @@ fn unresolved_of(row: &Row, parts: &Parts, sources: &HashMap<String, u32>) -> Op
         expected: digest(&row.map_digest)?,
         ended: row.write_ended_ns.map_or(Time::MIN, Time),
     };
-    let map = parts.engine.contracts().named(&row.map)?;
+    let contracts = parts.engine.contracts();
+    let map = contracts.named(&row.map, row.store.as_deref())?;
+    let id = divergence_id(contracts, map, &row.key_bytes, &row.source, row.seq);
+    if id != row.id {
+        return None;
+    }
     Some(Unresolved { map, key: row.key_bytes.clone(), divergence })
 }
 

@@ -165,6 +165,7 @@ fn append(effects: &mut Effects, more: Effects) {
     effects.verdicts.extend(more.verdicts);
     effects.turned.extend(more.turned);
     effects.merged += more.merged;
+    effects.calibrated.extend(more.calibrated);
 }
 
 #[cfg(test)]

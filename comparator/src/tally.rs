@@ -1,4 +1,4 @@
-//! What was counted, per map: for the summary and for Prometheus alike.
+//! What was counted, per check: for the summary and for Prometheus alike.
 
 #[cfg(test)]
 mod tests;
@@ -8,13 +8,14 @@ pub(crate) use within::Share;
 
 use crate::contract::{Contracts, MapId};
 use crate::metrics;
-use ::metrics::{Counter, Histogram};
+use crate::table::Calibration;
+use ::metrics::{Counter, Gauge, Histogram};
 use counterfoil_judge::{Kind, Outcome, Reason, Verdict};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use within::Within;
 
-/// Name of the place where events of maps without a contract are counted.
+/// Name of the map, and of the store, where events of maps without a contract are counted.
 pub(crate) const OTHER: &str = "other";
 
 /// Longest lag that is told apart, in microseconds: an hour.
@@ -50,10 +51,14 @@ impl Count {
     }
 }
 
-/// Counts of one map.
+/// Counts of one check.
 pub(crate) struct Tally {
     /// The map's name.
-    pub(crate) name: String,
+    pub(crate) map: String,
+    /// The store's name.
+    pub(crate) store: String,
+    /// Whether it is that of the map's first store: what is counted once however many there are is counted here.
+    pub(crate) is_first: bool,
     events: Count,
     looked_up: Count,
     within: Within,
@@ -63,6 +68,8 @@ pub(crate) struct Tally {
     turns: Vec<Vec<Count>>,
     lag: Mutex<hdrhistogram::Histogram<u64>>,
     lag_series: Histogram,
+    /// None where there is no contract.
+    calibration: Vec<(Calibration, Gauge)>,
 }
 
 /// Quantiles of the lag, in milliseconds.
@@ -79,30 +86,47 @@ pub(crate) struct Lag {
 }
 
 impl Tally {
-    /// The map's contract may say a `deadline`, in nanoseconds.
-    fn new(name: &str, deadline: Option<i64>) -> Self {
-        let map = ("map", name);
+    /// The contract may say a `deadline`, in nanoseconds.
+    fn new(map: &str, store: &str, is_first: bool, deadline: Option<i64>) -> Self {
+        let check @ [of_map, against] = [("map", map), ("store", store)];
         let counts =
             |labels: &[&str], metric: &'static counterfoil_telemetry::Metric, label: &'static str| {
-                labels.iter().map(|value| Count::new(metric.counter(&[map, (label, value)]))).collect()
+                labels
+                    .iter()
+                    .map(|value| Count::new(metric.counter(&[of_map, against, (label, value)])))
+                    .collect()
             };
         let reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.label()).collect();
         let kind_turns = |kind: &&str| {
-            let series = |turn: &&str| metrics::TURNS.counter(&[map, ("kind", kind), ("turn", turn)]);
+            let series =
+                |turn: &&str| metrics::TURNS.counter(&[of_map, against, ("kind", kind), ("turn", turn)]);
             TURNS.iter().map(|turn| Count::new(series(turn))).collect()
         };
-        Self {
-            name: name.to_owned(),
-            events: Count::new(metrics::EVENTS.counter(&[map])),
-            looked_up: Count::new(metrics::MAP_READ_KEYS.counter(&[map])),
-            within: Within::new(name, deadline),
+        let in_state = |state: Calibration| {
+            (state, metrics::CALIBRATION.gauge(&[of_map, against, ("state", state.label())]))
+        };
+        let tally = Self {
+            map: map.to_owned(),
+            store: store.to_owned(),
+            is_first,
+            events: Count::new(if is_first { metrics::EVENTS.counter(&[of_map]) } else { Counter::noop() }),
+            looked_up: Count::new(metrics::MAP_READ_KEYS.counter(&check)),
+            within: Within::new(check, deadline),
             outcomes: counts(&OUTCOMES, &metrics::OUTCOMES, "outcome"),
             undetermined: counts(&reasons, &metrics::UNDETERMINED, "reason"),
             verdicts: counts(&Verdict::LABELS, &metrics::VERDICTS, "verdict"),
             turns: Kind::LABELS.iter().map(kind_turns).collect(),
             lag: Mutex::new(empty_histogram()),
-            lag_series: metrics::LAG.histogram(&[map]),
-        }
+            lag_series: metrics::LAG.histogram(&check),
+            calibration: deadline.iter().flat_map(|_| Calibration::ALL).map(in_state).collect(),
+        };
+        tally.calibrated(Calibration::Calibrating);
+        tally
+    }
+
+    /// Shows what is known of the form of values.
+    pub(crate) fn calibrated(&self, now: Calibration) {
+        self.calibration.iter().for_each(|(state, series)| series.set(f64::from(u8::from(*state == now))));
     }
 
     /// Counts accepted events.
@@ -110,7 +134,7 @@ impl Tally {
         self.events.add(count);
     }
 
-    /// Counts keys of the map that were looked up in its store, each time anew.
+    /// Counts keys of the map that were looked up in the store, each time anew.
     pub(crate) fn looked_up(&self, keys: u64) {
         self.looked_up.add(keys);
     }
@@ -222,28 +246,31 @@ fn empty_histogram() -> hdrhistogram::Histogram<u64> {
     hdrhistogram::Histogram::new_with_bounds(1, LAG_MAX_US, 2).expect("the bounds are constants that fit")
 }
 
-/// The tallies of all maps, and one for maps without a contract.
+/// The tallies of all checks, and one for maps without a contract.
 pub(crate) struct Tallies(Vec<Tally>);
 
 impl Tallies {
     /// All counts at 0, and their series in existence.
     #[must_use]
     pub(crate) fn new(contracts: &Contracts) -> Self {
-        let of_contracts =
-            contracts.iter().map(|contract| Tally::new(&contract.name, Some(contract.terms.deadline)));
-        Self(of_contracts.chain([Tally::new(OTHER, None)]).collect())
+        let of_contracts = contracts.iter().zip(0..).map(|(contract, id)| {
+            let store = contracts.store_name(MapId(id)).unwrap_or(OTHER);
+            Tally::new(&contract.name, store, contract.is_reported, Some(contract.terms.deadline))
+        });
+        Self(of_contracts.chain([Tally::new(OTHER, OTHER, true, None)]).collect())
     }
 
-    /// The tally of a map; that of [`OTHER`] for a map that has no contract.
+    /// The tally of a check; that of [`OTHER`] for a map that has no contract.
     #[must_use]
     pub(crate) fn of(&self, map: MapId) -> Option<&Tally> {
         self.0.get(map.index()).or(self.0.last())
     }
 
-    /// The tally of the map of this name.
+    /// The tally of the map of this name and the store of that name; of the map's first one if no store is named.
     #[must_use]
-    pub(crate) fn named(&self, map: &str) -> Option<&Tally> {
-        self.0.iter().find(|tally| tally.name == map)
+    pub(crate) fn named(&self, map: &str, store: Option<&str>) -> Option<&Tally> {
+        let is_against = |tally: &Tally| store.map_or(tally.is_first, |store| tally.store == store);
+        self.0.iter().find(|tally| tally.map == map && is_against(tally))
     }
 
     /// The tallies in the order of the contracts, [`OTHER`] last.

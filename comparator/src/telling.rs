@@ -5,7 +5,7 @@ use crate::contract::{Contracts, MapId};
 use crate::ledger::{self, DivergenceId, Ledger, Opened, Stats, Transition};
 use crate::metrics;
 use crate::sources::Sources;
-use crate::table::{Effects, Ended, Turn, Turned};
+use crate::table::{Calibration, Effects, Ended, Turn, Turned};
 use crate::tally::{OTHER, Tallies};
 use counterfoil_judge::{Kind, Outcome, Time, WriteId};
 use counterfoil_proto::TraceRef;
@@ -67,6 +67,7 @@ impl Telling {
                 tally.judged(verdict);
             }
         }
+        effects.calibrated.iter().for_each(|(map, now)| self.calibrated(*map, *now));
         for ended in &effects.ended {
             if let Some(tally) = self.tallies.of(ended.map) {
                 tally.ended(ended.outcome);
@@ -83,15 +84,34 @@ impl Telling {
         self.sources.ended(effects.ended.iter().map(|ended| ended.id));
     }
 
+    fn calibrated(&self, map: MapId, now: Calibration) {
+        if let Some(tally) = self.tallies.of(map) {
+            tally.calibrated(now);
+        }
+        let (map, store) = (self.name(map), self.store(map));
+        match now {
+            Calibration::Uncalibrated => tracing::error!(
+                map,
+                store,
+                "nearly every value in the store is in a form that the map's side never reports; until they agree, such values \
+                 are undetermined and not divergent: compare the codec of the map in both configurations, and what the \
+                 store's lookup gives"
+            ),
+            Calibration::Calibrated | Calibration::Calibrating => {
+                tracing::info!(map, store, "the values of both sides have the same form")
+            }
+        }
+    }
+
     /// Figures of the ledger's writer.
     pub(crate) fn ledger_stats(&self) -> Stats {
         self.ledger.stats()
     }
 
     fn transition(&self, turned: &Turned) -> Transition {
-        let (map, named) = (self.name(turned.map), turned.divergence.named);
+        let named = turned.divergence.named;
         let source = self.source(named);
-        let id = divergence_id(map, &turned.key, &source, named.seq);
+        let id = divergence_id(&self.contracts, turned.map, &turned.key, &source, named.seq);
         let at_unix_ns = counterfoil_clock::wall_unix_ns();
         match turned.turn {
             Turn::Opened => self.opened(turned, id, source, at_unix_ns).into(),
@@ -110,6 +130,7 @@ impl Telling {
         Opened {
             id,
             map: self.name(turned.map).to_owned(),
+            store: self.store(turned.map).map(str::to_owned),
             key: turned.key.to_vec(),
             kind: divergence.kind.label(),
             source,
@@ -141,6 +162,8 @@ impl Telling {
             KeyValue::new("counterfoil.outcome", outcome),
             KeyValue::new("counterfoil.source", self.source(ended.id)),
         ];
+        let store = self.store(ended.map).map(|store| KeyValue::new("counterfoil.store", store.to_owned()));
+        attributes.extend(store);
         match ended.outcome {
             Outcome::Confirmed { lag } => attributes.push(KeyValue::new("counterfoil.lag_ns", lag)),
             Outcome::Undetermined(reason) => {
@@ -157,6 +180,10 @@ impl Telling {
         self.contracts.get(map).map_or(OTHER, |contract| &*contract.name)
     }
 
+    fn store(&self, map: MapId) -> Option<&str> {
+        self.contracts.store_name(map)
+    }
+
     fn source(&self, write: WriteId) -> String {
         self.sources
             .get(write.source)
@@ -166,11 +193,11 @@ impl Telling {
 
 /// Tells of a divergence that came into another state and stands so in the ledger: a turn is told once, whatever happens.
 pub(crate) fn announce(tallies: &Tallies, turned: &ledger::Turned) {
-    let ledger::Turned { id, map, kind, turn } = turned;
-    if let Some(tally) = tallies.named(map) {
+    let ledger::Turned { id, map, store, kind, turn } = turned;
+    if let Some(tally) = tallies.named(map, store.as_deref()) {
         tally.turned(kind, turn);
     }
-    tracing::info!(%id, map, kind, "divergence {turn}");
+    tracing::info!(%id, map, store, kind, "divergence {turn}");
 }
 
 impl Traces {
@@ -191,13 +218,26 @@ fn span_context(write: TraceRef) -> SpanContext {
     SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::default())
 }
 
-/// The id of a divergence: the same from the same facts, whoever computes it and whenever.
-fn divergence_id(map: &str, key: &[u8], source: &str, seq: u64) -> DivergenceId {
+/// The id of a divergence: the same from the same facts, whoever computes it and whenever. It does not name the map's
+/// first store, so that it stays what it is when the map gets a second one.
+pub(crate) fn divergence_id(
+    contracts: &Contracts,
+    map: MapId,
+    key: &[u8],
+    source: &str,
+    seq: u64,
+) -> DivergenceId {
+    let contract = contracts.get(map);
+    let name = contract.map_or(OTHER, |contract| &*contract.name);
+    let is_first = contract.is_none_or(|contract| contract.is_reported);
+    let store = contracts.store_name(map).filter(|_| !is_first);
     let mut hash = blake3::Hasher::new_derive_key(ID_CONTEXT);
-    for part in [map.as_bytes(), key, source.as_bytes()] {
+    let mut add = |part: &[u8]| {
         hash.update(&(part.len() as u64).to_le_bytes());
         hash.update(part);
-    }
+    };
+    [name.as_bytes(), key, source.as_bytes()].into_iter().for_each(&mut add);
+    store.into_iter().for_each(|store| add(store.as_bytes()));
     hash.update(&seq.to_le_bytes());
     let mut id = [0; 16];
     hash.finalize_xof().fill(&mut id);

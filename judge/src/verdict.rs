@@ -106,13 +106,15 @@ pub enum Reason {
     Expired,
     /// The key's history or the event was dropped to stay within bounds.
     Shed,
+    /// The store and the map may write values in different forms: they were not seen to agree yet, or nearly never do.
+    Representation,
     /// No contract names the event's map.
     NoContract,
 }
 
 impl Reason {
     /// Every reason, in the order of the metrics.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Baseline,
         Self::Gap,
         Self::SourceLost,
@@ -122,6 +124,7 @@ impl Reason {
         Self::Unresolved,
         Self::Expired,
         Self::Shed,
+        Self::Representation,
         Self::NoContract,
     ];
 
@@ -138,6 +141,7 @@ impl Reason {
             Self::Unresolved => "unresolved",
             Self::Expired => "expired",
             Self::Shed => "shed",
+            Self::Representation => "representation",
             Self::NoContract => "no_contract",
         }
     }

@@ -160,6 +160,24 @@ impl Reported {
         self.store.map_or(map, |(leg, _)| leg.begin.min(map))
     }
 
+    /// The same for another store than the one that the report is about, which the application writes as well: nobody
+    /// watched that call, so the contract supplies the leg. A write that left the map alone may have been made there, by
+    /// the deadline after the call that was reported. Where each process has a copy of its own, `Failed` means that there
+    /// was no call at all, for any store.
+    #[must_use]
+    pub fn elsewhere_under(&self, terms: &Terms, error: i64) -> (Option<Interval>, Option<StoreLeg>, Time) {
+        match (self.store, self.map) {
+            (Some((_, StoreOutcome::Failed)), _) if terms.scope == Scope::Process => self.under(terms, error),
+            (Some((leg, _)), None) => {
+                let leg = leg.widened(error);
+                let end = leg.end.plus(terms.deadline);
+                let interval = Interval { begin: leg.begin.minus(terms.lead), end };
+                (None, Some(StoreLeg { interval, acknowledged: false }), end)
+            }
+            _ => Self { store: None, ..*self }.under(terms, error),
+        }
+    }
+
     /// Applies the contract and widens by `error` nanoseconds: gives the map leg, the store leg and the deadline.
     ///
     /// A store leg that was not reported is supplied by the contract: `[map.begin − lead, map.end + deadline]`,

@@ -487,6 +487,30 @@ fn a_write_tells_when_it_began_and_ended() {
 }
 
 #[test]
+fn another_store_than_the_reported_one_has_the_leg_that_the_contract_supplies() {
+    let process = Terms { scope: Scope::Process, ..TERMS };
+    let map = Some(leg(20, 21));
+    let supplied = Some((8, 123, true));
+    for (reported_map, outcome, terms, expected) in [
+        (map, Some(StoreOutcome::Ok), TERMS, supplied),
+        (map, Some(StoreOutcome::Unknown), TERMS, supplied),
+        (map, Some(StoreOutcome::Failed), TERMS, supplied),
+        (map, None, TERMS, supplied),
+        (map, Some(StoreOutcome::Ok), process, supplied),
+        (map, Some(StoreOutcome::Failed), process, None),
+        (None, Some(StoreOutcome::Ok), TERMS, Some((18, 142, false))),
+        (None, Some(StoreOutcome::Failed), TERMS, Some((18, 142, false))),
+        (None, None, TERMS, None),
+    ] {
+        let reported = Reported { map: reported_map, store: outcome.map(|outcome| (leg(30, 40), outcome)) };
+        let (_, store, deadline) = reported.elsewhere_under(&terms, 2);
+        let store = store.map(|leg| (leg.interval.begin.0, leg.interval.end.0, leg.acknowledged));
+        assert_eq!(store, expected, "{reported:?}");
+        assert!(store.is_none_or(|(_, end, _)| end == deadline.0), "{reported:?}: {deadline:?}");
+    }
+}
+
+#[test]
 fn a_digest_is_shown_in_hexadecimal_and_absence_by_name() {
     assert_eq!((A.to_string(), ABSENT.to_string()), ("01".repeat(16), "absent".to_owned()));
     assert!(format!("{A:?}").contains("0101") && format!("{ABSENT:?}").contains("absent"));

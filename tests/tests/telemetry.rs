@@ -51,15 +51,24 @@ fn every_series_of_every_map_is_there_at_zero_before_the_first_event() {
     let harness = maps.iter().fold(setup, Setup::map).start();
     let metrics = harness.comparator_metrics();
     let outcomes = ["confirmed", "superseded", "divergent", "undetermined", "shed"];
+    let store = ("store", "main");
     for map in ["cart", "stock"] {
         for verdict in Verdict::LABELS {
-            assert_zero(&metrics, "counterfoil_judge_verdicts_total", &[("map", map), ("verdict", verdict)]);
+            assert_zero(
+                &metrics,
+                "counterfoil_judge_verdicts_total",
+                &[("map", map), store, ("verdict", verdict)],
+            );
         }
         for outcome in outcomes {
-            assert_zero(&metrics, "counterfoil_outcome_events_total", &[("map", map), ("outcome", outcome)]);
+            assert_zero(
+                &metrics,
+                "counterfoil_outcome_events_total",
+                &[("map", map), store, ("outcome", outcome)],
+            );
         }
         for kind in Kind::LABELS {
-            let labels = [("map", map), ("kind", kind), ("turn", "confirmed")];
+            let labels = [("map", map), store, ("kind", kind), ("turn", "confirmed")];
             assert_zero(&metrics, "counterfoil_divergence_turns_total", &labels);
         }
     }

@@ -1,33 +1,27 @@
 //! The configuration of a comparator: as written ([`Written`]) and as used ([`Settings`]).
 
 mod listen;
+mod maps;
 mod written;
 
 pub use listen::{Security, Tls, WrittenListen, WrittenTls};
 pub use written::{
-    Written, WrittenJournal, WrittenKey, WrittenLedger, WrittenLimits, WrittenMap, WrittenProbe,
-    WrittenScope, WrittenSources, WrittenTable,
+    Written, WrittenJournal, WrittenKey, WrittenLedger, WrittenLimits, WrittenMap, WrittenMapStore,
+    WrittenProbe, WrittenScope, WrittenSources, WrittenTable,
 };
 
-use crate::contract::{Contract, Contracts};
+use crate::contract::Contracts;
 use crate::journal;
 use crate::sources::Silence;
-use crate::store::Reader;
-use counterfoil_digest::{Form, MapDigesters};
-use counterfoil_judge::Terms;
-use counterfoil_keys::{DeploymentKey, Keyring, TenantName};
+use counterfoil_keys::{DeploymentKey, Keyring};
 use counterfoil_settings::Problems;
 use counterfoil_tls::AcceptLimits;
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Nanoseconds in a millisecond.
 const MS: i64 = 1_000_000;
-
-/// Most contracts; the key table has 16 bits for a map.
-const MAPS_MAX: usize = 65_000;
 
 /// Callers whose handshakes are under way at a time: enough to keep the processors busy, few enough to be worked off within
 /// the time limit of each.
@@ -46,7 +40,7 @@ pub struct Settings {
     pub accept: AcceptLimits,
     /// Authenticate batches and key digests: the current one first, then the others that are accepted.
     pub keys: Keyring<DeploymentKey>,
-    /// One contract per map, and the stores they name.
+    /// One contract per map and store, and the stores they name.
     pub contracts: Contracts,
     /// File of the divergence ledger.
     pub ledger: PathBuf,
@@ -104,7 +98,7 @@ impl Settings {
             address("listen.http", &written.listen.http, &mut problems),
         );
         let keys = keys(&written, &mut problems);
-        let contracts = keys.as_ref().and_then(|keys| contracts(&written, keys, &mut problems));
+        let contracts = keys.as_ref().and_then(|keys| maps::contracts(&written, keys, &mut problems));
         let (Some(grpc), Some(http), Some(security), Some(keys), Some(contracts)) =
             (grpc, http, security, keys, contracts)
         else {
@@ -176,80 +170,6 @@ fn keys(written: &Written, problems: &mut Problems) -> Option<Keyring<Deployment
         return None;
     }
     Keyring::new(keys).map_err(|error| problems.add("keys", error.to_string())).ok()
-}
-
-fn contracts(written: &Written, keys: &Keyring<DeploymentKey>, problems: &mut Problems) -> Option<Contracts> {
-    let mut readers = BTreeMap::new();
-    for (name, store) in &written.stores {
-        match Reader::new(name, store) {
-            Ok(reader) => _ = readers.insert(name.as_str(), reader),
-            Err(found) => {
-                for problem in found.0 {
-                    problems.add(format!("stores.{name}.{}", problem.path), problem.message);
-                }
-            }
-        }
-    }
-    if written.maps.len() > MAPS_MAX {
-        problems.add("maps", format!("has {} contracts; at most {MAPS_MAX} fit", written.maps.len()));
-    }
-    if written.maps.is_empty() {
-        problems.add("maps", "empty; write a contract for each map");
-    }
-    let mut contracts = Vec::new();
-    for (at, map) in written.maps.iter().enumerate() {
-        let path = format!("maps[{at}]");
-        if written.maps.iter().take(at).any(|other| other.name == map.name) {
-            problems.add(format!("{path}.name"), format!("`{}` has a contract already", map.name));
-        }
-        let tenant = map.tenant.parse::<TenantName>();
-        if let Err(error) = &tenant {
-            problems.add(format!("{path}.tenant"), error.to_string());
-        }
-        let tenant = tenant.unwrap_or_default();
-        let form = form(map, &path, problems);
-        let Some(store) = readers.keys().position(|name| *name == map.store) else {
-            let known = readers.keys().copied().collect::<Vec<_>>().join(", ");
-            problems
-                .add(format!("{path}.store"), format!("`{}` is not in stores; there is: {known}", map.store));
-            continue;
-        };
-        let Some(kind) = readers.values().nth(store).map(Reader::kind) else { continue };
-        if let (Some(form), Some(lookup)) = (form, map.lookup().used(&path, kind, problems)) {
-            contracts.push(Contract {
-                name: map.name.as_str().into(),
-                digesters: MapDigesters::new(&keys.tenant(&tenant), &map.name, form),
-                tenant,
-                store,
-                lookup,
-                terms: terms(map),
-            });
-        }
-    }
-    problems.0.is_empty().then(|| Contracts::new(contracts, readers.into_values().collect()))
-}
-
-fn form(map: &WrittenMap, path: &str, problems: &mut Problems) -> Option<Form> {
-    let found = match Form::new(map.codec, &map.rules) {
-        Ok(form) => return Some(form),
-        Err(found) => found,
-    };
-    for problem in found {
-        problems.add(format!("{path}.{}", problem.path), problem.message);
-    }
-    None
-}
-
-fn terms(map: &WrittenMap) -> Terms {
-    let ms = |count: u32| i64::from(count) * MS;
-    Terms {
-        deadline: ms(map.deadline_ms),
-        lead: ms(map.lead_ms),
-        give_up: map.give_up_ms.map(ms),
-        patience: ms(map.patience_ms.unwrap_or(map.deadline_ms)),
-        expires: map.expires,
-        scope: map.scope.into(),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use super::*;
+use crate::contract::MapId;
+use counterfoil_judge::Terms;
+use counterfoil_keys::TenantName;
 use counterfoil_settings::Sources;
 
 fn settings(change: impl Fn(String) -> String) -> Result<Settings, String> {
@@ -74,6 +77,71 @@ fn two_contracts_for_one_map_are_refused() {
     let text =
         settings(|yaml| yaml.replace("maps: [", "maps: [{name: cart, store: main, hash: h}, ")).unwrap_err();
     assert!(text.contains("maps[1].name") && text.contains("already"), "{text}");
+}
+
+/// With `maps` in place of the one that is written, and a second store.
+fn of_maps(maps: &str) -> Result<Settings, String> {
+    settings(|yaml| {
+        let other = yaml.lines().filter(|line| !line.starts_with("maps")).collect::<Vec<_>>().join("\n");
+        let other = other.replace("stores: {", "stores: {spare: {url: 'sqlite:///spare.db'}, ");
+        format!("{other}\nmaps: [{{name: cart, deadline_ms: 2000, {maps}}}]\n")
+    })
+}
+
+#[test]
+fn a_map_of_several_stores_has_a_contract_with_each_in_their_order() {
+    let settings = of_maps(
+        "lead_ms: 7, stores: [{store: spare, query: 'SELECT rarray(?1)', deadline_ms: 50, lead_ms: 9}, \
+         {store: main, hash: h, expires: true}]",
+    )
+    .unwrap();
+    let contracts = &settings.contracts;
+    let checks = contracts.find(&TenantName::default(), "cart");
+    let told = |id: &MapId| {
+        let contract = contracts.get(*id).unwrap();
+        let Terms { deadline, lead, patience, expires, .. } = contract.terms;
+        (
+            contracts.store_name(*id).unwrap(),
+            contract.is_reported,
+            deadline / MS,
+            lead / MS,
+            patience / MS,
+            expires,
+        )
+    };
+    let told: Vec<_> = checks.iter().map(told).collect();
+    assert_eq!(told, [("spare", true, 50, 9, 50, false), ("main", false, 2_000, 7, 2_000, true)]);
+    assert_eq!(contracts.named("cart", Some("main")), Some(checks[1]));
+    assert_eq!(contracts.named("cart", None), Some(checks[0]), "the first, where no store is named");
+    assert_eq!(contracts.named("cart", Some("other")), None);
+    assert!(contracts.find(&"acme".parse().unwrap(), "cart").is_empty(), "it is another tenant's");
+}
+
+#[test]
+fn what_is_wrong_with_the_stores_of_a_map_is_told_with_what_to_write() {
+    let one = "{store: main, hash: h}";
+    let five = format!("stores: [{}]", [one; 5].join(", "));
+    for (maps, expected) in [
+        ("hash: h", "maps[0].store: missing; write the name of a store, or a list of `stores`"),
+        ("store: main, hash: h, stores: []", "maps[0].stores: write `store` or `stores`, not both"),
+        ("stores: []", "maps[0].stores: has 0 stores; write 1 to 4"),
+        (&five, "maps[0].stores: has 5 stores; write 1 to 4"),
+        (
+            "stores: [{store: main, hash: h}, {store: main, hash: i}]",
+            "maps[0].stores[1].store: `main` is there already",
+        ),
+        (
+            "stores: [{store: main, hash: h}, {store: none, hash: h}]",
+            "maps[0].stores[1].store: `none` is not in stores; there is: main, spare",
+        ),
+        ("stores: [{store: main}]", "maps[0].stores[0].prefix: missing"),
+        ("hash: h, stores: [{store: main, hash: h}]", "maps[0]: has a lookup beside `stores`"),
+        ("stores: [{store: main, hash: h, deadline_ms: 0}]", "maps[0].stores[0].deadline_ms"),
+        ("stores: [{store: main, hash: h, hush: h}]", "maps[0].stores[0].hush: unknown key"),
+    ] {
+        let text = of_maps(maps).unwrap_err();
+        assert!(text.contains(expected), "{expected} in:\n{text}");
+    }
 }
 
 #[test]

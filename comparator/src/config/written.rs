@@ -89,8 +89,14 @@ pub struct WrittenMap {
     #[serde(default = "tenant")]
     #[schemars(regex(pattern = r"^[a-z0-9-]{1,63}$"))]
     pub tenant: String,
-    /// The store that holds the same facts: a name from `stores`.
-    pub store: String,
+    /// The store that holds the same facts: a name from `stores`. Write this or `stores`.
+    #[serde(default)]
+    pub store: Option<String>,
+    /// Several stores that all hold the same facts, 1 to 4, each with what says how to look there. The map is judged against
+    /// each by itself. A store leg that is reported is that of the first one; those of the others are never reported, so they
+    /// are taken to be written from `lead_ms` before the map's change until `deadline_ms` after it.
+    #[serde(default)]
+    pub stores: Option<Vec<WrittenMapStore>>,
     /// How values are written: `bytes`, `text`, `json` or `columns`. Must be what the sidecar has for this map.
     #[serde(default)]
     pub codec: Codec,
@@ -167,7 +173,30 @@ fn deadline_ms() -> u32 {
     5_000
 }
 
+/// One of the stores of a map that has several.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenMapStore {
+    /// A name from `stores`; each once.
+    pub store: String,
+    /// How keys are looked up there.
+    #[serde(flatten)]
+    pub lookup: WrittenLookup,
+    /// In place of the map's `deadline_ms`.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 86_400_000))]
+    pub deadline_ms: Option<u32>,
+    /// In place of the map's `lead_ms`.
+    #[serde(default)]
+    #[schemars(range(max = 86_400_000))]
+    pub lead_ms: Option<u32>,
+    /// In place of the map's `expires`.
+    #[serde(default)]
+    pub expires: Option<bool>,
+}
+
 impl WrittenMap {
+    /// The lookup that stands beside `store`.
     pub(super) fn lookup(&self) -> WrittenLookup {
         WrittenLookup {
             query: self.query.clone(),
@@ -240,7 +269,7 @@ impl Default for WrittenSources {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WrittenTable {
-    /// Most keys kept. Past it, keys without open events are forgotten, the longest idle first; then events are shed.
+    /// Most keys kept; a key of a map with several stores counts once for each. Past it, keys without open events are forgotten, the longest idle first; then events are shed.
     #[schemars(range(min = 1_000, max = 1_000_000_000))]
     pub keys_max: u32,
 }

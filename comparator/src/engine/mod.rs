@@ -239,9 +239,6 @@ impl Engine {
         let Admitted { upload, columns, source, .. } = admitted;
         let (header, count) = (columns.header(), columns.len() as u64);
         let taken = source.take(header, count, at);
-        if standing.is_open {
-            source.await_outcomes(taken.first_new, header.first_seq.saturating_add(count));
-        }
         let translation = if standing.is_placeable { self.translation(columns, at) } else { None };
         self.doubt_what_is_missing(source, &taken, translation, at);
         let effects = self.apply(admitted, taken.first_new, translation, standing, at);
@@ -308,7 +305,7 @@ impl Engine {
         self.gate.key_ids()
     }
 
-    /// How many events of a map were accepted; [`NO_CONTRACT`] stands for those of maps without a contract. Never behind
+    /// How many events a check was given; [`NO_CONTRACT`] stands for those of maps without a contract. Never behind
     /// the table: an event is counted before it gets there.
     #[must_use]
     pub fn accepted(&self, map: MapId) -> u64 {

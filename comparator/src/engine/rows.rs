@@ -11,9 +11,9 @@ use counterfoil_proto::{BucketSet, Row};
 use std::sync::atomic::Ordering;
 
 impl Engine {
-    /// Puts the rows of a batch from number `first_new` on into the table. Those that nothing can be said about end at once: of
-    /// a map that the source's tenant has no contract for, or in times that nothing relates to the comparator's or that have
-    /// not come yet.
+    /// Puts the rows of a batch from number `first_new` on into the table, each once for every check of its map. Those that
+    /// nothing can be said about end at once: of a map that the source's tenant has no contract for, or in times that nothing
+    /// relates to the comparator's or that have not come yet.
     pub(super) fn apply(
         &self,
         admitted: &Admitted,
@@ -29,32 +29,40 @@ impl Engine {
             .iter()
             .map(|name| (self.contracts.find(&source.name.tenant, name), &**name))
             .collect();
-        let mut accepted = vec![0u64; maps.len()];
+        let mut counts = vec![0u64; maps.len()];
         let (mut arrivals, mut ended) = (Vec::with_capacity(columns.len()), Vec::new());
         for (seq, row) in columns.rows().filter(|(seq, _)| *seq >= first_new) {
-            if let Some(accepted) = accepted.get_mut(row.map).filter(|_| is_open) {
-                *accepted += 1;
+            if let Some(count) = counts.get_mut(row.map) {
+                *count += 1;
             }
-            let (map, name) = maps.get(row.map).copied().unwrap_or((None, ""));
+            let (checks, name) = maps.get(row.map).copied().unwrap_or((&[], ""));
             let id = WriteId { source: source.id, seq };
             let hash = key_hash(name, row.key);
-            match (map, translation.filter(|clock| !is_to_come(&row, *clock, at))) {
-                (Some(map), Some(clock)) => {
-                    let arrival = self.arrival(map, hash, id, *key, row, clock);
-                    arrivals.extend(arrival.map(|arrival| arrival.standing(is_open)));
+            match translation.filter(|clock| !is_to_come(&row, *clock, at)) {
+                _ if checks.is_empty() => ended.push(undetermined(NO_CONTRACT, id, &row, Reason::NoContract)),
+                Some(clock) => {
+                    let of_checks =
+                        checks.iter().filter_map(|map| self.arrival(*map, hash, id, *key, &row, clock));
+                    arrivals.extend(of_checks.map(|arrival| arrival.standing(is_open)));
                 }
-                (Some(map), None) => {
+                None => {
                     let mut buckets = BucketSet::none();
                     buckets.insert(bucket(hash));
                     self.doubt(&source.name.tenant, &buckets, at, Reason::Clock);
-                    ended.push(undetermined(map, id, &row, Reason::Clock));
+                    ended.extend(checks.iter().map(|map| undetermined(*map, id, &row, Reason::Clock)));
                 }
-                (None, _) => ended.push(undetermined(NO_CONTRACT, id, &row, Reason::NoContract)),
             }
         }
-        let maps = maps.iter().map(|(map, _)| map.unwrap_or(NO_CONTRACT));
-        let accepted: Vec<_> = maps.zip(accepted).filter(|(_, count)| *count > 0).collect();
-        self.count_accepted(&accepted);
+        let counts = maps.iter().map(|(checks, _)| *checks).zip(counts).filter(|(_, count)| *count > 0);
+        let accepted = if is_open { self.accept(counts) } else { Vec::new() };
+        if is_open {
+            let outcomes = accepted.iter().map(|(_, count)| count).sum();
+            source.await_outcomes(
+                first_new,
+                columns.header().first_seq.saturating_add(columns.len() as u64),
+                outcomes,
+            );
+        }
         let mut effects = self.table.apply(Change::Writes(arrivals), at);
         if is_open {
             effects.ended.extend(ended);
@@ -63,12 +71,17 @@ impl Engine {
         effects
     }
 
-    fn count_accepted(&self, accepted: &[(MapId, u64)]) {
-        for (map, count) in accepted {
+    /// Counts the events of each map for each of its checks, before the table has them.
+    fn accept<'a>(&self, counts: impl Iterator<Item = (&'a [MapId], u64)>) -> Vec<(MapId, u64)> {
+        let checks = |checks: &'a [MapId]| if checks.is_empty() { &[NO_CONTRACT] } else { checks };
+        let accepted: Vec<_> =
+            counts.flat_map(|(of_map, count)| checks(of_map).iter().map(move |map| (*map, count))).collect();
+        for (map, count) in &accepted {
             if let Some(accepted) = self.accepted_of(*map) {
                 accepted.fetch_add(*count, Ordering::Release);
             }
         }
+        accepted
     }
 
     fn arrival<'a>(
@@ -77,16 +90,19 @@ impl Engine {
         hash: u64,
         id: WriteId,
         digested_under: KeyNumber,
-        row: Row<'a>,
+        row: &Row<'a>,
         clock: Translation,
     ) -> Option<Arrival<'a>> {
-        let terms = &self.contracts.get(map)?.terms;
+        let contract = self.contracts.get(map)?;
         let move_leg = |leg: Interval| clock.interval(leg);
         let legs = Reported {
             map: row.legs.map.map(move_leg),
             store: row.legs.store.map(|(leg, outcome)| (move_leg(leg), outcome)),
         };
-        let (map_leg, store, deadline) = legs.under(terms, clock.error);
+        let (map_leg, store, deadline) = match contract.is_reported {
+            true => legs.under(&contract.terms, clock.error),
+            false => legs.elsewhere_under(&contract.terms, clock.error),
+        };
         let write = Write {
             id,
             digest: row.digest,

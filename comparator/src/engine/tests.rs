@@ -1,9 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
-use super::trial::{B, BASKET, CART, Sender, Trial, at, header, heartbeat, writes};
+use super::trial::{
+    A, B, BASKET, CART, COPIES, Sender, TWINS, Trial, at, header, heartbeat, writes, writes_of,
+};
 use super::*;
-use crate::table::{Change, Class, Observed, Seen};
-use counterfoil_judge::{Digest, Interval, Outcome, Verdict};
+use crate::table::{Change, Class, Ended, Observed, Seen, Turned};
+use counterfoil_judge::{Digest, Interval, Kind, Outcome, Verdict};
 
 mod chain;
 mod replaying;
@@ -63,6 +65,65 @@ fn accepted_events_are_told_once_by_map() {
     assert_eq!(unknown.accepted, [(NO_CONTRACT, 1)]);
     assert_eq!(unknown.ended[0].outcome, Outcome::Undetermined(Reason::NoContract));
     assert_eq!([CART, BASKET, NO_CONTRACT].map(|map| trial.engine.accepted(map)), [2, 1, 1]);
+}
+
+#[test]
+fn an_event_of_a_map_in_two_stores_has_an_outcome_for_each_and_is_accepted_once() {
+    let trial = Trial::new();
+    let engine = &trial.engine;
+    let [first, second] = TWINS;
+    let heard = trial.hear(&writes(header("a", 0, 0), "twin", &["k"], 0), 11);
+    assert_eq!(heard.accepted, [(first, 1), (second, 1)]);
+    let source = engine.sources().all().pop().unwrap();
+    assert_eq!((source.report().accepted, source.open().outcomes()), (1, 2));
+    let confirmed = look(engine, first, 30, A);
+    assert!(
+        matches!(confirmed.ended[..], [Ended { outcome: Outcome::Confirmed { .. }, .. }]),
+        "{confirmed:?}"
+    );
+    engine.sources().ended(confirmed.ended.iter().map(|ended| ended.id));
+    assert_eq!(source.open().outcomes(), 1, "the other store was not looked at yet");
+    let divergent = look(engine, second, 600, Digest::ABSENT);
+    assert!(
+        matches!(divergent.ended[..], [Ended { map, outcome: Outcome::Divergent, .. }] if map == second),
+        "{divergent:?}"
+    );
+    assert!(divergent.turned.iter().all(|turned| turned.map == second) && !divergent.turned.is_empty());
+    engine.sources().ended(divergent.ended.iter().map(|ended| ended.id));
+    assert_eq!(source.open().outcomes(), 0);
+}
+
+#[test]
+fn a_store_leg_that_is_reported_is_that_of_the_first_store() {
+    let trial = Trial::new();
+    trial.hear(&writes(header("a", 0, 0), "twin", &["k"], 0), 11);
+    let [first, second] = TWINS.map(|map| look(&trial.engine, map, 30, Digest::ABSENT).verdicts);
+    assert!(matches!(first[..], [(_, Verdict::Divergent(_))]), "it was acknowledged: {first:?}");
+    assert_eq!(second, [(TWINS[1], Verdict::InFlight)], "it may land until 510 ms");
+}
+
+#[test]
+fn each_copy_is_judged_against_each_store() {
+    let trial = Trial::new();
+    trial.hear(&writes(header("a", 0, 0), "copies", &["k"], 0), 11);
+    trial.hear(&writes_of(B, header("b", 0, 0), "copies", &["k"], 20), 31);
+    let source = |instance: &str| {
+        let sources = trial.engine.sources().all();
+        sources.iter().find(|source| source.name.instance == instance).map(|source| source.id).unwrap()
+    };
+    let behind = |map, digest| {
+        let told = look(&trial.engine, map, 1_100, digest);
+        assert!(told.verdicts.iter().any(|(_, verdict)| verdict.label() == "consistent"), "{told:?}");
+        let of_kind = |turned: &Turned| (turned.divergence.kind, turned.divergence.named.source);
+        told.turned.first().map(of_kind).unwrap()
+    };
+    let [first, second] = COPIES;
+    assert_eq!(behind(first, B), (Kind::MapBehind, source("a")), "it did not follow");
+    assert_eq!(
+        behind(second, A),
+        (Kind::MapBehind, source("b")),
+        "nobody told in which order they came there"
+    );
 }
 
 #[test]

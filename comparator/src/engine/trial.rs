@@ -1,4 +1,4 @@
-//! An engine for tests: three maps in one store, two deployment keys, and sources in the engine's own clock. Instants are milliseconds.
+//! An engine for tests: three maps in one store and two in two, two deployment keys, and sources in the engine's own clock. Instants are milliseconds.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::{Anything, Engine, Limits, Options};
@@ -19,6 +19,10 @@ pub(crate) const CART: MapId = MapId(0);
 pub(crate) const BASKET: MapId = MapId(1);
 /// Of the tenant `acme`.
 pub(crate) const DEPOT: MapId = MapId(2);
+/// The map `twin` against each of its two stores.
+pub(crate) const TWINS: [MapId; 2] = [MapId(3), MapId(4)];
+/// The map `copies`, of which each process has its own, against each of its two stores.
+pub(crate) const COPIES: [MapId; 2] = [MapId(5), MapId(6)];
 
 pub(crate) const A: Digest = Digest([1; 16]);
 pub(crate) const B: Digest = Digest([2; 16]);
@@ -26,11 +30,13 @@ pub(crate) const B: Digest = Digest([2; 16]);
 /// The store is read by nobody: what it answers is the test's to say.
 const YAML: &str = "kind: comparator
 listen: {grpc: '127.0.0.1:0', http: '127.0.0.1:0', insecure: true}
-stores: {main: {url: 'redis://127.0.0.1:1'}}
+stores: {main: {url: 'redis://127.0.0.1:1'}, spare: {url: 'redis://127.0.0.1:1'}}
 maps:
 - {name: cart, store: main, prefix: 'cart:', deadline_ms: 1000}
 - {name: basket, store: main, prefix: 'basket:', deadline_ms: 1000, lead_ms: 200}
 - {name: depot, store: main, prefix: 'depot:', deadline_ms: 1000, tenant: acme}
+- {name: twin, deadline_ms: 1000, stores: [{store: main, hash: a}, {store: spare, hash: b, deadline_ms: 500}]}
+- {name: copies, scope: process, deadline_ms: 1000, stores: [{store: main, hash: c}, {store: spare, hash: c}]}
 ledger: {path: unused.db}
 sources: {timeout_ms: 10000, expiry_ms: 60000}
 probe: {first_delay_ms: 10, gap_ms_min: 50, gap_ms_max: 400}
@@ -78,6 +84,7 @@ impl Trial {
             sources_max: settings.sources_max,
             silence: settings.silence,
         });
+        engine.table().assume_calibrated();
         Self { engine: Arc::new(engine), keys: settings.keys }
     }
 
@@ -143,6 +150,11 @@ pub(crate) fn header(instance: &str, first_seq: u64, watermark: i64) -> Header {
 
 /// A batch of acknowledged writes of [`A`], each from `begin` to `begin + 10`.
 pub(crate) fn writes(header: Header, map: &str, keys: &[&str], begin: i64) -> wire::Batch {
+    writes_of(A, header, map, keys, begin)
+}
+
+/// The same of another digest.
+pub(crate) fn writes_of(digest: Digest, header: Header, map: &str, keys: &[&str], begin: i64) -> wire::Batch {
     let mut builder = BatchBuilder::default();
     let leg = Interval::new(at(begin), at(begin + 10));
     for key in keys {
@@ -150,7 +162,7 @@ pub(crate) fn writes(header: Header, map: &str, keys: &[&str], begin: i64) -> wi
         builder.push(&Row {
             map,
             key: key.as_bytes(),
-            digest: A,
+            digest,
             legs: Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) },
             map_order: None,
             version: None,

@@ -26,6 +26,7 @@ mod row;
 mod schema;
 mod writer;
 
+pub(crate) use row::shown;
 pub use row::{Count, Cursor, DivergenceId, Filter, Opened, Page, Row, State, Transition, Turned};
 
 use std::path::{Path, PathBuf};
@@ -204,7 +205,7 @@ impl Ledger {
         self.read(move |connection| query::get(connection, id)).await
     }
 
-    /// How many divergences of each map and kind are in each state; those of which there are none are left out.
+    /// How many divergences of each map, store and kind are in each state; those of which there are none are left out.
     ///
     /// # Errors
     ///

@@ -5,19 +5,20 @@ use super::row::{Count, Cursor, DivergenceId, Filter, Page, Row, State, shown};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, ToSql};
 
-const COLUMNS: &str = "row, id, map, key, kind, state, times, source, seq, opened_at_unix_ns, confirmed_at_unix_ns, \
+const COLUMNS: &str = "row, id, map, store, key, kind, state, times, source, seq, opened_at_unix_ns, confirmed_at_unix_ns, \
     resolved_at_unix_ns, resolved_how, store_digest, map_digest, stale_versions, stale_at_least_ns, write_ended_ns, \
     seen_after_ns, trace_id";
 
-const COUNTS: &str =
-    "SELECT map, kind, state, count(*) FROM divergence GROUP BY map, kind, state ORDER BY map, kind, state";
+const COUNTS: &str = "SELECT map, store, kind, state, count(*) FROM divergence \
+    GROUP BY map, store, kind, state ORDER BY map, store, kind, state";
 
 pub(super) fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Page> {
     let rows_max = filter.limit.clamp(1, PAGE_ROWS_MAX);
     let state = filter.state.map(State::as_str);
     let after = filter.after.map(|Cursor(row)| row);
-    let conditions: [(&str, Option<&dyn ToSql>); 4] = [
+    let conditions: [(&str, Option<&dyn ToSql>); 5] = [
         ("map = ", filter.map.as_ref().map(|map| map as &dyn ToSql)),
+        ("store = ", filter.store.as_ref().map(|store| store as &dyn ToSql)),
         ("state = ", state.as_ref().map(|state| state as &dyn ToSql)),
         ("kind = ", filter.kind.as_ref().map(|kind| kind as &dyn ToSql)),
         ("row < ", after.as_ref().map(|row| row as &dyn ToSql)),
@@ -53,8 +54,9 @@ pub(super) fn get(connection: &Connection, id: DivergenceId) -> rusqlite::Result
 pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Vec<Count>> {
     let mut statement = connection.prepare(COUNTS)?;
     let count = |row: &rusqlite::Row<'_>| {
-        let count: i64 = row.get(3)?;
-        Ok(Count { map: row.get(0)?, kind: row.get(1)?, state: state(row, 2)?, count: count.unsigned_abs() })
+        let (map, store, kind) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let count: i64 = row.get(4)?;
+        Ok(Count { map, store, kind, state: state(row, 3)?, count: count.unsigned_abs() })
     };
     statement.query_map([], count)?.collect()
 }
@@ -66,10 +68,11 @@ fn placed_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Cursor, Row)> {
     let divergence = Row {
         id: DivergenceId(row.get("id")?),
         map: row.get("map")?,
+        store: row.get("store")?,
         key: shown(&key_bytes),
         key_bytes,
         kind: row.get("kind")?,
-        state: state(row, 5)?,
+        state: state(row, 6)?,
         times: row.get("times")?,
         source: row.get("source")?,
         seq: seq.cast_unsigned(),

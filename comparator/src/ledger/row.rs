@@ -94,6 +94,8 @@ pub struct Turned {
     pub id: DivergenceId,
     /// The map.
     pub map: String,
+    /// The store; `None` in what an older version wrote: the map's first one.
+    pub store: Option<String>,
     /// The verdict.
     pub kind: String,
     /// The state: `opened`, `confirmed` or `resolved`.
@@ -113,6 +115,8 @@ pub struct Opened {
     pub id: DivergenceId,
     /// The map.
     pub map: String,
+    /// The store that differs from it.
+    pub store: Option<String>,
     /// The key.
     pub key: Vec<u8>,
     /// The verdict: `missing`, `stale`, `resurrected`, `inverted`, `foreign`, `corrupt`, `partial`.
@@ -177,6 +181,8 @@ pub struct Cursor(pub(super) i64);
 pub struct Filter {
     /// Of this map.
     pub map: Option<String>,
+    /// Of this store.
+    pub store: Option<String>,
     /// In this state.
     pub state: Option<State>,
     /// Of this kind.
@@ -203,6 +209,8 @@ pub struct Row {
     pub id: DivergenceId,
     /// The map.
     pub map: String,
+    /// The store that differs from it; `None` in what an older version wrote: the map's first one.
+    pub store: Option<String>,
     /// The key: as it is if it is UTF-8, else `base64:` and its bytes in base 64.
     pub key: String,
     /// The key's bytes.
@@ -242,11 +250,13 @@ pub struct Row {
     pub trace_id: Option<String>,
 }
 
-/// How many divergences there are of one map and kind in one state.
+/// How many divergences there are of one map, store and kind in one state.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Count {
     /// The map.
     pub map: String,
+    /// The store; `None` in what an older version wrote.
+    pub store: Option<String>,
     /// The verdict.
     pub kind: String,
     /// The state.
@@ -259,7 +269,8 @@ pub struct Count {
 /// look alike.
 const BASE64: &str = "base64:";
 
-pub(super) fn shown(key: &[u8]) -> String {
+/// A key as the API and the ledger's rows show it: text as it is, bytes in base 64.
+pub(crate) fn shown(key: &[u8]) -> String {
     match std::str::from_utf8(key) {
         Ok(text) if !text.starts_with(BASE64) => text.to_owned(),
         _ => format!("{BASE64}{}", STANDARD.encode(key)),

@@ -12,7 +12,8 @@ use std::time::Duration;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The steps: the first makes version 1 of an empty file, each further one makes the next version.
-const STEPS: [&str; 1] = ["
+pub(super) const STEPS: [&str; 2] = [
+    "
 CREATE TABLE divergence (
     row                  INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: it is the cursor of pages
     id                   BLOB NOT NULL UNIQUE,
@@ -37,7 +38,10 @@ CREATE TABLE divergence (
 ) STRICT;
 CREATE INDEX divergence_by_map ON divergence (map, kind, state);
 CREATE INDEX divergence_by_state ON divergence (state);
-"];
+",
+    // NULL for what was opened before: then a map had one store.
+    "ALTER TABLE divergence ADD COLUMN store TEXT;",
+];
 
 /// Opens the file to write, makes it if it is not there, and brings its schema up.
 pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {

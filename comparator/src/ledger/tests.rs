@@ -8,6 +8,7 @@ pub(super) fn opened(number: u32) -> Opened {
     Opened {
         id: id(number),
         map: if number.is_multiple_of(2) { "even".into() } else { "odd".into() },
+        store: Some(if number.is_multiple_of(3) { "first".into() } else { "second".into() }),
         key: format!("key {number}").into_bytes(),
         kind: if number.is_multiple_of(3) { "missing" } else { "stale" },
         source: "shop/pod-1/7".into(),
@@ -74,6 +75,7 @@ async fn a_divergence_is_opened_confirmed_and_resolved() {
     let expected = Row {
         id: id(1),
         map: "odd".into(),
+        store: Some("second".into()),
         key: "key 1".into(),
         key_bytes: b"key 1".to_vec(),
         kind: "stale".into(),
@@ -260,11 +262,31 @@ fn a_newer_ledger_and_another_database_are_refused_and_left_alone() {
     std::fs::write(&text, "hello, I am not a database at all, but long enough to look like one").unwrap();
     let before = [&other, &text].map(|path| std::fs::read(path).unwrap());
     let refused = |path: &Path| Ledger::open(path, |_| ()).unwrap_err();
-    assert!(matches!(refused(&newer), LedgerError::Newer { found: 99, known: 1, .. }));
+    assert!(matches!(refused(&newer), LedgerError::Newer { found: 99, known: 2, .. }));
     assert!(matches!(refused(&other), LedgerError::NotALedger { .. }));
     assert!(matches!(refused(&text), LedgerError::Open { .. }));
     assert!(matches!(refused(&folder.path().join("no/such/folder")), LedgerError::Open { .. }));
     assert_eq!([&other, &text].map(|path| std::fs::read(path).unwrap()), before);
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_first_version_is_brought_up_and_its_rows_name_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.sqlite");
+    let first = rusqlite::Connection::open(&path).unwrap();
+    first.execute_batch(schema::STEPS[0]).unwrap();
+    let insert = "INSERT INTO divergence (id, map, key, kind, state, times, source, seq, opened_at_unix_ns, store_digest,
+        map_digest) VALUES (?1, 'odd', x'00', 'stale', 'opened', 1, 'shop/pod-1/7', 1, 5, 'absent', 'absent')";
+    first.execute(insert, [id(1).0]).unwrap();
+    first.pragma_update(None, "user_version", 1).unwrap();
+    drop(first);
+    let (told, announced) = std::sync::mpsc::sync_channel(8);
+    let ledger = Ledger::open(&path, move |turned| told.send(turned.clone()).unwrap()).unwrap();
+    assert_eq!(row(&ledger, 1).await.store, None);
+    record(&ledger, [resolved(1), opened(1).into()]).await;
+    assert_eq!(row(&ledger, 1).await.store.as_deref(), Some("second"));
+    let stores: Vec<_> = announced.try_iter().map(|turned| (turned.turn, turned.store)).collect();
+    assert_eq!(stores, [("resolved", None), ("opened", Some("second".to_owned()))]);
 }
 
 #[test]

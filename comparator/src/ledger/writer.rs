@@ -15,24 +15,24 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 const ROWS_PER_LOOK: u32 = 10_000;
 
 const OPEN: &str = "
-INSERT INTO divergence (id, map, key, kind, state, times, source, seq, opened_at_unix_ns, store_digest, map_digest,
+INSERT INTO divergence (id, map, store, key, kind, state, times, source, seq, opened_at_unix_ns, store_digest, map_digest,
     stale_versions, stale_at_least_ns, write_ended_ns, seen_after_ns, trace_id)
-VALUES (:id, :map, :key, :kind, 'opened', 1, :source, :seq, :at, :store_digest, :map_digest,
+VALUES (:id, :map, :store, :key, :kind, 'opened', 1, :source, :seq, :at, :store_digest, :map_digest,
     :stale_versions, :stale_at_least_ns, :write_ended_ns, :seen_after_ns, :trace_id)
-ON CONFLICT (id) DO UPDATE SET state = 'opened', times = times + 1, source = excluded.source, seq = excluded.seq,
+ON CONFLICT (id) DO UPDATE SET state = 'opened', times = times + 1, store = excluded.store, source = excluded.source, seq = excluded.seq,
     opened_at_unix_ns = excluded.opened_at_unix_ns, confirmed_at_unix_ns = NULL, resolved_at_unix_ns = NULL,
     resolved_how = NULL, store_digest = excluded.store_digest, map_digest = excluded.map_digest,
     stale_versions = excluded.stale_versions, stale_at_least_ns = excluded.stale_at_least_ns,
     write_ended_ns = excluded.write_ended_ns, seen_after_ns = excluded.seen_after_ns, trace_id = excluded.trace_id
-WHERE state = 'resolved' RETURNING map, kind";
+WHERE state = 'resolved' RETURNING map, store, kind";
 
 const CONFIRM: &str = "
 UPDATE divergence SET state = 'confirmed', confirmed_at_unix_ns = :at
-WHERE id = :id AND state = 'opened' RETURNING map, kind";
+WHERE id = :id AND state = 'opened' RETURNING map, store, kind";
 
 const RESOLVE: &str = "
 UPDATE divergence SET state = 'resolved', resolved_at_unix_ns = :at, resolved_how = :how
-WHERE id = :id AND state <> 'resolved' RETURNING map, kind";
+WHERE id = :id AND state <> 'resolved' RETURNING map, store, kind";
 
 const KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM divergence WHERE id = ?1)";
 
@@ -150,8 +150,9 @@ enum Applied {
 
 fn apply(transaction: &Transaction<'_>, transition: &Transition) -> rusqlite::Result<Applied> {
     let id = transition.id();
-    let turned =
-        |row: &Row<'_>| Ok(Turned { id, map: row.get(0)?, kind: row.get(1)?, turn: transition.label() });
+    let turned = |row: &Row<'_>| {
+        Ok(Turned { id, map: row.get(0)?, store: row.get(1)?, kind: row.get(2)?, turn: transition.label() })
+    };
     let changed = match transition {
         Transition::Opened(opened) => open(transaction, opened, turned),
         Transition::Confirmed { id, at_unix_ns } => transaction
@@ -176,6 +177,7 @@ fn open(
     let parameters = named_params! {
         ":id": opened.id.0,
         ":map": opened.map,
+        ":store": opened.store,
         ":key": opened.key,
         ":kind": opened.kind,
         ":source": opened.source,

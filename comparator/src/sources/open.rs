@@ -16,18 +16,18 @@ pub struct OpenBatches {
 struct Batch {
     /// The number after the last event's.
     end: u64,
-    /// How many of them wait for an outcome.
+    /// How many outcomes they wait for.
     open: u64,
     /// Its number in the journal, once it has one.
     place: Option<u64>,
 }
 
 impl OpenBatches {
-    /// The events from number `first` up to `end` came, and wait for their outcomes.
-    pub(super) fn came(&mut self, first: u64, end: u64) {
+    /// The events from number `first` up to `end` came, and wait for as many `outcomes`.
+    pub(super) fn came(&mut self, first: u64, end: u64, outcomes: u64) {
         self.unplaced = (first < end).then_some(first);
         if let Some(first) = self.unplaced {
-            self.batches.insert(first, Batch { end, open: end - first, place: None });
+            self.batches.insert(first, Batch { end, open: outcomes, place: None });
         }
     }
 
@@ -38,7 +38,7 @@ impl OpenBatches {
         }
     }
 
-    /// The event with this number has its outcome.
+    /// The event with this number has an outcome.
     pub(super) fn ended(&mut self, seq: u64) {
         let Some((&first, batch)) = self.batches.range_mut(..=seq).next_back() else { return };
         if seq < batch.end {
@@ -49,13 +49,13 @@ impl OpenBatches {
         }
     }
 
-    /// How many events wait for an outcome.
+    /// How many outcomes are waited for.
     #[must_use]
-    pub fn events(&self) -> u64 {
+    pub fn outcomes(&self) -> u64 {
         self.batches.values().map(|batch| batch.open).sum()
     }
 
-    /// What stands in the journal below the number `below` is not kept any longer. Gives how many events were open there.
+    /// What stands in the journal below the number `below` is not kept any longer. Gives how many outcomes were open there.
     pub(super) fn uncover(&mut self, below: u64) -> u64 {
         let uncovered =
             self.batches.values_mut().filter(|batch| batch.place.is_some_and(|place| place < below));
@@ -81,26 +81,38 @@ mod tests {
     fn a_batch_is_kept_until_the_last_of_its_events_has_an_outcome() {
         let mut open = OpenBatches::default();
         for (first, end, place) in [(0, 3, 10), (3, 3, 11), (3, 5, 12), (8, 9, 13)] {
-            open.came(first, end);
+            open.came(first, end, end - first);
             open.placed(place);
         }
         let places = |open: &OpenBatches| open.places().collect::<Vec<_>>();
-        assert_eq!((open.events(), places(&open)), (6, vec![10, 12, 13]), "one had no events");
+        assert_eq!((open.outcomes(), places(&open)), (6, vec![10, 12, 13]), "one had no events");
         for seq in [4, 1, 3, 2, 6, 100] {
             open.ended(seq);
         }
-        assert_eq!((open.events(), places(&open)), (2, vec![10, 13]));
+        assert_eq!((open.outcomes(), places(&open)), (2, vec![10, 13]));
         open.ended(0);
         open.ended(8);
-        assert_eq!((open.events(), places(&open)), (0, vec![]));
+        assert_eq!((open.outcomes(), places(&open)), (0, vec![]));
+    }
+
+    #[test]
+    fn a_batch_is_kept_until_each_of_several_stores_has_given_an_outcome() {
+        let mut open = OpenBatches::default();
+        open.came(0, 2, 3);
+        open.placed(7);
+        open.ended(0);
+        open.ended(1);
+        assert_eq!((open.outcomes(), open.places().collect::<Vec<_>>()), (1, vec![7]));
+        open.ended(1);
+        assert_eq!((open.outcomes(), open.places().count()), (0, 0));
     }
 
     #[test]
     fn what_ended_before_it_had_a_place_gives_it_to_no_other() {
         let mut open = OpenBatches::default();
-        open.came(0, 2);
+        open.came(0, 2, 2);
         open.placed(1);
-        open.came(2, 3);
+        open.came(2, 3, 1);
         open.ended(2);
         open.placed(2);
         assert_eq!(open.places().collect::<Vec<_>>(), [1]);

@@ -276,9 +276,10 @@ impl Source {
         }
     }
 
-    /// Its events from number `first` up to `end` wait for their outcomes.
-    pub fn await_outcomes(&self, first: u64, end: u64) {
-        self.open().came(first, end);
+    /// Its events from number `first` up to `end` wait for their outcomes, of which there are `outcomes`: one of each event
+    /// for every check of its map.
+    pub fn await_outcomes(&self, first: u64, end: u64, outcomes: u64) {
+        self.open().came(first, end, outcomes);
     }
 
     /// The batch that was applied last stands in the journal under the number `place`.

@@ -4,7 +4,7 @@
 //! (a probe under way, a divergence, traces) is kept elsewhere, and the hash is computed anew where it is needed.
 
 use super::class::Class;
-use super::{Effects, Ended, Observed, Rules, Turn, Turned};
+use super::{Calibration, Effects, Ended, Observed, Rules, Turn, Turned};
 use crate::contract::{Contract, MapId};
 use bytes::Bytes;
 use counterfoil_digest::bucket;
@@ -69,6 +69,8 @@ struct Extra {
     traces: SmallVec<[(WriteId, TraceRef); 1]>,
     /// Until when writes whose digests are under other deployment keys may land.
     doubted_until: Option<Time>,
+    /// The write beside which a value was found that nobody reported, before the check was calibrated.
+    unknown_beside: Option<WriteId>,
 }
 
 /// A divergence that was not resolved yet.
@@ -306,6 +308,8 @@ impl Entry {
         if let Some(extra) = &mut self.extra {
             // What the history knows to end later says as much.
             _ = extra.doubted_until.take_if(|until| *until <= ended);
+            // It is looked at again only after another write.
+            _ = extra.unknown_beside.take_if(|_| self.due == Time::MAX);
         }
         if self.extra.as_ref().is_some_and(|extra| extra.is_void()) {
             self.extra = None;
@@ -322,9 +326,16 @@ impl Entry {
     ) {
         let judgement = judge(&self.history, read, terms);
         let verdict = self.of_those_who_live(judgement, rules);
+        let is_calibrated = rules.calibrations.of(self.map()) == Calibration::Calibrated;
+        let is_known = is_calibrated || self.history.knows(read.digest);
+        let verdict = if is_known { verdict } else { self.in_known_form(verdict, read, rules, effects) };
         effects.verdicts.push((self.map(), verdict));
         settle(&mut self.history, read, &Judgement { verdict, ..judgement }, terms, ended);
         let confirmed_one = ended.iter().any(|(_, outcome)| matches!(outcome, Outcome::Confirmed { .. }));
+        // An evicted copy agrees with anything.
+        if confirmed_one && !is_calibrated && is_known && !read.digest.is_absent() {
+            effects.calibrated.extend(rules.calibrations.agreed(self.map()).map(|now| (self.map(), now)));
+        }
         if self.attempts == 0 && (confirmed_one || self.came_too_early(read)) {
             rules.lags.learn(self.map(), confirmed_one, terms, &rules.probing);
         }
@@ -355,6 +366,32 @@ impl Entry {
         let waits =
             |write: Write| write.pending && write.ended() < Time::MAX && expected_at(&write) < read.at.begin;
         self.history.writes().any(waits)
+    }
+
+    /// Of a read of a value that nobody reported, before the check is calibrated: it may be one that somebody reported, in
+    /// another form.
+    fn in_known_form(
+        &mut self,
+        verdict: Verdict,
+        read: &Observation,
+        rules: &Rules,
+        effects: &mut Effects,
+    ) -> Verdict {
+        let map = self.map();
+        let Verdict::Divergent(Divergence { named, .. }) = verdict else { return verdict };
+        if read.digest.is_absent() {
+            return verdict;
+        }
+        if self.extra_mut().unknown_beside.replace(named) != Some(named) {
+            let found = rules.calibrations.found_unknown(map, &self.key);
+            effects.calibrated.extend(found.map(|now| (map, now)));
+        }
+        match rules.calibrations.of(map) {
+            Calibration::Calibrated => verdict,
+            Calibration::Calibrating | Calibration::Uncalibrated => {
+                Verdict::Undetermined(Reason::Representation)
+            }
+        }
     }
 
     /// A copy whose process is gone need not follow the store any more.
@@ -473,6 +510,7 @@ impl Extra {
             && self.open.is_none()
             && self.traces.is_empty()
             && self.doubted_until.is_none()
+            && self.unknown_beside.is_none()
     }
 }
 

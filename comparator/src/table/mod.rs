@@ -13,8 +13,10 @@
 //! - At most one probe of a key is under way.
 //! - Digests under different deployment keys are never compared: each key of the table has its history under one of them, and
 //!   what was known under another became doubt.
+//! - Before a check is calibrated, no divergence is told that a difference of form alone would look like.
 //! - A key with an open event, an open divergence or a probe under way is never forgotten.
 
+mod calibration;
 mod class;
 mod entry;
 mod lags;
@@ -24,12 +26,14 @@ mod shard;
 mod shedding;
 mod taints;
 
+pub use calibration::Calibration;
 pub use class::{Class, PerClass};
 pub(crate) use taints::Taints;
 
 use crate::config::Probing;
 use crate::contract::{Contracts, MapId};
 use bytes::Bytes;
+use calibration::Calibrations;
 use counterfoil_digest::{bucket, key_hash};
 use counterfoil_judge::{
     Digest, Divergence, Interval, Outcome, Reason, Scope, Time, Verdict, Write, WriteId,
@@ -186,6 +190,8 @@ pub struct Effects {
     pub turned: Vec<Turned>,
     /// How often the writes of a key had to be merged.
     pub merged: u64,
+    /// What became known of the form in which the two sides of a check write values.
+    pub calibrated: Vec<(MapId, Calibration)>,
 }
 
 /// How many keys and events a table holds.
@@ -207,6 +213,7 @@ pub(crate) struct Rules {
     pub(crate) probing: Probing,
     live: Live,
     lags: Lags,
+    calibrations: Calibrations,
     keys_per_shard_max: usize,
 }
 
@@ -238,12 +245,13 @@ impl Table {
     /// An empty table that keeps at most `keys_max` keys.
     #[must_use]
     pub fn new(contracts: Arc<Contracts>, probing: Probing, keys_max: usize) -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(contracts.iter().len()))).collect();
-        let lags = Lags::new(contracts.iter().len(), &probing);
+        let checks = contracts.iter().len();
+        let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(checks))).collect();
         let rules = Rules {
             taints: contracts.tenants().iter().map(|_| Taints::none()).collect(),
             live: Live::default(),
-            lags,
+            lags: Lags::new(checks, &probing),
+            calibrations: Calibrations::new(checks),
             contracts,
             probing,
             keys_per_shard_max: keys_max / SHARDS + 1,
@@ -365,6 +373,25 @@ impl Table {
     #[must_use]
     pub fn first_delay(&self, map: MapId) -> i64 {
         self.rules.lags.delay(map)
+    }
+
+    /// What is known of the form in which the two sides of `map` write values.
+    #[must_use]
+    pub fn calibration(&self, map: MapId) -> Calibration {
+        self.rules.calibrations.of(map)
+    }
+
+    /// While `map` is uncalibrated, a key whose value in the store is in a form that nobody reported: who may see values
+    /// can look there for what differs.
+    #[must_use]
+    pub fn calibration_sample(&self, map: MapId) -> Option<Bytes> {
+        self.rules.calibrations.sample(map)
+    }
+
+    /// Takes it as known that both sides write values in the same form.
+    #[cfg(test)]
+    pub(crate) fn assume_calibrated(&self) {
+        self.rules.calibrations.assume();
     }
 
     /// How many of the buckets are closed to new keys for lack of room, and how often one was opened again.

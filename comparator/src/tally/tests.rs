@@ -6,7 +6,7 @@ use counterfoil_telemetry::Telemetry;
 const MS: i64 = 1_000_000;
 
 fn tally() -> Tally {
-    Tally::new("cart", Some(30_000 * MS))
+    Tally::new("cart", "main", true, Some(30_000 * MS))
 }
 
 fn confirm(tally: &Tally, lag_ms: i64, times: u64) {
@@ -73,24 +73,30 @@ fn reads_are_told_per_confirmed_event() {
 #[test]
 fn every_series_is_at_0_from_the_start_and_counts_with_the_summary() {
     let telemetry = Telemetry::install("test", &counterfoil_telemetry::Written::default()).unwrap();
-    let tally = Tally::new("tallied", Some(5 * MS));
-    let other = Tally::new(OTHER, None);
+    let tally = Tally::new("tallied", "main", true, Some(5 * MS));
+    let second = Tally::new("tallied", "spare", false, None);
+    let other = Tally::new(OTHER, OTHER, true, None);
     let value = |series: &str| {
         let text = telemetry.render_metrics();
         let line = text.lines().find_map(|line| line.strip_prefix(series).map(str::to_owned));
         line.unwrap_or_else(|| panic!("no {series} in {text}")).trim().parse::<u64>().unwrap()
     };
-    let within = |map: &str, age: &str| {
-        value(&format!("counterfoil_outcome_within_events_total{{map=\"{map}\",age=\"{age}\"}}"))
+    let within = |map: &str, store: &str, age: &str| {
+        let labels = format!("map=\"{map}\",store=\"{store}\",age=\"{age}\"");
+        value(&format!("counterfoil_outcome_within_events_total{{{labels}}}"))
     };
     for age in ["1s", "10s", "1m", "5m", "deadline"] {
-        assert_eq!(within("tallied", age), 0, "{age}");
-        within(OTHER, age);
+        assert_eq!(within("tallied", "main", age), 0, "{age}");
+        within(OTHER, OTHER, age);
     }
-    let read_keys = "counterfoil_prober_map_read_keys_total{map=\"tallied\"}";
+    let read_keys = "counterfoil_prober_map_read_keys_total{map=\"tallied\",store=\"main\"}";
     assert_eq!(value(read_keys), 0);
     confirm(&tally, 6, 1);
     tally.looked_up(7);
-    assert_eq!((within("tallied", "1s"), within("tallied", "deadline"), value(read_keys)), (1, 0, 7));
+    let seen = ["1s", "deadline"].map(|age| within("tallied", "main", age));
+    assert_eq!((seen, value(read_keys)), ([1, 0], 7));
+    assert_eq!(within("tallied", "spare", "1s"), 0, "the stores of a map are counted each by itself");
+    [&tally, &second].iter().for_each(|check| check.accepted(3));
+    assert_eq!(value("counterfoil_receiver_events_total{map=\"tallied\"}"), 3, "its events are counted once");
     assert_eq!(other.within()[4], Share { age: "deadline", age_ms: None, share: None, nines: None });
 }

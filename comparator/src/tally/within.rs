@@ -40,11 +40,11 @@ pub(crate) struct Share {
 }
 
 impl Within {
-    /// All counts at 0 and their series in existence; `deadline` in nanoseconds.
-    pub(super) fn new(map: &str, deadline: Option<i64>) -> Self {
+    /// All counts at 0 and their series, with these labels, in existence; `deadline` in nanoseconds.
+    pub(super) fn new([map, store]: [(&'static str, &str); 2], deadline: Option<i64>) -> Self {
         let ages = AGES.map(|(label, age)| (label, Some(age))).into_iter().chain([(DEADLINE, deadline)]);
         let counted = ages.map(|(label, age)| {
-            let count = Count::new(metrics::WITHIN.counter(&[("map", map), ("age", label)]));
+            let count = Count::new(metrics::WITHIN.counter(&[map, store, ("age", label)]));
             Age { label, age, count }
         });
         Self(counted.collect())

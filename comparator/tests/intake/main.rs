@@ -3,6 +3,7 @@
 
 mod budget;
 mod restart;
+mod stores;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -175,15 +176,45 @@ async fn an_event_is_confirmed_or_divergent_and_the_sums_balance() {
 async fn other_bytes_beside_the_version_of_a_write_are_corrupt() {
     let running = start().await;
     store_value(&running, "k", b"w");
+    let agreeing = ["a", "b", "c", "d", "e", "f", "g"];
+    agreeing.iter().for_each(|key| store(&running, key));
+    let keys: Vec<_> = agreeing.into_iter().chain(["k"]).collect();
     let (uploads, mut replies) = running.stream().await;
-    uploads.send(running.upload(1, &batch(&running, "cart", 0, &["k"]))).await.unwrap();
+    uploads.send(running.upload(1, &batch(&running, "cart", 0, &keys))).await.unwrap();
     acknowledged(&mut replies, 1).await;
-    uploads.send(running.upload(2, &bye(1))).await.unwrap();
+    uploads.send(running.upload(2, &bye(8))).await.unwrap();
     acknowledged(&mut replies, 2).await;
     let summary = running.settled().await;
     assert_eq!(summary["maps"]["cart"]["outcomes"]["divergent"], 1, "{summary}");
     let page = running.get("/v1/divergences?kind=corrupt&state=confirmed").await.1;
     assert_eq!(page["divergences"][0]["key"], "k", "{page}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_in_another_form_are_one_alert_and_no_divergence_and_a_missing_one_is_still_told() {
+    let running = start().await;
+    let padded: Vec<_> = (0..25).map(|n| format!("k{n}")).collect();
+    padded.iter().for_each(|key| store_version(&running, key, b"v ", VERSION));
+    let keys: Vec<_> = padded.iter().map(String::as_str).chain(["lost"]).collect();
+    let (uploads, mut replies) = running.stream().await;
+    uploads.send(running.upload(1, &batch(&running, "cart", 0, &keys))).await.unwrap();
+    acknowledged(&mut replies, 1).await;
+    assert_eq!(running.get("/v1/summary").await.1["maps"]["cart"]["calibration"], "calibrating");
+    uploads.send(running.upload(2, &bye(26))).await.unwrap();
+    acknowledged(&mut replies, 2).await;
+    let summary = running.settled().await;
+    let map = &summary["maps"]["cart"];
+    assert_eq!(
+        (&map["calibration"], &map["undetermined"]["representation"]),
+        (&"uncalibrated".into(), &25.into())
+    );
+    assert!(map["calibration_sample"].as_str().is_some_and(|key| keys.contains(&key)), "{map}");
+    assert_eq!((&map["outcomes"]["divergent"], &map["verdicts"]["corrupt"]), (&1.into(), &0.into()), "{map}");
+    assert_eq!(summary["maps"]["other"]["calibration"], Value::Null);
+    let page = running.get("/v1/divergences").await.1;
+    let found: Vec<_> = page["divergences"].as_array().unwrap().iter().map(|it| &it["key"]).collect();
+    assert_eq!(found, ["lost"], "{page}");
     running.stop().await;
 }
 

@@ -20,14 +20,14 @@ async fn start() -> Running {
 
 impl Running {
     /// What is left of it if it is killed now. Its own life goes on.
-    fn remains(&self) -> TempDir {
+    pub(crate) fn remains(&self) -> TempDir {
         let copy = tempfile::tempdir().unwrap();
         copy_folder(self.directory.path(), copy.path());
         copy
     }
 
     /// The same once the journal has noted the outcomes there are: they stand in its cursor.
-    async fn remains_of_what_is_over(&self) -> TempDir {
+    pub(crate) async fn remains_of_what_is_over(&self) -> TempDir {
         let cursor = self.directory.path().join("journal/cursor");
         let noted = || std::fs::metadata(&cursor).and_then(|cursor| cursor.modified()).ok();
         for _ in 0..2 {
@@ -39,7 +39,7 @@ impl Running {
         self.remains()
     }
 
-    async fn until(&self, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(&self, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let found = async {
             loop {
                 let answer = self.get(path).await.1;
@@ -67,19 +67,19 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-async fn accepted(replies: &mut Streaming<wire::Reply>, number: u64) {
+pub(crate) async fn accepted(replies: &mut Streaming<wire::Reply>, number: u64) {
     let reply = replies.message().await.unwrap().unwrap();
     let Some(Body::Ack(ack)) = reply.body else { panic!("{reply:?}") };
     assert_eq!((ack.level(), ack.through_number), (AckLevel::Accepted, number));
 }
 
 /// The batch after one with this code.
-fn after(mac: &[u8], batch: wire::Batch) -> wire::Batch {
+pub(crate) fn after(mac: &[u8], batch: wire::Batch) -> wire::Batch {
     wire::Batch { previous_mac: mac.to_vec().into(), ..batch }
 }
 
 /// That nothing will be begun for a minute.
-fn promise(running: &Running, number: u64, mac: &[u8]) -> wire::Upload {
+pub(crate) fn promise(running: &Running, number: u64, mac: &[u8]) -> wire::Upload {
     let watermark = now().plus(60_000_000_000);
     let batch = BatchBuilder::default().finish(Header { watermark, ..header(1, now()) });
     let sent_ns = u64::try_from(watermark.0).unwrap();

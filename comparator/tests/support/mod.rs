@@ -1,4 +1,4 @@
-//! A comparator of one map over an SQLite file, in this process, and questions to it over HTTP.
+//! A comparator of one map over an SQLite file, or whatever else a test writes, in this process, and questions to it over HTTP.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use bytes::Bytes;
@@ -41,6 +41,11 @@ pub(crate) fn prepared() -> TempDir {
     directory
 }
 
+/// One map in one store.
+const CART: &str = "stores: {main: {url: 'sqlite://DIR/store.db'}}
+maps: [{name: cart, store: main, query: 'SELECT k, v, version FROM cart WHERE k IN rarray(?1)', deadline_ms: 300}]
+";
+
 /// On what is in `directory`, with `more` in its configuration, where `DIR` stands for the folder.
 pub(crate) async fn start_in(directory: TempDir, more: &str) -> Running {
     start_with(directory, more, Vec::new()).await
@@ -48,21 +53,23 @@ pub(crate) async fn start_in(directory: TempDir, more: &str) -> Running {
 
 /// The same, with keys of the configuration set by `overlays`.
 pub(crate) async fn start_with(directory: TempDir, more: &str, overlays: Vec<String>) -> Running {
+    start_of(directory, &format!("{CART}{more}"), overlays).await
+}
+
+/// The same with stores and maps of its own.
+pub(crate) async fn start_of(directory: TempDir, stores_and_maps: &str, overlays: Vec<String>) -> Running {
     let path = |name: &str| directory.path().join(name).display().to_string();
     let yaml = format!(
         "kind: comparator
 listen: {{grpc: '127.0.0.1:0', http: '127.0.0.1:0', insecure: true}}
 keys: [{{id: k1, file: {}}}]
-stores: {{main: {{url: 'sqlite://{}'}}}}
-maps: [{{name: cart, store: main, query: 'SELECT k, v, version FROM cart WHERE k IN rarray(?1)', deadline_ms: 300}}]
 ledger: {{path: {}}}
 limits: {{batch_bytes_max: 8192, batch_events_max: 100}}
 {}
 ",
         path("key"),
-        path("store.db"),
         path("ledger.db"),
-        more.replace("DIR", &directory.path().display().to_string())
+        stores_and_maps.replace("DIR", &directory.path().display().to_string())
     );
     let written = Sources { yaml, overlays }.written::<Written>().unwrap();
     let settings = Settings::try_from_written(written).unwrap();

@@ -105,6 +105,12 @@ impl History {
         self.groups().iter().map(Group::len).sum()
     }
 
+    /// Whether some write that is known, kept, merged or remembered, wrote `digest`.
+    #[must_use]
+    pub fn knows(&self, digest: Digest) -> bool {
+        self.kept().any(|write| write.digest == digest) || self.unkept_matches(digest).next().is_some()
+    }
+
     /// How many kept writes wait for an outcome.
     #[must_use]
     pub fn pending(&self) -> usize {

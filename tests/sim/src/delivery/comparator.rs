@@ -175,6 +175,7 @@ fn contracts(plan: &Plan, key: &DeploymentKey) -> Contracts {
     let contract = |map: &crate::plan::MapPlan| Contract {
         name: map.name.as_str().into(),
         store: 0,
+        is_reported: true,
         lookup: Lookup::Sql { query: "SELECT 0, 0 WHERE 0 IN rarray(?1)".into(), key_type: None },
         digesters: MapDigesters::new(&keys.tenant(&tenant), &map.name, Codec::Bytes),
         tenant: tenant.clone(),

@@ -150,6 +150,7 @@ impl Oracle {
     pub fn restarted(&mut self) {
         self.paths.hit("comparator started over");
         self.has_started_over = true;
+        self.calibrated_at.clear();
         self.numbers.clear();
         self.finds.restarted();
         for account in self.accounts.values_mut() {

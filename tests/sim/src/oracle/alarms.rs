@@ -125,6 +125,12 @@ impl Oracle {
         if !is_forgotten && !faults().any(|fault| fault.kind.looks_like().contains(&label)) {
             return Some("named wrongly");
         }
+        let nobody_wrote_it =
+            faults().all(|fault| matches!(fault.kind, FaultKind::Foreign | FaultKind::Corrupt));
+        let names_that = matches!(label, "foreign" | "corrupt");
+        if nobody_wrote_it && names_that && !self.calibrated_at.contains_key(&turned.map) {
+            return Some("told before the check was calibrated");
+        }
         let named = self.write(turned.divergence.named, engine);
         if named.is_none_or(|named| world.writes.get(named).key != key) {
             return Some("names a write of another key");
@@ -147,7 +153,9 @@ impl Oracle {
                 self.paths.hit("hot key confirmed divergent");
             }
             if self.finds.confirmed(key, *fault) {
-                let after = world.now() - it.deadline.max(it.since);
+                // What a difference of form would look like is held back until there is none.
+                let calibrated_at = self.calibrated_at.get(&turned.map).copied().unwrap_or(0);
+                let after = world.now() - it.deadline.max(it.since).max(calibrated_at);
                 self.score.confirmed_after_max_ns = self.score.confirmed_after_max_ns.max(after);
                 self.check_latency(it, after, world);
             }

@@ -124,7 +124,7 @@ fn doubt(key: KeyRef, engine: &Engine, world: &World) -> Time {
     let map = key.and_then(|key| world.plan.maps.get(key.map));
     let Some((map, key)) = map.zip(key) else { return Time::MIN };
     let id = engine.contracts().find(&TenantName::default(), &map.name);
-    id.map_or(Time::MIN, |id| engine.table().doubt(id, key_hash(&map.name, key.name.as_bytes())))
+    id.first().map_or(Time::MIN, |id| engine.table().doubt(*id, key_hash(&map.name, key.name.as_bytes())))
 }
 
 /// Clock error, one probe interval, one read, and the way of an event from its process to the comparator.

@@ -22,8 +22,9 @@ pub use score::{Found, Score};
 use crate::plan::{BEGIN, MS};
 use crate::world::{KeyRef, SourceRef, World, WriteRef};
 use accounts::Account;
+use counterfoil_comparator::contract::MapId;
 use counterfoil_comparator::engine::Engine;
-use counterfoil_comparator::table::Effects;
+use counterfoil_comparator::table::{Calibration, Effects};
 use counterfoil_judge::{Outcome, WriteId};
 use misses::Finds;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -64,6 +65,8 @@ pub struct Oracle {
     crashed: BTreeSet<usize>,
     jumped: BTreeSet<usize>,
     has_started_over: bool,
+    /// When values of a check were known to have the same form on both sides, in this life of the comparator.
+    calibrated_at: BTreeMap<MapId, i64>,
 }
 
 impl Oracle {
@@ -93,6 +96,7 @@ impl Oracle {
             crashed: BTreeSet::new(),
             jumped: BTreeSet::new(),
             has_started_over: false,
+            calibrated_at: BTreeMap::new(),
         }
     }
 
@@ -112,6 +116,12 @@ impl Oracle {
     /// The comparator said this.
     pub fn told(&mut self, effects: &Effects, engine: &Engine, world: &World) {
         self.paths.add("writes merged", effects.merged);
+        for (map, now) in &effects.calibrated {
+            self.paths.hit(now.label());
+            if *now == Calibration::Calibrated {
+                self.calibrated_at.insert(*map, world.now());
+            }
+        }
         for ended in &effects.ended {
             self.ended(ended.id, ended.outcome, engine, world);
         }

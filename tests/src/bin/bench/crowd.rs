@@ -111,6 +111,7 @@ impl Crowd {
             name: MAP_NAME.into(),
             tenant,
             store: 0,
+            is_reported: true,
             lookup: Lookup::Prefix("".into()),
             digesters: MapDigesters::new(&keys, MAP_NAME, Codec::Bytes),
             terms: TERMS,
