@@ -20,6 +20,7 @@
 //! - Values are digested many at a time ([`digest_many`]), so that the lanes of a vector unit can be filled.
 
 mod bucket;
+pub mod cell;
 mod codec;
 
 pub use bucket::{BUCKETS, bucket, key_hash};
