@@ -1,6 +1,6 @@
 //! The contracts: what each map's owner promises about its store, and the stores they name.
 
-use crate::store::{Lookup, Reader};
+use crate::store::{Lookup, Reader, Scan};
 use counterfoil_digest::MapDigesters;
 use counterfoil_judge::Terms;
 use counterfoil_keys::TenantName;
@@ -29,6 +29,8 @@ pub struct Contract {
     pub store: usize,
     /// How its keys are looked up there.
     pub lookup: Lookup,
+    /// How all its keys there are gone through; `None` if nobody wrote how.
+    pub scan: Option<Scan>,
     /// Digests what is found, under each key that batches are accepted under.
     pub digesters: MapDigesters,
     /// What it says about time.

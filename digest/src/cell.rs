@@ -102,11 +102,7 @@ impl Date {
         let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
         let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
         let year = 400 * cycle + year_of_cycle + i64::from(month <= 2);
-        Some(Self {
-            year: year.try_into().ok()?,
-            month: month.try_into().ok()?,
-            day: day.try_into().ok()?,
-        })
+        Some(Self { year: year.try_into().ok()?, month: month.try_into().ok()?, day: day.try_into().ok()? })
     }
 }
 

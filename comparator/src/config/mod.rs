@@ -12,7 +12,7 @@ pub use written::{
 use crate::contract::{Contract, Contracts};
 use crate::journal;
 use crate::sources::Silence;
-use crate::store::Reader;
+use crate::store::{Reader, Rows};
 use counterfoil_digest::MapDigesters;
 use counterfoil_judge::Terms;
 use counterfoil_keys::{DeploymentKey, Keyring, TenantName};
@@ -214,13 +214,16 @@ fn contracts(written: &Written, keys: &Keyring<DeploymentKey>, problems: &mut Pr
             continue;
         };
         let Some(kind) = readers.values().nth(store).map(Reader::kind) else { continue };
-        if let Some(lookup) = map.lookup().used(&path, kind, problems) {
+        let written = map.lookup();
+        let scan = written.scan(&path, kind, Rows::Value, problems);
+        if let Some(lookup) = written.used(&path, kind, Rows::Value, problems) {
             contracts.push(Contract {
                 name: map.name.as_str().into(),
                 digesters: MapDigesters::new(&keys.tenant(&tenant), &map.name, map.codec),
                 tenant,
                 store,
                 lookup,
+                scan,
                 terms: terms(map),
             });
         }

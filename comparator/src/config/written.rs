@@ -94,20 +94,32 @@ pub struct WrittenMap {
     /// How values are written: `bytes`, `text` or `json`. Must be what the sidecar has for this map.
     #[serde(default)]
     pub codec: Codec,
-    /// SQL: a query that takes the keys as one array and gives a row per key: the key, the value, and, if there is one,
-    /// the version. Postgres: `SELECT k, v FROM cart WHERE k = ANY($1)`; SQLite: `SELECT k, v FROM cart WHERE k IN
-    /// rarray(?1)`.
+    /// SQL: a query that takes the keys and gives a row per key: the key, the value, and, if there is one, the version.
+    /// Postgres: `SELECT k, v FROM cart WHERE k = ANY($1)`; MySQL and MariaDB: `SELECT k, v FROM cart WHERE k IN (?)`;
+    /// SQLite: `SELECT k, v FROM cart WHERE k IN rarray(?1)`.
     #[serde(default)]
     pub query: Option<String>,
+    /// SQL: a query that gives the same columns of the rows from a key on, in the order of the keys. Postgres: `SELECT k, v
+    /// FROM cart WHERE k >= $1 ORDER BY k LIMIT $2`; MySQL and MariaDB: `SELECT k, v FROM cart WHERE k >= ? ORDER BY k
+    /// LIMIT ?`; SQLite: `SELECT k, v FROM cart WHERE k >= ?1 ORDER BY k LIMIT ?2`.
+    #[serde(default)]
+    pub scan: Option<String>,
     /// SQL: the type of the keys in the store: `text`, `bytes` or `integer`.
     #[serde(default)]
     pub key_type: Option<KeyType>,
+    /// SQL, codec `columns`: the name of the column that is the version.
+    #[serde(default)]
+    pub version_column: Option<String>,
     /// Redis: what is put before a key to get the name of the string value; `""` for nothing.
     #[serde(default)]
     pub prefix: Option<String>,
     /// Redis: the name of the hash whose fields are the keys.
     #[serde(default)]
     pub hash: Option<String>,
+    /// Reader service: the name under which the service knows the map's values.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 128))]
+    pub collection: Option<String>,
     /// Within this time after a write the store must agree, in milliseconds.
     #[serde(default = "deadline_ms")]
     #[schemars(range(min = 1, max = 86_400_000))]
@@ -168,9 +180,12 @@ impl WrittenMap {
     pub(super) fn lookup(&self) -> WrittenLookup {
         WrittenLookup {
             query: self.query.clone(),
+            scan: self.scan.clone(),
             key_type: self.key_type,
+            version_column: self.version_column.clone(),
             prefix: self.prefix.clone(),
             hash: self.hash.clone(),
+            collection: self.collection.clone(),
         }
     }
 }

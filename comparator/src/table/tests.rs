@@ -32,6 +32,7 @@ fn table_of(terms: Terms, keys_max: usize) -> Table {
         name: "cart".into(),
         store: 0,
         lookup: Lookup::Prefix("".into()),
+        scan: None,
         digesters: MapDigesters::new(&keys().tenant(&tenant), "cart", Codec::Bytes),
         tenant,
         terms,

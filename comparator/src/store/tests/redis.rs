@@ -1,11 +1,11 @@
 use super::relay::Relay;
 use super::*;
 
-fn url() -> String {
+pub(super) fn url() -> String {
     server("COUNTERFOIL_TEST_REDIS")
 }
 
-async fn run(command: &[&[u8]]) -> ::redis::Value {
+pub(super) async fn run(command: &[&[u8]]) -> ::redis::Value {
     let client = ::redis::Client::open(url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let mut packed = ::redis::Cmd::new();

@@ -112,6 +112,7 @@ impl Crowd {
             tenant,
             store: 0,
             lookup: Lookup::Prefix("".into()),
+            scan: None,
             digesters: MapDigesters::new(&keys, MAP_NAME, Codec::Bytes),
             terms: TERMS,
         };
