@@ -137,6 +137,31 @@ impl Server {
         Ok(started)
     }
 
+    /// Starts a Redis cluster of one node, which has all slots.
+    pub(crate) fn redis_cluster(tools: &Tools) -> Result<Self, String> {
+        let folder = folder("redis-cluster")?;
+        let (port, bus_port) = (free_port()?, free_port()?);
+        let mut command = Command::new(&tools.redis);
+        command.args([
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            &port.to_string(),
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]);
+        command.args(["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"]);
+        command.args(["--cluster-port", &bus_port.to_string(), "--dir"]).arg(&folder);
+        let url = format!("redis://127.0.0.1:{port}");
+        Self::start(&command, &folder, url, "TERM", || {
+            // Slots that are there already are refused, and that changes nothing.
+            redis_says(port, "CLUSTER ADDSLOTSRANGE 0 16383").is_some()
+                && redis_says(port, "CLUSTER INFO").is_some_and(|info| info.contains("cluster_state:ok"))
+        })
+    }
+
     fn start(
         command: &Command,
         folder: &Path,
@@ -226,9 +251,16 @@ fn mariadb_answers(port: u16) -> bool {
 }
 
 fn redis_answers(port: u16) -> bool {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
-    let mut answer = [0; 5];
-    stream.write_all(b"PING\r\n").is_ok() && stream.read_exact(&mut answer).is_ok() && &answer == b"+PONG"
+    redis_says(port, "PING").is_some_and(|said| said == "+PONG\r\n")
+}
+
+/// All that a Redis says to a command and a goodbye, but for its goodbye.
+fn redis_says(port: u16, command: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).ok()?;
+    let mut said = String::new();
+    stream.read_to_string(&mut said).ok()?;
+    said.strip_suffix("+OK\r\n").map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub(crate) fn run(filter: &[String], package: Option<&str>) -> Done {
     let postgres = Server::postgres(&tools, &certificates)?;
     let mariadb = Server::mariadb(&tools, &certificates)?;
     let redis = Server::redis(&tools, &certificates)?;
+    let cluster = Server::redis_cluster(&tools)?;
     eprintln!("started {}, {} and {}", postgres.url, mariadb.url, redis.url);
     let folder = tempfile::tempdir().map_err(|error| format!("a temporary folder: {error}"))?;
     let skips = folder.path().join("skips");
@@ -29,6 +30,7 @@ pub(crate) fn run(filter: &[String], package: Option<&str>) -> Done {
     command.env("COUNTERFOIL_TEST_POSTGRES", &postgres.url);
     command.env("COUNTERFOIL_TEST_MARIADB", &mariadb.url);
     command.env("COUNTERFOIL_TEST_REDIS", &redis.url);
+    command.env("COUNTERFOIL_TEST_REDIS_CLUSTER", &cluster.url);
     command.env("COUNTERFOIL_TEST_REDIS_TLS", &redis.tls_url);
     command.env("COUNTERFOIL_TEST_CERTIFICATES", certificates.path());
     command.env("COUNTERFOIL_TEST_PYTHON", &tools.python);

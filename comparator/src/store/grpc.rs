@@ -15,11 +15,12 @@ use counterfoil_proto::wire::store_entry;
 use counterfoil_proto::wire::store_reader_client::StoreReaderClient;
 use counterfoil_proto::wire::{ReadManyRequest, ScanRequest, StoreEntry, StoreValue};
 use counterfoil_settings::Problems;
+use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, TimeoutExpired};
 use url::Url;
 
 /// Largest answer, in bytes; the .proto file tells it.
@@ -187,27 +188,32 @@ fn named(error: String) -> String {
 
 /// The service's own message is not told: it may quote data.
 fn classify(status: &Status) -> StoreError {
-    let code = status.code();
     // A status that this side made of a broken connection has a cause; one that the service sent has none.
-    let cause = std::error::Error::source(status).map(|cause| causes(cause));
+    if let Some(cause) = status.source() {
+        let is_timeout = chain(cause).any(<dyn Error>::is::<TimeoutExpired>);
+        return if is_timeout { StoreError::Timeout } else { StoreError::connect(causes(cause)) };
+    }
+    let code = status.code();
     match code {
-        Code::DeadlineExceeded | Code::Cancelled => StoreError::Timeout,
+        Code::DeadlineExceeded => StoreError::Timeout,
         Code::FailedPrecondition => StoreError::Standby,
         Code::Unavailable | Code::Unauthenticated | Code::PermissionDenied => {
-            StoreError::connect(cause.unwrap_or_else(|| format!("the service says {code:?}")))
+            StoreError::connect(format!("the service says {code:?}"))
         }
+        // The first is what this side makes of an answer without bounds.
         Code::OutOfRange | Code::ResourceExhausted => StoreError::query(format!(
-            "the answer is larger than {ANSWER_BYTES_MAX} bytes, or the service has too much to do ({code:?}); lower keys_per_read_max"
+            "the answer is larger than {ANSWER_BYTES_MAX} bytes, or the service has too much to do ({code:?}); lower \
+             keys_per_read_max"
         )),
-        _ => match cause {
-            Some(cause) => StoreError::connect(cause),
-            None => StoreError::query(format!("the service says {code:?}")),
-        },
+        _ => StoreError::query(format!("the service says {code:?}")),
     }
 }
 
 /// An error and what it came from, which is where a refused connection or certificate stands.
-fn causes(error: &dyn std::error::Error) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+fn causes(error: &(dyn Error + 'static)) -> String {
+    chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

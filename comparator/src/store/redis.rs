@@ -1,6 +1,8 @@
 //! Reads a Redis server: string values by one `MGET`, or fields of a hash by one `HMGET`, binary safe.
 //!
-//! One server, not a cluster. `MGET` tells a key that holds something other than a string as absent, and so do we: the
+//! A cluster, written `redis+cluster://`, is asked through the library's own client: it finds out which node has which keys,
+//! splits an `MGET` among them, and asks masters only. A cluster can be gone through by the fields of a hash, not by a prefix.
+//! `MGET` tells a key that holds something other than a string as absent, and so do we: the
 //! string that the map holds is indeed not there.
 
 mod step;
@@ -14,6 +16,8 @@ use super::{Answer, Found, StoreError};
 use bytes::Bytes;
 use counterfoil_settings::Problems;
 use redis::aio::MultiplexedConnection;
+use redis::cluster::ClusterClientBuilder;
+use redis::cluster_async::ClusterConnection;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
     RedisError, ServerErrorKind, Value,
@@ -22,9 +26,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// Reads one Redis server.
+/// How the URL of a cluster begins.
+const CLUSTER: &str = "redis+cluster://";
+
+/// Reads one Redis server, or one cluster.
 pub(super) struct Redis {
     place: ConnectionInfo,
+    is_cluster: bool,
     password_file: Option<PathBuf>,
     timeout: Duration,
     pool: Pool<Session>,
@@ -45,18 +53,21 @@ impl Redis {
         problems: &mut Problems,
     ) -> Option<Self> {
         let Some(place) = place(written.url.expose()) else {
-            problems.add("url", "write redis://host:port/database or redis+unix:///path/of/socket");
+            let forms =
+                "redis://host:port/database, redis+cluster://host:port or redis+unix:///path/of/socket";
+            problems.add("url", format!("write {forms}"));
             return None;
         };
         let tls = Tls::asked_for(written, problems)?;
         let password_file = written.password_file.clone();
-        Some(Self { place, password_file, timeout, pool: Pool::new(concurrency), tls })
+        let is_cluster = written.url.expose().starts_with(CLUSTER);
+        Some(Self { place, is_cluster, password_file, timeout, pool: Pool::new(concurrency), tls })
     }
 
     pub(super) async fn read_many(&self, lookup: &Lookup, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
         let command = command(lookup, keys.iter().map(AsRef::as_ref))?;
         let (lease, mut session) = self.session().await?;
-        let values = asked(&mut session.connection, &command).await;
+        let values = session.connection.ask(&command).await;
         lease.settle(session, values.and_then(|values| answers(values, keys.len())))
     }
 
@@ -71,6 +82,9 @@ impl Redis {
         let (lease, mut session) = self.session().await?;
         let connection = &mut session.connection;
         let page = match scan.lookup() {
+            Lookup::Prefix(_) if self.is_cluster => {
+                Err(StoreError::query("a cluster is gone through by the fields of a hash, not by a prefix"))
+            }
             Lookup::Prefix(prefix) => step::of_strings(connection, prefix, cursor, limit).await,
             Lookup::Hash(hash) => step::of_fields(connection, hash, cursor, limit).await,
             Lookup::Sql { .. } | Lookup::Collection(_) => Err(Lookup::unfit()),
@@ -98,19 +112,37 @@ impl Redis {
             .set_connection_timeout(Some(self.timeout))
             .set_response_timeout(None);
         match &self.tls {
+            _ if self.is_cluster => cluster(place, self.timeout).await,
             None => {
                 let client = Client::open(place).map_err(|error| classify(&error))?;
                 let connection = client.get_multiplexed_async_connection_with_config(&config).await;
-                Ok(Session { connection: connection.map_err(|error| classify(&error))?, driver: None })
+                let connection = Connection::One(connection.map_err(|error| classify(&error))?);
+                Ok(Session { connection, driver: None })
             }
             Some(tls) => encrypted(&place, tls, config).await,
         }
     }
 }
 
+/// What commands are sent through.
+enum Connection {
+    One(MultiplexedConnection),
+    Cluster(Box<ClusterConnection>),
+}
+
+impl Connection {
+    async fn ask(&mut self, command: &Cmd) -> Result<Value, StoreError> {
+        let told = match self {
+            Self::One(connection) => command.query_async(connection).await,
+            Self::Cluster(connection) => command.query_async(&mut **connection).await,
+        };
+        told.map_err(|error| classify(&error))
+    }
+}
+
 /// A connection, and the task that moves its bytes if that is not the library's own.
 struct Session {
-    connection: MultiplexedConnection,
+    connection: Connection,
     driver: Option<JoinHandle<()>>,
 }
 
@@ -133,13 +165,20 @@ async fn encrypted(
     let stream = tls.connect(host, *port, false).await?;
     let made = MultiplexedConnection::new_with_config(place.redis_settings(), stream, config).await;
     let (connection, driver) = made.map_err(|error| classify(&error))?;
-    Ok(Session { connection, driver: Some(tokio::spawn(driver)) })
+    Ok(Session { connection: Connection::One(connection), driver: Some(tokio::spawn(driver)) })
 }
 
-/// Where the server is. The library knows `rediss` only with a TLS of its own, so it is told the plain scheme: how the
-/// connection is made is decided here.
+async fn cluster(place: ConnectionInfo, timeout: Duration) -> Result<Session, StoreError> {
+    let client = ClusterClientBuilder::new([place]).connection_timeout(timeout).response_timeout(timeout);
+    let client = client.build().map_err(|error| classify(&error))?;
+    let connection = client.get_async_connection().await.map_err(|error| classify(&error))?;
+    Ok(Session { connection: Connection::Cluster(Box::new(connection)), driver: None })
+}
+
+/// Where the server is. The library knows `rediss` only with a TLS of its own, and no scheme for clusters, so it is told the
+/// plain one: how the connection is made is decided here.
 fn place(url: &str) -> Option<ConnectionInfo> {
-    let plain = match url.strip_prefix("rediss://") {
+    let plain = match url.strip_prefix("rediss://").or_else(|| url.strip_prefix(CLUSTER)) {
         Some(rest) if rest.contains('#') => return None,
         Some(rest) => format!("redis://{rest}"),
         None => url.to_owned(),
@@ -169,10 +208,6 @@ fn command<'k>(lookup: &Lookup, keys: impl Iterator<Item = &'k [u8]>) -> Result<
     }
 }
 
-async fn asked(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Value, StoreError> {
-    command.query_async(connection).await.map_err(|error| classify(&error))
-}
-
 /// Where a scan goes on: Redis's own cursor.
 fn cursor(after: Option<&[u8]>) -> Result<u64, StoreError> {
     let Some(after) = after else { return Ok(0) };
@@ -200,10 +235,12 @@ fn classify(error: &RedisError) -> StoreError {
         _ if error.is_timeout() => StoreError::Timeout,
         ErrorKind::Io => StoreError::connect(format!("{why}: {error}")),
         ErrorKind::AuthenticationFailed
-        | ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown)
+        | ErrorKind::Server(
+            ServerErrorKind::BusyLoading | ServerErrorKind::ClusterDown | ServerErrorKind::MasterDown,
+        )
         | ErrorKind::RESP3NotSupported => StoreError::connect(why),
         ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::CrossSlot) => {
-            StoreError::query("the server is part of a cluster; only single servers are supported")
+            StoreError::query("the server is part of a cluster; write redis+cluster:// in url")
         }
         _ if matches!(why, "NOAUTH" | "WRONGPASS") => StoreError::connect(why),
         _ => StoreError::query(why),

@@ -43,6 +43,7 @@ pub struct WrittenStoreTls {
     pub name: Option<String>,
     /// The certificate to show to the server, if it wants one.
     #[serde(default)]
+    #[schemars(with = "WrittenStoreCertificate")]
     pub certificate: Option<WrittenStoreCertificate>,
 }
 

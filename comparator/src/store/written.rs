@@ -20,8 +20,8 @@ const PASSWORD_BYTES_MAX: usize = 4096;
 #[serde(deny_unknown_fields)]
 pub struct WrittenStore {
     /// Where the store is: `sqlite:///absolute/path`, `sqlite:relative/path`, `postgres://user@host:port/database`,
-    /// `mysql://user@host:port/database` (or `mariadb://`), `redis://host:port/database`, or `grpc://host:port` of a reader
-    /// service of your own. Point it at the primary, with credentials that can only read.
+    /// `mysql://user@host:port/database` (or `mariadb://`), `redis://host:port/database` (`redis+cluster://host:port` for a cluster), or
+    /// `grpc://host:port` of a reader service of your own. Point it at the primary, with credentials that can only read.
     pub url: StoreUrl,
     /// How many reads may be on their way at a time; also the number of connections.
     #[serde(default = "default_concurrency")]
@@ -41,6 +41,7 @@ pub struct WrittenStore {
     /// Encrypts the connection. Needed with `sslmode=require`, `rediss://` and `grpcs://`; with MySQL this section alone
     /// says it.
     #[serde(default)]
+    #[schemars(with = "WrittenStoreTls")]
     pub tls: Option<WrittenStoreTls>,
 }
 
@@ -117,7 +118,7 @@ impl StoreUrl {
             "sqlite" => Some(StoreKind::Sqlite),
             "postgres" | "postgresql" => Some(StoreKind::Postgres),
             "mysql" | "mariadb" => Some(StoreKind::Mysql),
-            "redis" | "rediss" | "redis+unix" => Some(StoreKind::Redis),
+            "redis" | "rediss" | "redis+unix" | "redis+cluster" => Some(StoreKind::Redis),
             "grpc" | "grpcs" => Some(StoreKind::Grpc),
             _ => None,
         }

@@ -1,21 +1,20 @@
 //! One step of going through all strings with a prefix, or all fields of a hash.
 
 use super::super::{Answer, Found, Lookup, Page, StoreError};
-use super::{answers, asked, command};
+use super::{Connection, answers, command};
 use redis::Value;
-use redis::aio::MultiplexedConnection;
 
 /// One `SCAN` for names with this prefix, and an `MGET` of what it found. A name that holds no string, or has gone since,
 /// is left out.
 pub(super) async fn of_strings(
-    connection: &mut MultiplexedConnection,
+    connection: &mut Connection,
     prefix: &str,
     cursor: u64,
     limit: usize,
 ) -> Result<Page, StoreError> {
     let mut scan = redis::cmd("SCAN");
     scan.arg(cursor).arg("MATCH").arg(format!("{}*", escaped(prefix))).arg("COUNT").arg(limit);
-    let (next, names) = told(asked(connection, &scan).await?)?;
+    let (next, names) = told(connection.ask(&scan).await?)?;
     let mut keys: Vec<_> =
         names.iter().filter_map(|name| Some(name.strip_prefix(prefix.as_bytes())?.to_vec())).collect();
     // A step may tell a name twice.
@@ -25,21 +24,21 @@ pub(super) async fn of_strings(
         return Ok(Page { rows: Vec::new(), next });
     }
     let read = command(&Lookup::Prefix(prefix.into()), keys.iter().map(Vec::as_slice))?;
-    let answers = answers(asked(connection, &read).await?, keys.len())?;
+    let answers = answers(connection.ask(&read).await?, keys.len())?;
     let rows = keys.into_iter().zip(answers).filter(|(_, answer)| *answer != Ok(Found::Absent)).collect();
     Ok(Page { rows, next })
 }
 
 /// One `HSCAN`. A small hash is told whole, whatever the limit is.
 pub(super) async fn of_fields(
-    connection: &mut MultiplexedConnection,
+    connection: &mut Connection,
     hash: &str,
     cursor: u64,
     limit: usize,
 ) -> Result<Page, StoreError> {
     let mut scan = redis::cmd("HSCAN");
     scan.arg(hash.as_bytes()).arg(cursor).arg("COUNT").arg(limit);
-    let (next, told) = told(asked(connection, &scan).await?)?;
+    let (next, told) = told(connection.ask(&scan).await?)?;
     let mut rows: Vec<(Vec<u8>, Answer)> = Vec::with_capacity(told.len() / 2);
     let mut told = told.into_iter();
     while let (Some(field), Some(value)) = (told.next(), told.next()) {

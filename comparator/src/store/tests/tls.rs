@@ -1,7 +1,7 @@
 //! Encrypted connections to real servers, and what becomes of those that cannot be believed.
 
 use super::*;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -46,6 +46,7 @@ async fn a_server_is_believed_for_its_authority_and_its_name_and_nothing_else() 
     let folder = tempfile::tempdir().unwrap();
     let (other, none) = (folder.path().join("other.pem"), folder.path().join("none.pem"));
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.distinguished_name.push(DnType::CommonName, "other authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     std::fs::write(&other, authority.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()).unwrap();
     let named = |name: &str| WrittenStoreTls { name: Some(name.into()), ..right() };

@@ -20,6 +20,7 @@ fn a_store_needs_only_its_url() {
         ("mariadb://me@localhost/cart", StoreKind::Mysql),
         ("redis://localhost:6379/1", StoreKind::Redis),
         ("redis+unix:///run/redis.sock", StoreKind::Redis),
+        ("redis+cluster://redis.shop:6379", StoreKind::Redis),
         ("grpc://reader.shop:7500", StoreKind::Grpc),
     ] {
         let sources = counterfoil_settings::Sources { yaml: format!("url: '{url}'"), overlays: Vec::new() };
@@ -51,6 +52,7 @@ fn what_is_wrong_with_a_store_is_told_with_what_to_write() {
         ("{url: 'rediss://h', tls: {ca_file: /c, name: 'not a name'}}", &["tls.name: "]),
         ("{url: 'rediss://h', tls: {name: n}}", &["ca_file"]),
         ("{url: 'rediss://h/#insecure', tls: {ca_file: /c}}", &["url: "]),
+        ("{url: 'redis+cluster://h', tls: {ca_file: /c}}", &["tls: ", "remove"]),
         ("url: 'grpcs://h:1'", &["tls: ", "ca_file"]),
         ("url: 'grpc://h'", &["url: ", "grpc://host:port"]),
         ("url: 'grpc://me@h:1'", &["url: ", "nothing after"]),
