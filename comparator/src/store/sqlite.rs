@@ -208,7 +208,7 @@ impl Question {
                 if N == 1 { "one parameter, the keys" } else { "two parameters, a key and a limit" };
             return Err(StoreError::query(format!("it must take {parameters}")));
         }
-        let layout = Layout::new(&self.shape, statement.column_names().into_iter())?;
+        let layout = Layout::new(&self.shape, statement.column_names())?;
         let parameters = rusqlite::params_from_iter(parameters);
         let mut rows = statement.query(parameters).map_err(|error| classify(&error))?;
         while let Some(row) = rows.next().map_err(|error| classify(&error))? {

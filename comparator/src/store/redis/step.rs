@@ -50,7 +50,9 @@ pub(super) async fn of_fields(
 }
 
 /// The cursor of the next step, if there is one, and what this step told.
-fn told(value: Value) -> Result<(Option<Vec<u8>>, Vec<Vec<u8>>), StoreError> {
+type Told = (Option<Vec<u8>>, Vec<Vec<u8>>);
+
+fn told(value: Value) -> Result<Told, StoreError> {
     let (cursor, told): (u64, Vec<Vec<u8>>) =
         redis::from_redis_value(value).map_err(|_| StoreError::query("the answer to a scan is none"))?;
     Ok(((cursor != 0).then(|| cursor.to_string().into_bytes()), told))

@@ -138,9 +138,11 @@ async fn the_example_in_python_answers_as_the_service_s_contract_says() {
     is_read_as_written(&reader(&written), &folder).await;
 }
 
+type Read = dyn Fn(Request<ReadManyRequest>) -> Result<Vec<StoreEntry>, Status> + Send + Sync;
+
 /// Answers every question with the same.
 struct Says {
-    read: Arc<dyn Fn(Request<ReadManyRequest>) -> Result<Vec<StoreEntry>, Status> + Send + Sync>,
+    read: Arc<Read>,
     scan: Result<ScanResponse, Status>,
 }
 
