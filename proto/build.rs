@@ -8,8 +8,8 @@ use std::{env, error::Error, fs, path::PathBuf};
 )]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let files =
-        ["emit", "intake", "journal", "spool"].map(|name| format!("proto/counterfoil/v1/{name}.proto"));
+    let files = ["emit", "intake", "journal", "spool", "store"]
+        .map(|name| format!("proto/counterfoil/v1/{name}.proto"));
     let descriptors = protox::compile(files, ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), prost::Message::encode_to_vec(&descriptors))?;

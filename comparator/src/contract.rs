@@ -3,7 +3,7 @@
 //! A *check* is one map against one store. A map whose contract names several stores has as many checks; each is judged by
 //! itself, with histories, outcomes and divergences of its own, and has a [`MapId`] of its own.
 
-use crate::store::{Lookup, Reader};
+use crate::store::{Lookup, Reader, Scan};
 use counterfoil_digest::MapDigesters;
 use counterfoil_judge::Terms;
 use counterfoil_keys::TenantName;
@@ -35,6 +35,8 @@ pub struct Contract {
     pub is_reported: bool,
     /// How its keys are looked up there.
     pub lookup: Lookup,
+    /// How all its keys there are gone through; `None` if nobody wrote how.
+    pub scan: Option<Scan>,
     /// Digests what is found, under each key that batches are accepted under.
     pub digesters: MapDigesters,
     /// What it says about time.

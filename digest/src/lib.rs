@@ -24,6 +24,7 @@
 //! - Values are digested many at a time ([`digest_many`]), so that the lanes of a vector unit can be filled.
 
 mod bucket;
+pub mod cell;
 mod codec;
 mod decimal;
 mod explain;

@@ -5,6 +5,7 @@
 
 mod bench;
 mod cargo;
+mod certificates;
 mod ci;
 mod docs;
 mod faults;
@@ -32,7 +33,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Recipe {
-    /// Run every test: starts a private Postgres and Redis, and stops them again
+    /// Run every test: starts a private Postgres, MariaDB and Redis, and stops them again
     Test {
         /// Handed to the test runner, such as a part of test names
         #[arg(last = true)]

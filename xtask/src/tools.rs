@@ -11,9 +11,13 @@ const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 pub(crate) struct Tools {
     /// The directory of `initdb`, `postgres` and `pg_isready`.
     pub(crate) postgres: PathBuf,
+    /// `mariadb-install-db`.
+    pub(crate) mariadb_install: PathBuf,
+    /// `mariadbd`.
+    pub(crate) mariadbd: PathBuf,
     /// `redis-server`.
     pub(crate) redis: PathBuf,
-    /// A Python that can import `google.protobuf`.
+    /// A Python that can import protobuf and gRPC.
     pub(crate) python: PathBuf,
 }
 
@@ -30,8 +34,10 @@ impl Tools {
         }
         let postgres = postgres().ok_or_else(|| please_install(&["postgresql"]))?;
         let redis = on_path("redis-server").ok_or_else(|| please_install(&["redis-server"]))?;
+        let mariadb = |program| server(program).ok_or_else(|| please_install(&["mariadb-server"]));
+        let (mariadb_install, mariadbd) = (mariadb("mariadb-install-db")?, mariadb("mariadbd")?);
         on_path("socat").ok_or_else(|| please_install(&["socat"]))?;
-        Ok(Self { postgres, redis, python: python::with_protobuf()? })
+        Ok(Self { postgres, mariadb_install, mariadbd, redis, python: python::with_libraries()? })
     }
 }
 
@@ -39,6 +45,9 @@ fn missing_packages() -> Vec<&'static str> {
     let mut missing = Vec::new();
     if postgres().is_none() {
         missing.push("postgresql");
+    }
+    if server("mariadbd").is_none() {
+        missing.push("mariadb-server");
     }
     for (program, package) in
         [("redis-server", "redis-server"), ("socat", "socat"), ("python3", "python3-venv")]
@@ -94,6 +103,11 @@ pub(crate) fn is_root() -> bool {
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
+}
+
+/// A program on the search path, or where Debian keeps servers, which is on root's path only.
+fn server(program: &str) -> Option<PathBuf> {
+    on_path(program).or_else(|| Some(Path::new("/usr/sbin").join(program)).filter(|file| file.is_file()))
 }
 
 /// The newest version that Debian's packages brought, or what is on the path.

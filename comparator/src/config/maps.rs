@@ -2,8 +2,8 @@
 
 use super::{MS, Written, WrittenMap, WrittenMapStore};
 use crate::contract::{Contract, Contracts};
-use crate::store::{Reader, WrittenLookup};
-use counterfoil_digest::{Form, MapDigesters};
+use crate::store::{Reader, Rows, WrittenLookup};
+use counterfoil_digest::{Codec, Form, MapDigesters};
 use counterfoil_judge::Terms;
 use counterfoil_keys::{DeploymentKey, Keyring, TenantName};
 use counterfoil_settings::Problems;
@@ -75,10 +75,12 @@ fn of_map(
     }
     let tenant = tenant.unwrap_or_default();
     let Some(form) = form(map, path, problems) else { return Vec::new() };
+    let rows = if map.codec == Codec::Columns { Rows::Columns } else { Rows::Value };
     let mut contracts = Vec::new();
     for (place, (path, store)) in stores(map, path, problems).into_iter().enumerate() {
         let Some((number, kind)) = find(readers, &store.store, &path, problems) else { continue };
-        if let Some(lookup) = store.lookup.used(&path, kind, problems) {
+        let scan = store.lookup.scan(&path, kind, rows, problems);
+        if let Some(lookup) = store.lookup.used(&path, kind, rows, problems) {
             contracts.push(Contract {
                 name: map.name.as_str().into(),
                 digesters: MapDigesters::new(&keys.tenant(&tenant), &map.name, form.clone()),
@@ -86,6 +88,7 @@ fn of_map(
                 store: number,
                 is_reported: place == 0,
                 lookup,
+                scan,
                 terms: terms(map, &store),
             });
         }
@@ -109,7 +112,7 @@ fn form(map: &WrittenMap, path: &str, problems: &mut Problems) -> Option<Form> {
 fn stores(map: &WrittenMap, path: &str, problems: &mut Problems) -> Vec<(String, WrittenMapStore)> {
     match (&map.store, &map.stores) {
         (Some(store), None) => {
-            let (store, lookup) = (store.clone(), map.lookup());
+            let (store, lookup) = (store.clone(), map.lookup.clone());
             let alone = WrittenMapStore { store, lookup, deadline_ms: None, lead_ms: None, expires: None };
             vec![(path.to_owned(), alone)]
         }
@@ -141,7 +144,7 @@ fn check_several(map: &WrittenMap, stores: &[WrittenMapStore], path: &str, probl
             problems.add(format!("{path}.stores[{place}].store"), message);
         }
     }
-    if map.lookup() != WrittenLookup::default() {
+    if map.lookup != WrittenLookup::default() {
         problems.add(
             path,
             "has a lookup beside `stores`; write query, key_type, prefix and hash within each of them",

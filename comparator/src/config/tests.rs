@@ -32,6 +32,7 @@ fn the_contract_is_what_was_written() {
     assert_eq!(&*contract.name, "cart");
     assert_eq!(contract.terms.deadline, 2_000_000_000);
     assert_eq!(contract.terms.patience, 2_000_000_000, "as long as the deadline if not given");
+    assert!(contract.scan.is_some(), "Redis is gone through without a query");
 }
 
 #[test]
@@ -54,6 +55,11 @@ fn a_problem_of_a_store_or_a_lookup_keeps_its_path() {
     assert!(text.contains("stores.main.url"), "{text}");
     let text = settings(|yaml| yaml.replace("prefix: 'cart:'", "query: SELECT 1")).unwrap_err();
     assert!(text.contains("maps[0].query"), "{text}");
+    let sql = "query: 'k = ANY($1)', scan: SELECT k FROM t";
+    let text = settings(|yaml| {
+        yaml.replace("redis://127.0.0.1:1", "postgres://me@127.0.0.1:1/d").replace("prefix: 'cart:'", sql)
+    });
+    assert!(text.is_err_and(|text| text.contains("maps[0].scan") && text.contains("LIMIT $2")));
 }
 
 #[test]

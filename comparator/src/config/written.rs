@@ -1,7 +1,7 @@
 //! The configuration of a comparator, as a person writes it.
 
 use super::WrittenListen;
-use crate::store::{KeyType, WrittenLookup, WrittenStore};
+use crate::store::{WrittenLookup, WrittenStore};
 use counterfoil_digest::{Codec, WrittenRules};
 use counterfoil_judge::Scope;
 use counterfoil_keys::TenantName;
@@ -103,20 +103,9 @@ pub struct WrittenMap {
     /// What does not count in values. Must be what the sidecar has for this map.
     #[serde(default)]
     pub rules: WrittenRules,
-    /// SQL: a query that takes the keys as one array and gives a row per key: the key, the value, and, if there is one,
-    /// the version. Postgres: `SELECT k, v FROM cart WHERE k = ANY($1)`; SQLite: `SELECT k, v FROM cart WHERE k IN
-    /// rarray(?1)`.
-    #[serde(default)]
-    pub query: Option<String>,
-    /// SQL: the type of the keys in the store: `text`, `bytes` or `integer`.
-    #[serde(default)]
-    pub key_type: Option<KeyType>,
-    /// Redis: what is put before a key to get the name of the string value; `""` for nothing.
-    #[serde(default)]
-    pub prefix: Option<String>,
-    /// Redis: the name of the hash whose fields are the keys.
-    #[serde(default)]
-    pub hash: Option<String>,
+    /// How keys are looked up in `store`.
+    #[serde(flatten)]
+    pub lookup: WrittenLookup,
     /// Within this time after a write the store must agree, in milliseconds.
     #[serde(default = "deadline_ms")]
     #[schemars(range(min = 1, max = 86_400_000))]
@@ -193,18 +182,6 @@ pub struct WrittenMapStore {
     /// In place of the map's `expires`.
     #[serde(default)]
     pub expires: Option<bool>,
-}
-
-impl WrittenMap {
-    /// The lookup that stands beside `store`.
-    pub(super) fn lookup(&self) -> WrittenLookup {
-        WrittenLookup {
-            query: self.query.clone(),
-            key_type: self.key_type,
-            prefix: self.prefix.clone(),
-            hash: self.hash.clone(),
-        }
-    }
 }
 
 /// Where divergences are kept.

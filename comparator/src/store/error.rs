@@ -80,6 +80,12 @@ pub enum KeyError {
         "the query gave a row whose key was not asked for; its first column must equal the key byte for byte"
     )]
     OtherKey,
+    /// The reader service said that it cannot tell.
+    #[error("the reader service could not tell about the key: {why}")]
+    Refused {
+        /// Its name of the cause.
+        why: String,
+    },
 }
 
 impl KeyError {
@@ -93,6 +99,7 @@ impl KeyError {
             Self::Version => "version",
             Self::SeveralRows => "several_rows",
             Self::OtherKey => "other_key",
+            Self::Refused { .. } => "refused",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Rows come in any order, and only for the keys that exist: this puts them back in the order of the question.
 
-use super::{Answer, Found, KeyError};
+use super::{Answer, Found, KeyError, KeyType};
 use bytes::Bytes;
 use std::collections::HashMap;
 
@@ -74,6 +74,15 @@ impl Gathered<'_, '_> {
             Err(error) => Err(error.clone()),
         };
         self.asked.slot_of_question.iter().map(answer).collect()
+    }
+}
+
+/// Whether a store whose keys are of this type can be asked for `key`. Text may hold NUL where the store takes it.
+pub(super) fn representable(key: &[u8], key_type: KeyType) -> Result<(), KeyError> {
+    match key_type {
+        KeyType::Text => std::str::from_utf8(key).map(|_| ()).map_err(|_| KeyError::NotText),
+        KeyType::Bytes => Ok(()),
+        KeyType::Integer => integer(key).map(|_| ()),
     }
 }
 

@@ -3,11 +3,11 @@
 //! A [`Reader`] answers "what does the store hold for these keys?" and nothing else: it never writes, it opens its
 //! connections read-only where the store knows such a thing, and it should be given credentials that can only read.
 //! It must be pointed at the primary: a replica that lags shows older values, which would look like stale writes. A
-//! Postgres standby is refused; a Redis replica cannot be told by a client without administrative rights.
+//! Postgres standby and a read-only MySQL server are refused; a Redis replica cannot be told by a client without administrative rights.
 //!
 //! # Design
 //!
-//! One file per kind of store, one enum that names them all. The three share [`pool::Pool`], and with it one story of
+//! One file per kind of store, one enum that names them all. They share [`pool::Pool`], and with it one story of
 //! recovery: a connection goes back into the pool only after a read that came to its end; after anything else (an
 //! error, a timeout, a caller that went away) it is dropped, and the next read opens a new one. Nothing connects
 //! before the first read, so a store that is down at start is not an error but a read that tells so.
@@ -20,21 +20,29 @@
 //! - A read ends within `timeout_ms`. At most `concurrency` reads are on their way at a time; others wait.
 //! - No key, value or password is part of an error, of `Debug` or of a log line.
 //!
-//! Connections are not encrypted yet: `rediss://` and `sslmode=require` are refused rather than ignored.
+//! Connections are encrypted where the URL or a `tls` section asks for it, see [`tls`]; never otherwise, and never only if
+//! the server likes.
 
 mod budget;
 mod error;
 mod gather;
+mod grpc;
 mod lookup;
+mod mysql;
 mod pool;
 mod postgres;
 mod redis;
+mod row;
+mod scan;
 mod sqlite;
+mod tls;
 mod written;
 
 pub use budget::WrittenBudget;
 pub use error::{KeyError, StoreError};
-pub use lookup::{KeyType, Lookup, WrittenLookup};
+pub use lookup::{KeyType, Lookup, Rows, Shape, WrittenLookup};
+pub use scan::{Page, Scan};
+pub use tls::{WrittenStoreCertificate, WrittenStoreTls};
 pub use written::{StoreUrl, WrittenStore};
 
 use crate::budget::Bounds;
@@ -71,8 +79,12 @@ pub enum StoreKind {
     Sqlite,
     /// A Postgres server.
     Postgres,
+    /// A MySQL or MariaDB server.
+    Mysql,
     /// A Redis server.
     Redis,
+    /// A reader service of the user's own.
+    Grpc,
 }
 
 /// Reads one store. Shared by reference among as many tasks as like.
@@ -89,7 +101,9 @@ pub struct Reader {
 enum Store {
     Sqlite(sqlite::Sqlite),
     Postgres(postgres::Postgres),
+    Mysql(mysql::Mysql),
     Redis(redis::Redis),
+    Grpc(grpc::Grpc),
 }
 
 impl Reader {
@@ -109,8 +123,14 @@ impl Reader {
             Some(StoreKind::Postgres) => {
                 postgres::Postgres::new(written, timeout, concurrency, &mut problems).map(Store::Postgres)
             }
+            Some(StoreKind::Mysql) => {
+                mysql::Mysql::new(written, timeout, concurrency, &mut problems).map(Store::Mysql)
+            }
             Some(StoreKind::Redis) => {
                 redis::Redis::new(written, timeout, concurrency, &mut problems).map(Store::Redis)
+            }
+            Some(StoreKind::Grpc) => {
+                grpc::Grpc::new(written, timeout, concurrency, &mut problems).map(Store::Grpc)
             }
             None => None,
         };
@@ -139,10 +159,36 @@ impl Reader {
             match &self.store {
                 Store::Sqlite(store) => store.read_many(lookup, keys).await,
                 Store::Postgres(store) => store.read_many(lookup, keys).await,
+                Store::Mysql(store) => store.read_many(lookup, keys).await,
                 Store::Redis(store) => store.read_many(lookup, keys).await,
+                Store::Grpc(store) => store.read_many(lookup, keys).await,
             }
         };
         tokio::time::timeout(self.timeout, read).await.unwrap_or(Err(StoreError::Timeout))
+    }
+
+    /// The next rows of the store, about `limit` of them: from the first one on, or from where an earlier page ended. A
+    /// row that was there all the time between the first page and the last is told at least once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if no row could be read. The same page may be asked for again.
+    pub async fn scan(&self, scan: &Scan, after: Option<&[u8]>, limit: usize) -> Result<Page, StoreError> {
+        let (keys, keys_per_read_max) = (limit, self.bounds.keys_per_read_max);
+        if keys > keys_per_read_max {
+            return Err(StoreError::TooManyKeys { keys, keys_per_read_max });
+        }
+        let limit = limit.max(1);
+        let page = async {
+            match &self.store {
+                Store::Sqlite(store) => store.scan(scan, after, limit).await,
+                Store::Postgres(store) => store.scan(scan, after, limit).await,
+                Store::Mysql(store) => store.scan(scan, after, limit).await,
+                Store::Redis(store) => store.scan(scan, after, limit).await,
+                Store::Grpc(store) => store.scan(scan, after, limit).await,
+            }
+        };
+        tokio::time::timeout(self.timeout, page).await.unwrap_or(Err(StoreError::Timeout))
     }
 
     /// The store's name in the configuration.
@@ -157,7 +203,9 @@ impl Reader {
         match self.store {
             Store::Sqlite(_) => StoreKind::Sqlite,
             Store::Postgres(_) => StoreKind::Postgres,
+            Store::Mysql(_) => StoreKind::Mysql,
             Store::Redis(_) => StoreKind::Redis,
+            Store::Grpc(_) => StoreKind::Grpc,
         }
     }
 

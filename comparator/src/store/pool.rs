@@ -6,6 +6,7 @@
 //! - Only [`Lease::give_back`] puts a connection to rest. Whoever drops it instead, for instance because the future
 //!   that held it was dropped in the middle of a query, closes it: a connection at rest has no query on its way.
 
+use super::StoreError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -50,8 +51,18 @@ impl<C> Lease<C> {
         self.idle().push(connection);
     }
 
-    /// Closes what is at rest, because the store seems to have gone: each would cost a read to find that out.
-    pub(super) fn close_idle(self) {
+    /// Puts a connection to rest if its read came to its end, else closes it. Where the store seems to have gone, those at
+    /// rest are closed too: each would cost a read to find that out.
+    pub(super) fn settle<T>(self, connection: C, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        match &read {
+            Ok(_) => self.give_back(connection),
+            Err(StoreError::Connect { .. }) => self.close_idle(),
+            Err(_) => {}
+        }
+        read
+    }
+
+    fn close_idle(self) {
         let closed = std::mem::take(&mut *self.idle());
         drop(closed);
     }
@@ -82,9 +93,20 @@ mod tests {
         let pool = Pool::new(3);
         let (one, two, three) = (pool.lease().await, pool.lease().await, pool.lease().await);
         one.give_back("one");
-        two.give_back("two");
-        three.close_idle();
+        assert_eq!(two.settle("two", Ok(2)), Ok(2));
+        let lost = StoreError::connect("gone");
+        assert_eq!(three.settle("three", Err::<(), _>(lost.clone())), Err(lost));
         assert_eq!(pool.lease().await.take(), None);
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_read_did_not_end_is_closed_and_no_other() {
+        let pool = Pool::new(2);
+        let (one, two) = (pool.lease().await, pool.lease().await);
+        one.give_back("one");
+        assert_eq!(two.settle("two", Err::<(), _>(StoreError::Timeout)), Err(StoreError::Timeout));
+        let lease = pool.lease().await;
+        assert_eq!((lease.take(), lease.take()), (Some("one"), None));
     }
 
     #[tokio::test]

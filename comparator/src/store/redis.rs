@@ -1,28 +1,42 @@
 //! Reads a Redis server: string values by one `MGET`, or fields of a hash by one `HMGET`, binary safe.
 //!
-//! One server, not a cluster. `MGET` tells a key that holds something other than a string as absent, and so do we: the
+//! A cluster, written `redis+cluster://`, is asked through the library's own client: it finds out which node has which keys,
+//! splits an `MGET` among them, and asks masters only. A cluster can be gone through by the fields of a hash, not by a prefix.
+//! `MGET` tells a key that holds something other than a string as absent, and so do we: the
 //! string that the map holds is indeed not there.
 
+mod step;
+
 use super::lookup::Lookup;
-use super::pool::Pool;
+use super::pool::{Lease, Pool};
+use super::scan::{Page, Scan};
+use super::tls::Tls;
 use super::written::{Password, WrittenStore};
 use super::{Answer, Found, StoreError};
 use bytes::Bytes;
 use counterfoil_settings::Problems;
 use redis::aio::MultiplexedConnection;
+use redis::cluster::ClusterClientBuilder;
+use redis::cluster_async::ClusterConnection;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
     RedisError, ServerErrorKind, Value,
 };
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
-/// Reads one Redis server.
+/// How the URL of a cluster begins.
+const CLUSTER: &str = "redis+cluster://";
+
+/// Reads one Redis server, or one cluster.
 pub(super) struct Redis {
     place: ConnectionInfo,
+    is_cluster: bool,
     password_file: Option<PathBuf>,
     timeout: Duration,
-    pool: Pool<MultiplexedConnection>,
+    pool: Pool<Session>,
+    tls: Option<Tls>,
 }
 
 impl std::fmt::Debug for Redis {
@@ -38,45 +52,56 @@ impl Redis {
         concurrency: usize,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let Ok(place) = written.url.expose().into_connection_info() else {
-            problems.add("url", "write redis://host:port/database or redis+unix:///path/of/socket");
+        let Some(place) = place(written.url.expose()) else {
+            let forms =
+                "redis://host:port/database, redis+cluster://host:port or redis+unix:///path/of/socket";
+            problems.add("url", format!("write {forms}"));
             return None;
         };
-        if matches!(place.addr(), ConnectionAddr::TcpTls { .. }) {
-            problems.add("url", "encrypted connections are not supported; write redis:// for rediss://");
-            return None;
-        }
-        Some(Self {
-            place,
-            password_file: written.password_file.clone(),
-            timeout,
-            pool: Pool::new(concurrency),
-        })
+        let tls = Tls::asked_for(written, problems)?;
+        let password_file = written.password_file.clone();
+        let is_cluster = written.url.expose().starts_with(CLUSTER);
+        Some(Self { place, is_cluster, password_file, timeout, pool: Pool::new(concurrency), tls })
     }
 
     pub(super) async fn read_many(&self, lookup: &Lookup, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
-        let command = command(lookup, keys)?;
-        let lease = self.pool.lease().await;
-        let mut connection = match lease.take() {
-            Some(connection) => connection,
-            None => self.connect().await?,
-        };
-        let values = command.query_async(&mut connection).await.map_err(|error| classify(&error));
-        match values.and_then(|values| answers(values, keys.len())) {
-            Ok(answers) => {
-                lease.give_back(connection);
-                Ok(answers)
-            }
-            Err(error) => {
-                if matches!(error, StoreError::Connect { .. }) {
-                    lease.close_idle();
-                }
-                Err(error)
-            }
-        }
+        let command = command(lookup, keys.iter().map(AsRef::as_ref))?;
+        let (lease, mut session) = self.session().await?;
+        let values = session.connection.ask(&command).await;
+        lease.settle(session, values.and_then(|values| answers(values, keys.len())))
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, StoreError> {
+    /// One step of a scan. Redis takes the limit as a hint, and may tell an entry again in a later step.
+    pub(super) async fn scan(
+        &self,
+        scan: &Scan,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let cursor = cursor(after)?;
+        let (lease, mut session) = self.session().await?;
+        let connection = &mut session.connection;
+        let page = match scan.lookup() {
+            Lookup::Prefix(_) if self.is_cluster => {
+                Err(StoreError::query("a cluster is gone through by the fields of a hash, not by a prefix"))
+            }
+            Lookup::Prefix(prefix) => step::of_strings(connection, prefix, cursor, limit).await,
+            Lookup::Hash(hash) => step::of_fields(connection, hash, cursor, limit).await,
+            Lookup::Sql { .. } | Lookup::Collection(_) => Err(Lookup::unfit()),
+        };
+        lease.settle(session, page)
+    }
+
+    async fn session(&self) -> Result<(Lease<Session>, Session), StoreError> {
+        let lease = self.pool.lease().await;
+        let session = match lease.take() {
+            Some(session) => session,
+            None => self.connect().await?,
+        };
+        Ok((lease, session))
+    }
+
+    async fn connect(&self) -> Result<Session, StoreError> {
         let mut place = self.place.clone();
         if let Some(path) = &self.password_file {
             let settings = place.redis_settings().clone().set_password(Password::read(path).await?.expose());
@@ -86,12 +111,83 @@ impl Redis {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
             .set_response_timeout(None);
-        let client = Client::open(place).map_err(|error| classify(&error))?;
-        client.get_multiplexed_async_connection_with_config(&config).await.map_err(|error| classify(&error))
+        match &self.tls {
+            _ if self.is_cluster => cluster(place, self.timeout).await,
+            None => {
+                let client = Client::open(place).map_err(|error| classify(&error))?;
+                let connection = client.get_multiplexed_async_connection_with_config(&config).await;
+                let connection = Connection::One(connection.map_err(|error| classify(&error))?);
+                Ok(Session { connection, driver: None })
+            }
+            Some(tls) => encrypted(&place, tls, config).await,
+        }
     }
 }
 
-fn command(lookup: &Lookup, keys: &[Bytes]) -> Result<Cmd, StoreError> {
+/// What commands are sent through.
+enum Connection {
+    One(MultiplexedConnection),
+    Cluster(Box<ClusterConnection>),
+}
+
+impl Connection {
+    async fn ask(&mut self, command: &Cmd) -> Result<Value, StoreError> {
+        let told = match self {
+            Self::One(connection) => command.query_async(connection).await,
+            Self::Cluster(connection) => command.query_async(&mut **connection).await,
+        };
+        told.map_err(|error| classify(&error))
+    }
+}
+
+/// A connection, and the task that moves its bytes if that is not the library's own.
+struct Session {
+    connection: Connection,
+    driver: Option<JoinHandle<()>>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(driver) = &self.driver {
+            driver.abort();
+        }
+    }
+}
+
+async fn encrypted(
+    place: &ConnectionInfo,
+    tls: &Tls,
+    config: AsyncConnectionConfig,
+) -> Result<Session, StoreError> {
+    let ConnectionAddr::Tcp(host, port) = place.addr() else {
+        return Err(StoreError::connect("only a host and a port can be spoken to in TLS"));
+    };
+    let stream = tls.connect(host, *port, false).await?;
+    let made = MultiplexedConnection::new_with_config(place.redis_settings(), stream, config).await;
+    let (connection, driver) = made.map_err(|error| classify(&error))?;
+    Ok(Session { connection: Connection::One(connection), driver: Some(tokio::spawn(driver)) })
+}
+
+async fn cluster(place: ConnectionInfo, timeout: Duration) -> Result<Session, StoreError> {
+    let client = ClusterClientBuilder::new([place]).connection_timeout(timeout).response_timeout(timeout);
+    let client = client.build().map_err(|error| classify(&error))?;
+    let connection = client.get_async_connection().await.map_err(|error| classify(&error))?;
+    Ok(Session { connection: Connection::Cluster(Box::new(connection)), driver: None })
+}
+
+/// Where the server is. The library knows `rediss` only with a TLS of its own, and no scheme for clusters, so it is told the
+/// plain one: how the connection is made is decided here.
+fn place(url: &str) -> Option<ConnectionInfo> {
+    let plain = match url.strip_prefix("rediss://").or_else(|| url.strip_prefix(CLUSTER)) {
+        Some(rest) if rest.contains('#') => return None,
+        Some(rest) => format!("redis://{rest}"),
+        None => url.to_owned(),
+    };
+    plain.into_connection_info().ok()
+}
+
+/// The command that reads these keys.
+fn command<'k>(lookup: &Lookup, keys: impl Iterator<Item = &'k [u8]>) -> Result<Cmd, StoreError> {
     match lookup {
         Lookup::Prefix(prefix) => {
             let mut command = redis::cmd("MGET");
@@ -104,12 +200,19 @@ fn command(lookup: &Lookup, keys: &[Bytes]) -> Result<Cmd, StoreError> {
             let mut command = redis::cmd("HMGET");
             command.arg(hash.as_bytes());
             for key in keys {
-                command.arg(key.as_ref());
+                command.arg(key);
             }
             Ok(command)
         }
-        Lookup::Sql { .. } => Err(Lookup::unfit()),
+        Lookup::Sql { .. } | Lookup::Collection(_) => Err(Lookup::unfit()),
     }
+}
+
+/// Where a scan goes on: Redis's own cursor.
+fn cursor(after: Option<&[u8]>) -> Result<u64, StoreError> {
+    let Some(after) = after else { return Ok(0) };
+    let number = std::str::from_utf8(after).ok().and_then(|text| text.parse().ok());
+    number.ok_or_else(|| StoreError::query("a scan of Redis goes on from a cursor, which is a number"))
 }
 
 fn answers(values: Value, keys: usize) -> Result<Vec<Answer>, StoreError> {
@@ -132,10 +235,12 @@ fn classify(error: &RedisError) -> StoreError {
         _ if error.is_timeout() => StoreError::Timeout,
         ErrorKind::Io => StoreError::connect(format!("{why}: {error}")),
         ErrorKind::AuthenticationFailed
-        | ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown)
+        | ErrorKind::Server(
+            ServerErrorKind::BusyLoading | ServerErrorKind::ClusterDown | ServerErrorKind::MasterDown,
+        )
         | ErrorKind::RESP3NotSupported => StoreError::connect(why),
         ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::CrossSlot) => {
-            StoreError::query("the server is part of a cluster; only single servers are supported")
+            StoreError::query("the server is part of a cluster; write redis+cluster:// in url")
         }
         _ if matches!(why, "NOAUTH" | "WRONGPASS") => StoreError::connect(why),
         _ => StoreError::query(why),

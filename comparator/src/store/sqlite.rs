@@ -5,18 +5,24 @@
 //! deadline. The file may appear after the start, and may be replaced by another one (renamed over it): a connection
 //! remembers which file it opened and is used only while the path still leads to that file.
 //!
+//! Columns are what they hold, whatever they were declared as: integers, floats, text, bytes or null. SQLite has no
+//! booleans, dates or JSON of its own, so none are guessed.
+//!
 //! A file in WAL mode needs its `-shm` and `-wal` files beside it, or a directory in which they can be made.
 
-use super::gather::{Asked, Gathered};
-use super::lookup::{KeyType, Lookup};
+use super::gather::{Asked, integer, representable};
+use super::lookup::{KeyType, Lookup, Shape, Sql};
 use super::pool::{Lease, Pool};
-use super::{Answer, Found, KeyError, StoreError, StoreUrl};
+use super::row::{self, Layout};
+use super::scan::{self, Page, Scan};
+use super::{Answer, KeyError, StoreError, StoreUrl};
 use bytes::Bytes;
+use counterfoil_digest::cell::Cell;
 use counterfoil_judge::Time;
 use counterfoil_settings::Problems;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::vtab::array::load_module;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, ToSql};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -60,11 +66,29 @@ impl Sqlite {
     }
 
     pub(super) async fn read_many(&self, lookup: &Lookup, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
-        let Lookup::Sql { query, key_type } = lookup else { return Err(Lookup::unfit()) };
+        let question = Question::of(lookup)?;
+        let keys = keys.to_vec();
+        self.with_connection(move |connection| question.look_up(connection, &keys)).await
+    }
+
+    pub(super) async fn scan(
+        &self,
+        scan: &Scan,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let question = Question::of(scan.lookup())?;
+        let after = after.map(<[u8]>::to_vec);
+        self.with_connection(move |connection| question.page(connection, after.as_deref(), limit)).await
+    }
+
+    async fn with_connection<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let lease = self.pool.lease().await;
-        let (file, query, keys) = (Arc::clone(&self.file), Arc::clone(query), keys.to_vec());
-        let key_type = key_type.unwrap_or_default();
-        tokio::task::spawn_blocking(move || file.read(lease, &query, key_type, &keys))
+        let file = Arc::clone(&self.file);
+        tokio::task::spawn_blocking(move || file.with_connection(lease, read))
             .await
             .unwrap_or_else(|_| Err(StoreError::query("the read stopped in its middle")))
     }
@@ -81,21 +105,20 @@ fn path(url: &StoreUrl) -> Option<PathBuf> {
 }
 
 impl File {
-    fn read(
+    fn with_connection<T>(
         &self,
         lease: Lease<Open>,
-        query: &str,
-        key_type: KeyType,
-        keys: &[Bytes],
-    ) -> Result<Vec<Answer>, StoreError> {
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let identity = self.identity()?;
         let mut open = match lease.take().filter(|open| open.identity == identity) {
             Some(open) => open,
             None => self.open(identity)?,
         };
-        let answers = self.ask(&mut open.connection, query, key_type, keys)?;
+        self.set_deadline(&mut open.connection)?;
+        let told = read(&open.connection)?;
         lease.give_back(open);
-        Ok(answers)
+        Ok(told)
     }
 
     fn identity(&self) -> Result<(u64, u64), StoreError> {
@@ -111,83 +134,123 @@ impl File {
         Ok(Open { connection, identity })
     }
 
-    fn ask(
-        &self,
-        connection: &mut Connection,
-        query: &str,
-        key_type: KeyType,
-        keys: &[Bytes],
-    ) -> Result<Vec<Answer>, StoreError> {
+    fn set_deadline(&self, connection: &mut Connection) -> Result<(), StoreError> {
         let timeout_ns = i64::try_from(self.timeout.as_nanos()).unwrap_or(i64::MAX);
         let deadline = Time(counterfoil_clock::now().0.saturating_add(timeout_ns));
         connection
             .progress_handler(STEPS_PER_LOOK, Some(move || counterfoil_clock::now() > deadline))
-            .map_err(|error| classify(&error))?;
-        let asked = Asked::new(keys, |key| representable(key, key_type));
+            .map_err(|error| classify(&error))
+    }
+}
+
+/// A query, and how its parameters and columns are to be taken.
+struct Question {
+    query: Arc<str>,
+    key_type: KeyType,
+    shape: Shape,
+}
+
+impl Question {
+    fn of(lookup: &Lookup) -> Result<Self, StoreError> {
+        let Sql { query, key_type, shape } = lookup.sql()?;
+        Ok(Self { query: Arc::clone(query), key_type: key_type.unwrap_or_default(), shape: shape.clone() })
+    }
+
+    fn look_up(&self, connection: &Connection, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
+        let asked = Asked::new(keys, |key| representable(key, self.key_type));
+        let bound: Vec<_> = asked.keys().iter().map(|key| self.bound(key)).collect();
         let mut gathered = asked.gathered();
-        rows(connection, query, bound(asked.keys(), key_type), &mut gathered)?;
+        self.ask(connection, [Rc::new(bound)], |row, answer| {
+            gathered.row(row::key(row).as_deref(), answer);
+            Ok(())
+        })?;
         Ok(gathered.in_order())
     }
-}
 
-fn rows(
-    connection: &Connection,
-    query: &str,
-    keys: Rc<Vec<Value>>,
-    gathered: &mut Gathered<'_, '_>,
-) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(query).map_err(|error| classify(&error))?;
-    let columns = statement.column_count();
-    if !(2..=3).contains(&columns) || statement.parameter_count() != 1 {
-        return Err(StoreError::query("it must take one parameter and give key, value and perhaps version"));
+    fn page(&self, connection: &Connection, after: Option<&[u8]>, limit: usize) -> Result<Page, StoreError> {
+        let from = match after {
+            Some(after) => self.bound(scan::from(after, representable(after, self.key_type))?),
+            None => self.least(),
+        };
+        let wanted = Page::wanted(after, limit);
+        let mut rows = self.rows_from(connection, from, wanted)?;
+        if rows.is_empty() && after.is_none() && self.key_type == KeyType::Text {
+            // Integers come before every text, so a column of them gives nothing so far.
+            rows = self.rows_from(connection, Value::Integer(i64::MIN), wanted)?;
+        }
+        Page::of_rows(rows, after, limit)
     }
-    let mut rows = statement.query([keys]).map_err(|error| classify(&error))?;
-    while let Some(row) = rows.next().map_err(|error| classify(&error))? {
-        let key = row.get_ref(0).map_err(|error| classify(&error))?;
-        let answer = answer(row, columns).map_err(|error| classify(&error))?;
-        match key {
-            ValueRef::Text(key) | ValueRef::Blob(key) => gathered.row(Some(key), answer),
-            ValueRef::Integer(key) => gathered.row(Some(key.to_string().as_bytes()), answer),
-            ValueRef::Null | ValueRef::Real(_) => gathered.row(None, answer),
+
+    fn rows_from(
+        &self,
+        connection: &Connection,
+        from: Value,
+        wanted: usize,
+    ) -> Result<Vec<(Vec<u8>, Answer)>, StoreError> {
+        let limit = Value::Integer(i64::try_from(wanted).unwrap_or(i64::MAX));
+        let mut rows = Vec::new();
+        self.ask(connection, [from, limit], |row, answer| {
+            rows.push((scan::key_of(row, self.key_type)?, answer));
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    fn ask<P: ToSql, const N: usize>(
+        &self,
+        connection: &Connection,
+        parameters: [P; N],
+        mut take: impl FnMut(&Row<'_>, Answer) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut statement = connection.prepare_cached(&self.query).map_err(|error| classify(&error))?;
+        if statement.parameter_count() != N {
+            let parameters =
+                if N == 1 { "one parameter, the keys" } else { "two parameters, a key and a limit" };
+            return Err(StoreError::query(format!("it must take {parameters}")));
+        }
+        let layout = Layout::new(&self.shape, statement.column_names())?;
+        let parameters = rusqlite::params_from_iter(parameters);
+        let mut rows = statement.query(parameters).map_err(|error| classify(&error))?;
+        while let Some(row) = rows.next().map_err(|error| classify(&error))? {
+            take(row, layout.answer(row))?;
+        }
+        Ok(())
+    }
+
+    /// A key as SQLite takes it. Those of a lookup were found representable; one that a scan is resumed at was a key before.
+    fn bound(&self, key: &[u8]) -> Value {
+        match self.key_type {
+            KeyType::Text => std::str::from_utf8(key).map_or(Value::Null, |key| Value::Text(key.to_owned())),
+            KeyType::Bytes => Value::Blob(key.to_vec()),
+            KeyType::Integer => integer(key).map_or(Value::Null, Value::Integer),
         }
     }
-    Ok(())
-}
 
-fn answer(row: &Row<'_>, columns: usize) -> rusqlite::Result<Answer> {
-    let value = match row.get_ref(1)? {
-        ValueRef::Null => return Ok(Ok(Found::Absent)),
-        ValueRef::Text(value) | ValueRef::Blob(value) => value.to_vec(),
-        ValueRef::Integer(value) => value.to_string().into_bytes(),
-        ValueRef::Real(_) => return Ok(Err(KeyError::ValueType { found: "real".into() })),
-    };
-    let version = if columns < 3 { ValueRef::Null } else { row.get_ref(2)? };
-    Ok(match version {
-        ValueRef::Null => Ok(Found::Value(value, None)),
-        ValueRef::Integer(version) => match u64::try_from(version) {
-            Ok(version) => Ok(Found::Value(value, Some(version))),
-            Err(_) => Err(KeyError::Version),
-        },
-        _ => Err(KeyError::Version),
-    })
-}
-
-fn representable(key: &[u8], key_type: KeyType) -> Result<(), KeyError> {
-    match key_type {
-        KeyType::Text => std::str::from_utf8(key).map(|_| ()).map_err(|_| KeyError::NotText),
-        KeyType::Bytes => Ok(()),
-        KeyType::Integer => super::gather::integer(key).map(|_| ()),
+    fn least(&self) -> Value {
+        match self.key_type {
+            KeyType::Text => Value::Text(String::new()),
+            KeyType::Bytes => Value::Blob(Vec::new()),
+            KeyType::Integer => Value::Integer(i64::MIN),
+        }
     }
 }
 
-/// The keys as SQLite takes them; each was found representable.
-fn bound(keys: &[&[u8]], key_type: KeyType) -> Rc<Vec<Value>> {
-    let bound = |key: &&[u8]| match key_type {
-        KeyType::Text => std::str::from_utf8(key).map_or(Value::Null, |key| Value::Text(key.to_owned())),
-        KeyType::Bytes => Value::Blob(key.to_vec()),
-        KeyType::Integer => super::gather::integer(key).map_or(Value::Null, Value::Integer),
-    };
-    Rc::new(keys.iter().map(bound).collect())
+impl row::Row for Row<'_> {
+    fn cell(&self, column: usize) -> Result<Cell<'_>, KeyError> {
+        let unreadable = |_| KeyError::ValueType { found: "none, for there is no such column".into() };
+        Ok(match self.get_ref(column).map_err(unreadable)? {
+            ValueRef::Null => Cell::Null,
+            ValueRef::Integer(value) => Cell::Integer(value.into()),
+            ValueRef::Real(value) => Cell::Float(value),
+            ValueRef::Text(value) => row::text(value),
+            ValueRef::Blob(value) => Cell::Bytes(value),
+        })
+    }
+
+    fn type_name(&self, column: usize) -> String {
+        self.get_ref(column)
+            .map_or_else(|_| String::new(), |value| value.data_type().to_string().to_lowercase())
+    }
 }
 
 /// SQLite's own message is told only for errors that come from the query's text, which holds no data.

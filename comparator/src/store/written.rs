@@ -1,6 +1,7 @@
 //! A store as a person writes it into the configuration.
 
 use super::budget::WrittenBudget;
+use super::tls::WrittenStoreTls;
 use super::{StoreError, StoreKind};
 use crate::budget::Bounds;
 use counterfoil_settings::Problems;
@@ -20,8 +21,9 @@ const PASSWORD_BYTES_MAX: usize = 4096;
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WrittenStore {
-    /// Where the store is: `sqlite:///absolute/path`, `sqlite:relative/path`, `postgres://user@host:port/database` or
-    /// `redis://host:port/database`. Point it at the primary, with credentials that can only read.
+    /// Where the store is: `sqlite:///absolute/path`, `sqlite:relative/path`, `postgres://user@host:port/database`,
+    /// `mysql://user@host:port/database` (or `mariadb://`), `redis://host:port/database` (`redis+cluster://host:port` for a cluster), or
+    /// `grpc://host:port` of a reader service of your own. Point it at the primary, with credentials that can only read.
     pub url: StoreUrl,
     /// How many reads may be on their way at a time; also the number of connections.
     #[serde(default = "default_concurrency")]
@@ -41,6 +43,11 @@ pub struct WrittenStore {
     /// How hard it may be read over time.
     #[serde(default)]
     pub budget: WrittenBudget,
+    /// Encrypts the connection. Needed with `sslmode=require`, `rediss://` and `grpcs://`; with MySQL this section alone
+    /// says it.
+    #[serde(default)]
+    #[schemars(with = "WrittenStoreTls")]
+    pub tls: Option<WrittenStoreTls>,
 }
 
 fn default_concurrency() -> u32 {
@@ -64,6 +71,7 @@ impl WrittenStore {
             timeout_ms: default_timeout_ms(),
             password_file: None,
             budget: WrittenBudget::default(),
+            tls: None,
         }
     }
 
@@ -71,10 +79,16 @@ impl WrittenStore {
     pub(super) fn problems(&self) -> Problems {
         let mut problems = Problems::default();
         if self.url.kind().is_none() {
-            problems.add("url", "a store's url begins with sqlite:, postgres:// or redis://");
+            problems.add(
+                "url",
+                "a store's url begins with sqlite:, postgres://, mysql://, mariadb://, redis://, rediss://, grpc:// or grpcs://",
+            );
         }
         if self.url.kind() == Some(StoreKind::Sqlite) && self.password_file.is_some() {
             problems.add("password_file", "an SQLite file has no password; remove this key");
+        }
+        if self.url.kind() == Some(StoreKind::Sqlite) && self.tls.is_some() {
+            problems.add("tls", "an SQLite file has no connection; remove this section");
         }
         for (path, value, max) in [
             ("concurrency", self.concurrency, CONCURRENCY_MAX),
@@ -114,9 +128,31 @@ impl StoreUrl {
         match self.0.split_once(':')?.0 {
             "sqlite" => Some(StoreKind::Sqlite),
             "postgres" | "postgresql" => Some(StoreKind::Postgres),
-            "redis" | "rediss" | "redis+unix" => Some(StoreKind::Redis),
+            "mysql" | "mariadb" => Some(StoreKind::Mysql),
+            "redis" | "rediss" | "redis+unix" | "redis+cluster" => Some(StoreKind::Redis),
+            "grpc" | "grpcs" => Some(StoreKind::Grpc),
             _ => None,
         }
+    }
+
+    /// Whether the URL alone says that the connection is to be encrypted.
+    pub(super) fn asks_for_tls(&self) -> bool {
+        self.0.starts_with("rediss:") || self.0.starts_with("grpcs:") || self.sslmode() == Some("require")
+    }
+
+    /// Whether the URL leaves room for an encrypted connection.
+    pub(super) fn may_have_tls(&self) -> bool {
+        match self.kind() {
+            Some(StoreKind::Redis | StoreKind::Grpc) => self.asks_for_tls(),
+            Some(StoreKind::Postgres) => self.sslmode() != Some("disable"),
+            Some(StoreKind::Mysql) => true,
+            Some(StoreKind::Sqlite) | None => false,
+        }
+    }
+
+    fn sslmode(&self) -> Option<&str> {
+        let (_, parameters) = self.0.split_once('?')?;
+        parameters.split('&').filter_map(|it| it.strip_prefix("sslmode=")).next_back()
     }
 
     /// The whole URL, password and all.

@@ -33,6 +33,7 @@ fn table_of(terms: Terms, keys_max: usize) -> Table {
         store: 0,
         is_reported: true,
         lookup: Lookup::Prefix("".into()),
+        scan: None,
         digesters: MapDigesters::new(&keys().tenant(&tenant), "cart", Codec::Bytes),
         tenant,
         terms,

@@ -1,9 +1,14 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
+mod grpc;
+mod mysql;
 mod postgres;
 mod redis;
 mod relay;
+mod scans;
 mod sqlite;
+mod tls;
+mod types;
 mod written;
 
 use super::*;
@@ -29,7 +34,13 @@ fn reader(written: &WrittenStore) -> Reader {
 }
 
 fn sql(query: impl AsRef<str>) -> Lookup {
-    Lookup::Sql { query: query.as_ref().into(), key_type: None }
+    Lookup::Sql { query: query.as_ref().into(), key_type: None, shape: Shape::Value }
+}
+
+/// A lookup whose rows are objects; the column named `version` is the version, if a name is given.
+fn columns(query: impl AsRef<str>, version: Option<&str>) -> Lookup {
+    let shape = Shape::Columns { version: version.map(Into::into) };
+    Lookup::Sql { query: query.as_ref().into(), key_type: None, shape }
 }
 
 fn value(value: impl AsRef<[u8]>) -> Answer {

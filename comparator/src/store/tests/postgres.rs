@@ -2,11 +2,11 @@ use super::relay::Relay;
 use super::*;
 use tokio_postgres::NoTls;
 
-fn url() -> String {
+pub(super) fn url() -> String {
     server("COUNTERFOIL_TEST_POSTGRES")
 }
 
-async fn run(commands: &str) {
+pub(super) async fn run(commands: &str) {
     let (client, connection) = tokio_postgres::connect(&url(), NoTls).await.unwrap();
     let driver = tokio::spawn(connection);
     client.batch_execute(commands).await.unwrap();
@@ -97,7 +97,8 @@ async fn other_key_types_need_a_cast_and_are_refused_without() {
 async fn a_key_type_that_contradicts_the_query_is_refused() {
     let table = table("int8", "(7, 'x', 1)").await;
     let Lookup::Sql { query, .. } = by_key(&table) else { panic!("by_key gives a query") };
-    let typed = |key_type| Lookup::Sql { query: query.clone(), key_type: Some(key_type) };
+    let typed =
+        |key_type| Lookup::Sql { query: query.clone(), key_type: Some(key_type), shape: Shape::Value };
     assert_eq!(read(&any(), &typed(KeyType::Integer), &["7"]).await, Ok(vec![value("x")]));
     let refused = read(&any(), &typed(KeyType::Text), &["7"]).await.unwrap_err();
     assert!(refused.to_string().contains("key_type"), "{refused}");

@@ -1,11 +1,11 @@
 use super::relay::Relay;
 use super::*;
 
-fn url() -> String {
+pub(super) fn url() -> String {
     server("COUNTERFOIL_TEST_REDIS")
 }
 
-async fn run(command: &[&[u8]]) -> ::redis::Value {
+pub(super) async fn run(command: &[&[u8]]) -> ::redis::Value {
     let client = ::redis::Client::open(url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let mut packed = ::redis::Cmd::new();
@@ -47,6 +47,43 @@ async fn the_fields_of_a_hash_are_read_and_what_is_no_hash_is_an_error() {
     assert_eq!((error.label(), error.to_string().contains("WRONGTYPE")), ("query", true), "{error}");
     run(&[b"DEL", hash.as_bytes()]).await;
     assert_eq!(read(&reader, &lookup, &["a"]).await, Ok(vec![ABSENT]));
+}
+
+#[tokio::test]
+async fn keys_of_every_slot_of_a_cluster_are_read_at_once_and_its_hashes_are_gone_through() {
+    let (name, place) = (fresh_name(), server("COUNTERFOIL_TEST_REDIS_CLUSTER"));
+    let reader = reader(&WrittenStore::new(place.replace("redis://", "redis+cluster://")));
+    let client = ::redis::Client::open(place.as_str()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let (mut keys, mut expected) = (Vec::new(), Vec::new());
+    for number in 0..100 {
+        let () = ::redis::cmd("SET")
+            .arg(format!("{name}{number}"))
+            .arg(number)
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        let () = ::redis::cmd("HSET")
+            .arg(&name)
+            .arg(number)
+            .arg(number)
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        keys.extend([format!("{number}"), format!("none{number}")]);
+        expected.extend([value(number.to_string()), ABSENT]);
+    }
+    let strings = Lookup::Prefix(name.as_str().into());
+    assert_eq!(read(&reader, &strings, &keys).await, Ok(expected.clone()));
+    let fields = Lookup::Hash(name.as_str().into());
+    assert_eq!(read(&reader, &fields, &keys).await, Ok(expected));
+    let page = reader.scan(&Scan(fields), None, 500).await.unwrap();
+    assert_eq!((page.rows.len(), page.next), (100, None));
+    let refused = reader.scan(&Scan(strings.clone()), None, 500).await.unwrap_err();
+    assert!(refused.to_string().contains("hash"), "{refused}");
+    let one = super::reader(&WrittenStore::new(place));
+    let refused = read(&one, &strings, &keys).await.unwrap_err();
+    assert!(refused.to_string().contains("redis+cluster://"), "{refused}");
 }
 
 #[tokio::test]

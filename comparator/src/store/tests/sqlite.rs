@@ -26,7 +26,7 @@ fn written(path: &Path) -> WrittenStore {
 }
 
 fn typed(query: &str, key_type: KeyType) -> Lookup {
-    Lookup::Sql { query: query.into(), key_type: Some(key_type) }
+    Lookup::Sql { query: query.into(), key_type: Some(key_type), shape: Shape::Value }
 }
 
 #[tokio::test]

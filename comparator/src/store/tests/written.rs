@@ -16,8 +16,12 @@ fn a_store_needs_only_its_url() {
         ("sqlite:cart.db", StoreKind::Sqlite),
         ("postgres://me@localhost:5432/cart", StoreKind::Postgres),
         ("postgresql://me@localhost/cart?sslmode=disable", StoreKind::Postgres),
+        ("mysql://me@localhost:3306/cart", StoreKind::Mysql),
+        ("mariadb://me@localhost/cart", StoreKind::Mysql),
         ("redis://localhost:6379/1", StoreKind::Redis),
         ("redis+unix:///run/redis.sock", StoreKind::Redis),
+        ("redis+cluster://redis.shop:6379", StoreKind::Redis),
+        ("grpc://reader.shop:7500", StoreKind::Grpc),
     ] {
         let sources = counterfoil_settings::Sources { yaml: format!("url: '{url}'"), overlays: Vec::new() };
         let written: WrittenStore = sources.written().unwrap();
@@ -33,16 +37,30 @@ fn a_store_needs_only_its_url() {
 #[test]
 fn what_is_wrong_with_a_store_is_told_with_what_to_write() {
     for (yaml, expected) in [
-        ("url: mysql://localhost", &["url: ", "postgres://"][..]),
+        ("url: oracle://localhost", &["url: ", "postgres://"][..]),
+        ("url: 'mysql://'", &["url: ", "mysql://user@host:port/database"]),
+        ("url: 'mysql://h/d?require_ssl=true'", &["url: ", "without parameters"]),
         ("url: 'sqlite:'", &["url: ", "sqlite:///absolute/path"]),
         ("url: 'sqlite://relative'", &["url: ", "sqlite:relative/path"]),
         ("url: 'sqlite:///a?mode=rw'", &["url: ", "without parameters"]),
         ("url: 'sqlite::memory:'", &["url: ", "sqlite:///absolute/path"]),
         ("{url: 'sqlite:///a', password_file: /p}", &["password_file: ", "remove"]),
         ("url: 'postgres://me@:nonsense:/'", &["url: ", "postgres://user@host"]),
-        ("url: 'postgres://me@h/d?sslmode=require'", &["url: ", "encrypted"]),
+        ("url: 'postgres://me@h/d?sslmode=require'", &["tls: ", "ca_file"]),
+        ("{url: 'postgres://h/d?sslmode=disable', tls: {ca_file: /c}}", &["tls: ", "sslmode"]),
+        ("{url: 'redis://h', tls: {ca_file: /c}}", &["tls: ", "rediss://"]),
+        ("{url: 'grpc://h:1', tls: {ca_file: /c}}", &["tls: ", "grpcs://"]),
+        ("{url: 'sqlite:///a', tls: {ca_file: /c}}", &["tls: ", "remove"]),
+        ("{url: 'rediss://h', tls: {ca_file: /c, name: 'not a name'}}", &["tls.name: "]),
+        ("{url: 'rediss://h', tls: {name: n}}", &["ca_file"]),
+        ("{url: 'rediss://h/#insecure', tls: {ca_file: /c}}", &["url: "]),
+        ("{url: 'redis+cluster://h', tls: {ca_file: /c}}", &["tls: ", "remove"]),
+        ("url: 'grpcs://h:1'", &["tls: ", "ca_file"]),
+        ("url: 'grpc://h'", &["url: ", "grpc://host:port"]),
+        ("url: 'grpc://me@h:1'", &["url: ", "nothing after"]),
+        ("url: 'grpc://h:1/path'", &["url: ", "nothing after"]),
         ("url: 'redis://'", &["url: ", "redis://host:port"]),
-        ("url: 'rediss://localhost'", &["url: "]),
+        ("url: 'rediss://localhost'", &["tls: ", "ca_file"]),
         (
             "{url: 'redis://h', concurrency: 0, keys_per_read_max: 10001, timeout_ms: 60001}",
             &["concurrency: ", "1", "keys_per_read_max: ", "10000", "timeout_ms: ", "60000"],
@@ -73,7 +91,7 @@ fn what_is_wrong_with_a_store_is_told_with_what_to_write() {
 fn bounds_hold_without_the_schema_too() {
     let budget = WrittenBudget { open_percent: 41, keys_per_s: Some(0), ..WrittenBudget::default() };
     let bad =
-        WrittenStore { concurrency: 65, keys_per_read_max: 0, budget, ..WrittenStore::new("mysql://h") };
+        WrittenStore { concurrency: 65, keys_per_read_max: 0, budget, ..WrittenStore::new("oracle://h") };
     let problems = Reader::new("main", &bad).unwrap_err().to_string();
     for part in [
         "budget.open_percent: 41",
@@ -95,6 +113,8 @@ fn a_password_is_never_shown() {
         "postgres://me:hunter2@h:5432/d",
         "postgres://h/d?user=me&password=hunter2",
         "postgres://me:hunter2@:nonsense:/",
+        "mysql://me:hunter2@h:3306/d",
+        "mysql://me:hunter2@:nonsense:/",
         "redis://:hunter2@h:6379/0",
         "redis+unix:///run/redis.sock?pass=hunter2",
         "redis://:hunter2@",
@@ -122,7 +142,9 @@ async fn a_lookup_for_another_kind_of_store_is_an_error() {
     for (url, lookup) in [
         ("sqlite:///no/such", Lookup::Hash("h".into())),
         ("postgres://me@127.0.0.1:1/d", Lookup::Prefix("p".into())),
+        ("mysql://me@127.0.0.1:1/d", Lookup::Hash("h".into())),
         ("redis://127.0.0.1:1", sql("SELECT 1")),
+        ("grpc://127.0.0.1:1", sql("SELECT 1")),
     ] {
         let got = read(&reader(&WrittenStore::new(url)), &lookup, &["a"]).await.unwrap_err();
         assert_eq!(got.label(), "query", "{url}");

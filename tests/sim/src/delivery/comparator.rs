@@ -13,7 +13,7 @@ use counterfoil_comparator::contract::{Contract, Contracts};
 use counterfoil_comparator::engine::{Anything, Engine, Limits, Options};
 use counterfoil_comparator::scheduler::{Read, Request, Scheduler};
 use counterfoil_comparator::sources::Silence;
-use counterfoil_comparator::store::{Lookup, Reader, WrittenBudget, WrittenStore};
+use counterfoil_comparator::store::{Lookup, Reader, Shape, WrittenBudget, WrittenStore};
 use counterfoil_comparator::table::{Observed, Seen};
 use counterfoil_digest::{Codec, MapDigesters};
 use counterfoil_judge::{Interval, Reason, Time};
@@ -176,7 +176,12 @@ fn contracts(plan: &Plan, key: &DeploymentKey) -> Contracts {
         name: map.name.as_str().into(),
         store: 0,
         is_reported: true,
-        lookup: Lookup::Sql { query: "SELECT 0, 0 WHERE 0 IN rarray(?1)".into(), key_type: None },
+        lookup: Lookup::Sql {
+            query: "SELECT 0, 0 WHERE 0 IN rarray(?1)".into(),
+            key_type: None,
+            shape: Shape::Value,
+        },
+        scan: None,
         digesters: MapDigesters::new(&keys.tenant(&tenant), &map.name, Codec::Bytes),
         tenant: tenant.clone(),
         terms: terms(map),

@@ -113,6 +113,7 @@ impl Crowd {
             store: 0,
             is_reported: true,
             lookup: Lookup::Prefix("".into()),
+            scan: None,
             digesters: MapDigesters::new(&keys, MAP_NAME, Codec::Bytes),
             terms: TERMS,
         };
