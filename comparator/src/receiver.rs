@@ -83,14 +83,17 @@ impl Receiver {
     fn welcome(&self) -> wire::IntakeWelcome {
         let narrow = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
         let (engine, limits) = (&self.0.engine, self.0.engine.limits());
+        // A map in several stores has several contracts, and one form.
+        let maps = engine.contracts().iter().filter(|contract| contract.is_reported);
         let form = |contract: &Contract| contract.digesters.form().versioned_name().to_owned();
+        let (maps, forms) = maps.map(|contract| (contract.name.to_string(), form(contract))).unzip();
         wire::IntakeWelcome {
             protocol: counterfoil_proto::PROTOCOL,
             batch_bytes_max: narrow(limits.batch_bytes_max),
             batch_events_max: narrow(limits.batch_events_max),
-            maps: engine.contracts().iter().map(|contract| contract.name.to_string()).collect(),
+            maps,
             key_ids: engine.key_ids().map(str::to_owned).collect(),
-            forms: engine.contracts().iter().map(form).collect(),
+            forms,
         }
     }
 
