@@ -26,16 +26,17 @@ impl Running {
         copy
     }
 
-    /// The same once the journal has noted the outcomes there are: they stand in its cursor.
+    /// The same once the journal, which has one entry, has noted in its cursor that nothing of it is open.
     pub(crate) async fn remains_of_what_is_over(&self) -> TempDir {
         let cursor = self.directory.path().join("journal/cursor");
-        let noted = || std::fs::metadata(&cursor).and_then(|cursor| cursor.modified()).ok();
-        for _ in 0..2 {
-            let before = noted();
-            while noted() == before {
+        // Behind a head of 20 bytes, the number of the last entry, and nothing that is open.
+        let is_over = || std::fs::read(&cursor).is_ok_and(|cursor| cursor.get(20..) == Some(&[1]));
+        let over = async {
+            while !is_over() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-        }
+        };
+        tokio::time::timeout(PATIENCE, over).await.expect("the journal notes it");
         self.remains()
     }
 
