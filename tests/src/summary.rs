@@ -8,12 +8,24 @@ use std::collections::BTreeMap;
 pub struct Summary {
     /// By name.
     pub maps: BTreeMap<String, MapSummary>,
+    /// How the stores are.
+    #[serde(default)]
+    pub stores: Vec<StoreSummary>,
     /// Counts of divergences.
     pub divergences: Divergences,
     /// Events taken in.
     pub accepted: u64,
     /// Events declared lost.
     pub lost: u64,
+}
+
+/// One store of the summary.
+#[derive(Clone, Debug, Deserialize)]
+pub struct StoreSummary {
+    /// Its name.
+    pub name: String,
+    /// `healthy`, `slow` or `down`.
+    pub state: String,
 }
 
 /// One map of the summary.

@@ -233,6 +233,9 @@ fn a_store_that_is_down_at_start_makes_verdicts_undetermined_and_recovers_by_its
     assert_eq!(cart.undetermined.get("store"), Some(&1), "{summary:?}");
 
     let redis = late.start(harness.setup().folder());
+    wait::until("the store to be found up", || {
+        harness.summary().stores.iter().all(|store| store.state != "down").then_some(())
+    });
     let mut store = Redis::connect(&late.url());
     store.name = "cart".to_owned();
     let (mut client, _welcome) = Client::welcomed(&harness.socket(), "later");

@@ -36,14 +36,14 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "no widening by the clock error",
         file: "comparator/src/engine/rows.rs",
-        line: "let (map_leg, store, deadline) = legs.under(terms, clock.error);",
-        replaced_by: "let (map_leg, store, deadline) = legs.under(terms, 0 * clock.error);",
+        line: "true => legs.under(&contract.terms, clock.error),",
+        replaced_by: "true => legs.under(&contract.terms, 0 * clock.error),",
     },
     Mutant {
         name: "clock error understated fourfold",
         file: "comparator/src/engine/rows.rs",
-        line: "let (map_leg, store, deadline) = legs.under(terms, clock.error);",
-        replaced_by: "let (map_leg, store, deadline) = legs.under(terms, clock.error / 4);",
+        line: "true => legs.under(&contract.terms, clock.error),",
+        replaced_by: "true => legs.under(&contract.terms, clock.error / 4),",
     },
     Mutant {
         name: "merging without fingerprints",
