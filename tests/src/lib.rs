@@ -34,6 +34,7 @@ pub use setup::{Map, Setup};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Notes that a test left something out, for the end of `cargo xtask test`, and says so on stderr.
@@ -61,13 +62,21 @@ pub fn unique(prefix: &str) -> String {
     format!("{prefix}_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A TCP port of the loopback that nobody listens on.
+/// Ports below those that the system gives to outgoing connections, of which one could take a port that was just free.
+const PORTS: Range<u16> = 10_000..32_000;
+
+/// A TCP port of the loopback that nobody listens on. It is given once.
 ///
 /// # Panics
 ///
 /// If there is none.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("a bound listener has an address").port()
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    // Processes at a time have ids that follow each other: each begins elsewhere.
+    let first = std::process::id().wrapping_mul(997);
+    let next = || first.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed));
+    let port = || PORTS.start + u16::try_from(next() % u32::from(PORTS.end - PORTS.start)).unwrap_or(0);
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    PORTS.map(|_| port()).find(is_free).expect("a free port")
 }
