@@ -122,6 +122,7 @@ impl Plan {
                 "Seq Scan" => true,
                 // Without a condition an index is walked from end to end.
                 "Index Scan" | "Index Only Scan" => node.get("Index Cond").is_none(),
+                "Bitmap Heap Scan" => node.get("Recheck Cond").is_none(),
                 _ => false,
             };
             if is_whole {
