@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::exit::{self, Answer, Failure};
-use crate::{config, demo, generate, key, load, replay};
+use crate::{config, contract, demo, generate, key, load, replay};
 use clap::{Parser, Subcommand};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -59,6 +59,14 @@ Examples:
   counterfoil config check sidecar.yaml
   counterfoil config schema comparator > comparator.schema.json";
 
+const CONTRACT_EXAMPLES: &str = "\
+Examples:
+  counterfoil contract check comparator.yaml
+  counterfoil contract check comparator.yaml --map cart --key user-7 --key user-8
+  counterfoil contract check comparator.yaml --no-values --strict --output json
+
+Exit codes: 0 all is well, 1 there are warnings and --strict was given, 2 a store cannot be read as its contract says.";
+
 const KEY_EXAMPLES: &str = "\
 Examples:
   (umask 077; counterfoil key new > key)        a deployment key that only you may read
@@ -93,6 +101,9 @@ pub(crate) enum Command {
     /// Check a configuration, or print what may stand in one
     #[command(subcommand, after_help = CONFIG_EXAMPLES)]
     Config(config::ConfigCommand),
+    /// Check the contracts of a comparator against its stores
+    #[command(subcommand, after_help = CONTRACT_EXAMPLES)]
+    Contract(contract::ContractCommand),
     /// Print a new key, or the key of a tenant
     #[command(subcommand, after_help = KEY_EXAMPLES)]
     Key(key::KeyCommand),
@@ -114,6 +125,7 @@ impl Command {
             Self::Load(args) => answer(|out| load::run(&args, out)),
             Self::Replay(args) => answer(|out| replay::run(&args, out)),
             Self::Config(command) => answer(|out| config::run(&command, out)),
+            Self::Contract(command) => answer(|out| contract::run(&command, out)),
             Self::Key(command) => answer(|out| key::run(&command, out)),
             Self::Completions(args) => answer(|out| generate::completions(&args, out)),
             Self::Man(args) => answer(|out| generate::man(&args, out)),
@@ -144,7 +156,7 @@ mod tests {
 
     #[test]
     fn every_subcommand_of_ours_shows_examples() {
-        for name in ["demo", "load", "replay", "config", "key", "completions", "man"] {
+        for name in ["demo", "load", "replay", "config", "contract", "key", "completions", "man"] {
             let mut command = Cli::command();
             let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
             assert!(help.contains("Examples:"), "{name}: {help}");

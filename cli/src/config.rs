@@ -89,6 +89,16 @@ fn check(file: &Path) -> Result<&'static str, CheckError> {
     }
 }
 
+/// The settings that a comparator would have of a file.
+pub(crate) fn comparator(file: &Path) -> Result<counterfoil_comparator::config::Settings, Failure> {
+    use counterfoil_comparator::config::{Settings, Written};
+    let read = || Settings::try_from_written(Sources::read(file, Vec::new())?.written::<Written>()?);
+    read().map_err(|problems| {
+        let (path, count) = (file.display().to_string(), problems.0.len());
+        Failure::of(CheckError::Problems { path, count, problems })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]

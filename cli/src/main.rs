@@ -9,6 +9,7 @@
 //! | `load` | drives a store and a running sidecar from a recorded workload |
 //! | `replay` | judges a recorded history |
 //! | `config` | checks configurations and prints their schema |
+//! | `contract` | checks the contracts of a comparator against its stores |
 //! | `key` | prints new keys and the keys of tenants |
 //! | `generate` | prints completions and man pages |
 #![allow(clippy::print_stderr, reason = "standard error is where this command reports")]
@@ -16,6 +17,7 @@
 mod app_store;
 mod args;
 mod config;
+mod contract;
 mod demo;
 mod duration;
 mod exit;

@@ -8,6 +8,7 @@
 //! - `GET /v1/clocks?limit=&after=`: how well the clocks of other machines are known, in pages.
 
 mod clocks;
+mod sweep;
 
 use crate::Parts;
 use crate::budget::{State as StoreState, Status};
@@ -58,6 +59,8 @@ struct Summary {
     maps: BTreeMap<String, MapSummary>,
     sources: Vec<SourceSummary>,
     stores: Vec<StoreSummary>,
+    /// By the store's name.
+    sweep: BTreeMap<String, sweep::SweepSummary>,
     /// Opened, confirmed and resolved since the comparator started.
     divergences: BTreeMap<&'static str, u64>,
     /// All that the ledger has, by map, store, kind and state.
@@ -163,7 +166,8 @@ async fn summary(State(api): State<Api>) -> Result<Json<Summary>, ApiError> {
     let sources = source_summaries(parts);
     let lost = sources.iter().map(|source| source.lost.values().sum::<u64>() + source.undeclared).sum();
     let accepted = maps.values().map(MapSummary::events).sum();
-    Ok(Json(Summary { maps, sources, stores: store_summaries(parts), divergences, ledger, accepted, lost }))
+    let (stores, sweep) = (store_summaries(parts), sweep::summaries(parts));
+    Ok(Json(Summary { maps, sources, stores, sweep, divergences, ledger, accepted, lost }))
 }
 
 fn map_summaries(parts: &Parts, census: Vec<Census>) -> BTreeMap<String, MapSummary> {

@@ -30,7 +30,7 @@ mod tests;
 pub use shares::Shares;
 
 use crate::table::{Class, PerClass};
-use bucket::Bucket;
+pub(crate) use bucket::Bucket;
 use counterfoil_judge::{Interval, Reason, Time};
 use latency::Latency;
 use pace::Pace;
@@ -236,6 +236,15 @@ impl Budget {
             return Some(Reason::Store);
         }
         self.short_since.is_some_and(|since| since.plus(patience) <= now).then_some(Reason::Budget)
+    }
+
+    /// How many keys a second are left to idle ones; infinite for as many as the store bears, `None` while it does not
+    /// answer.
+    #[must_use]
+    pub fn idle_keys_per_s(&self) -> Option<f64> {
+        let allowed = self.pace.allowed();
+        let share = if allowed.is_finite() { allowed * self.bounds.shares.idle } else { allowed };
+        self.pause.reason().is_none().then_some(share)
     }
 
     /// What it is at `now`.

@@ -40,6 +40,7 @@ pub mod scheduler;
 mod serving;
 pub mod sources;
 pub mod store;
+pub mod sweep;
 pub mod table;
 mod tally;
 mod telling;
@@ -52,7 +53,7 @@ use counterfoil_telemetry::{Metric, Telemetry, serve_http};
 use engine::{Engine, Limits};
 use journal::{Journal, JournalError};
 use ledger::{Ledger, LedgerError};
-use prober::{Prober, Statuses};
+use prober::{Prober, Statuses, Swept};
 use receiver::Receiver;
 use restart::RestartError;
 use serving::{Door, Serving};
@@ -81,6 +82,8 @@ struct Parts {
     journal: Option<Journal>,
     /// How the stores are.
     statuses: Statuses,
+    /// How far the sweep has come.
+    swept: Swept,
 }
 
 impl Parts {
@@ -196,7 +199,8 @@ impl Comparator {
         let opened =
             settings.journal.map(|journal| Journal::open(&journal, settings.sources_max)).transpose()?;
         let (journal, past) = opened.unzip();
-        let parts = Arc::new(Parts { engine, tallies, telling, journal, statuses: Statuses::default() });
+        let (statuses, swept) = (Statuses::default(), Swept::default());
+        let parts = Arc::new(Parts { engine, tallies, telling, journal, statuses, swept });
         match past {
             Some(past) => restart::go_on(past, &parts, &ledger).await?,
             None => tracing::warn!("no journal: a comparator that is started over forgets what was open"),
@@ -208,7 +212,7 @@ impl Comparator {
             grpc_address,
             http_address,
             serving: Serving::new(grpc, door, Receiver::new(parts.clone()), settings.batch_bytes_max),
-            prober: Prober::new(parts.clone()),
+            prober: Prober::new(parts.clone(), &settings.sweep),
             api: Api { parts, ledger },
             telemetry: telemetry.clone(),
             drain_max: settings.drain_max,

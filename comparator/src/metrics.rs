@@ -86,6 +86,11 @@ catalogue! {
     STORE_STATE: Gauge "counterfoil_prober_store_state" ["store", "state"] "stores"
         "1 for the state that the store is in: healthy, slow (read less than its budget allows, or so until a few seconds ago) \
          or down (it does not answer); 0 for the others.";
+    SWEEP_KEYS: Counter "counterfoil_sweep_keys_total" ["store"] "keys"
+        "Keys that nobody wrote to, taken up to be read again.";
+    SWEEP_ROUNDS: Counter "counterfoil_sweep_rounds_total" ["store"] "rounds" "Rounds over these keys completed.";
+    SWEEP_ROUND_SECONDS: Gauge "counterfoil_sweep_round_seconds" ["store"] "seconds"
+        "How long the last round over these keys took; NaN before there was one.";
     WAITING: Gauge "counterfoil_prober_waiting_observations" [] "observations"
         "Observations that wait for the sources' watermarks.";
     SOURCES: Gauge "counterfoil_source_sources" ["phase"] "sources" "Sources by phase: live, ended, lost or expired.";

@@ -8,8 +8,10 @@
 //! - Each read that the scheduler asked for comes back to it, with what was seen or why nothing was seen.
 
 mod stores;
+mod swept;
 
 pub(crate) use stores::Statuses;
+pub(crate) use swept::Swept;
 
 use crate::Parts;
 use crate::budget::Ending;
@@ -17,6 +19,7 @@ use crate::contract::Contract;
 use crate::metrics;
 use crate::scheduler::{Read, Request, Scheduler};
 use crate::store::{Answer, Found, Reader, StoreError};
+use crate::sweep;
 use crate::table::{Observed, Probe, Seen};
 use ::metrics::{Counter, Gauge};
 use bytes::Bytes;
@@ -27,6 +30,7 @@ use counterfoil_keys::KeyNumber;
 use std::sync::Arc;
 use std::time::Duration;
 use stores::{ReadSeries, StoreSeries};
+use swept::SweepSeries;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -47,18 +51,20 @@ pub(crate) struct Prober {
     scheduler: Scheduler,
     gauges_at: Time,
     series: Vec<StoreSeries>,
+    sweep_series: Vec<SweepSeries>,
     waiting_series: Gauge,
 }
 
 impl Prober {
-    /// Keeps to the budgets of the contracts' stores.
-    pub(crate) fn new(parts: Arc<Parts>) -> Self {
+    /// Keeps to the budgets of the contracts' stores, and sweeps as `sweep` says.
+    pub(crate) fn new(parts: Arc<Parts>, sweep: &sweep::Settings) -> Self {
         let readers = parts.engine.contracts().readers();
         let bounds = readers.iter().map(|reader| reader.bounds());
         Self {
-            scheduler: Scheduler::new(parts.engine.clone(), bounds.collect()),
+            scheduler: Scheduler::new(parts.engine.clone(), bounds.collect()).sweeping(sweep),
             gauges_at: Time::MIN,
             series: readers.iter().map(|reader| StoreSeries::new(reader)).collect(),
+            sweep_series: readers.iter().map(|reader| SweepSeries::new(reader)).collect(),
             waiting_series: metrics::WAITING.gauge(&[]),
             parts,
         }
@@ -110,6 +116,10 @@ impl Prober {
         self.parts.statuses.set(self.scheduler.statuses(at));
         for (series, status) in self.series.iter_mut().zip(self.scheduler.statuses(at)) {
             series.set(&status);
+        }
+        self.parts.swept.set(self.scheduler.swept());
+        for (series, swept) in self.sweep_series.iter().zip(self.scheduler.swept()) {
+            swept.iter().for_each(|progress| series.set(progress));
         }
     }
 

@@ -17,6 +17,7 @@ mod plan;
 use crate::budget::{Bounds, Ending, Status};
 use crate::contract::MapId;
 use crate::engine::Engine;
+use crate::sweep;
 use crate::table::{Change, Effects, Observed, Probe};
 use counterfoil_judge::{Interval, Time};
 use plan::Store;
@@ -88,6 +89,13 @@ impl Scheduler {
         Self { engine, stores, under_way: 0, waiting: Vec::new() }
     }
 
+    /// The same, with a sweep over what is at rest.
+    #[must_use]
+    pub fn sweeping(mut self, settings: &sweep::Settings) -> Self {
+        self.stores.iter_mut().for_each(|store| store.set_sweep(settings));
+        self
+    }
+
     /// Gives up on sources that are silent at `at`, then judges the observations that every live source's watermark has
     /// passed by more than the lead of their map's contract, and gives up on keys that the budgets kept waiting for too long.
     /// Gives what has to be done after it.
@@ -144,6 +152,11 @@ impl Scheduler {
     /// What the budgets of the stores are at `at`, in the order of the stores.
     pub fn statuses(&self, at: Time) -> impl Iterator<Item = Status> {
         self.stores.iter().map(move |store| store.budget.status(at))
+    }
+
+    /// How far the sweep has come in each store, in their order; `None` without one.
+    pub fn swept(&self) -> impl Iterator<Item = Option<sweep::keys::Progress>> {
+        self.stores.iter().map(Store::swept)
     }
 
     fn give_up(&mut self, at: Time) -> Effects {

@@ -9,7 +9,7 @@ const SECOND: f64 = 1e9;
 const BURST_IN: f64 = 10.0;
 
 /// Fills with the keys that may be read.
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     keys: f64,
     filled_at: Option<Time>,
     /// It was emptied while more was wanted. It then fills by half before it gives anything: a few reads of many keys cost a
@@ -18,12 +18,13 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn new() -> Self {
+    /// It is full.
+    pub(crate) fn new() -> Self {
         Self { keys: f64::INFINITY, filled_at: None, is_drained: false }
     }
 
     /// How many keys may be read at `now`, at a rate of `per_s`, which may be infinite.
-    pub(super) fn keys(&mut self, per_s: f64, now: Time) -> usize {
+    pub(crate) fn keys(&mut self, per_s: f64, now: Time) -> usize {
         let elapsed = self.filled_at.map_or(0, |at| now.since(at).max(0));
         self.filled_at = self.filled_at.max(Some(now));
         if per_s.is_infinite() {
@@ -37,7 +38,7 @@ impl Bucket {
     }
 
     /// So many keys are read.
-    pub(super) fn take(&mut self, keys: usize) {
+    pub(crate) fn take(&mut self, keys: usize) {
         self.keys -= keys as f64;
     }
 

@@ -2,9 +2,11 @@
 
 mod listen;
 mod maps;
+mod sweep;
 mod written;
 
 pub use listen::{Security, Tls, WrittenListen, WrittenTls};
+pub use sweep::WrittenSweep;
 pub use written::{
     Written, WrittenJournal, WrittenKey, WrittenLedger, WrittenLimits, WrittenMap, WrittenMapStore,
     WrittenProbe, WrittenScope, WrittenSources, WrittenTable,
@@ -13,6 +15,7 @@ pub use written::{
 use crate::contract::Contracts;
 use crate::journal;
 use crate::sources::Silence;
+use crate::sweep as sweeping;
 use counterfoil_keys::{DeploymentKey, Keyring};
 use counterfoil_settings::Problems;
 use counterfoil_tls::AcceptLimits;
@@ -54,6 +57,8 @@ pub struct Settings {
     pub keys_max: usize,
     /// When probes are made.
     pub probe: Probing,
+    /// What is looked at though nothing waits for it.
+    pub sweep: sweeping::Settings,
     /// Largest encoded batch, in bytes.
     pub batch_bytes_max: usize,
     /// Most events in a batch.
@@ -122,6 +127,7 @@ impl Settings {
                 gap_min: i64::from(probe.gap_ms_min) * MS,
                 gap_max: i64::from(probe.gap_ms_max) * MS,
             },
+            sweep: written.sweep.map(|sweep| sweep.settings()).unwrap_or_default(),
             batch_bytes_max: wide(written.limits.batch_bytes_max),
             batch_events_max: wide(written.limits.batch_events_max),
             drain_max: Duration::from_millis(written.drain_ms_max.into()),

@@ -1,6 +1,6 @@
 //! The configuration of a comparator, as a person writes it.
 
-use super::WrittenListen;
+use super::{WrittenListen, WrittenSweep};
 use crate::store::{WrittenLookup, WrittenStore};
 use counterfoil_digest::{Codec, WrittenRules};
 use counterfoil_judge::Scope;
@@ -51,6 +51,9 @@ pub struct Written {
     /// When probes are made.
     #[serde(default)]
     pub probe: WrittenProbe,
+    /// What is looked at though nothing waits for it.
+    #[serde(default)]
+    pub sweep: Option<WrittenSweep>,
     /// Bounds of what sidecars send.
     #[serde(default)]
     pub limits: WrittenLimits,

@@ -3,6 +3,7 @@
 use super::Request;
 use crate::budget::{Bounds, Budget, Room};
 use crate::contract::MapId;
+use crate::sweep::{self, keys::Keys};
 use crate::table::{Class, Observed, PerClass, Probe, Table};
 use counterfoil_judge::{Interval, Reason, Time};
 
@@ -17,6 +18,7 @@ pub(super) struct Store {
     maps: Vec<Map>,
     /// Which map goes first; moves on with each time that something was read, so that none starves.
     turn: usize,
+    sweep: Option<Keys>,
 }
 
 /// A map of the store.
@@ -52,7 +54,17 @@ impl Store {
     pub(super) fn new(place: usize, bounds: Bounds, maps: impl Iterator<Item = (MapId, i64)>) -> Self {
         let map =
             |(id, patience)| Map { id, patience, turns: PerClass::default(), ready: PerClass::default() };
-        Self { budget: Budget::new(bounds), place, maps: maps.map(map).collect(), turn: 0 }
+        Self { budget: Budget::new(bounds), place, maps: maps.map(map).collect(), turn: 0, sweep: None }
+    }
+
+    /// Sweeps as `settings` say from now on.
+    pub(super) fn set_sweep(&mut self, settings: &sweep::Settings) {
+        self.sweep = settings.keys_every.map(|every| Keys::new(self.place, every));
+    }
+
+    /// How far the sweep over its keys has come; `None` if there is none.
+    pub(super) fn swept(&self) -> Option<sweep::keys::Progress> {
+        self.sweep.as_ref().map(Keys::progress)
     }
 
     /// Takes what is due at `at` from the table, as much as the budget and `observations` allow. Each class of checks has the
@@ -73,6 +85,7 @@ impl Store {
             plan.add(&mut self.maps, class, usize::MAX);
         }
         self.maps.rotate_right(first);
+        self.sweep(table, at);
         let is_more_wanted = self.maps.iter().any(|map| map.ready.iter().any(|ready| *ready > 0));
         self.send(plan.drafts, plan.room, is_more_wanted, at)
     }
@@ -95,6 +108,15 @@ impl Store {
             }
         }
         given_up
+    }
+
+    /// Lets keys at rest wait for a read at `at`, unless others wait that are no more urgent.
+    fn sweep(&mut self, table: &Table, at: Time) {
+        let Some(sweep) = &mut self.sweep else { return };
+        let none_waits = self.maps.iter().all(|map| *map.ready.get(Class::Idle) == 0);
+        if let Some(keys_per_s) = self.budget.idle_keys_per_s().filter(|_| none_waits) {
+            sweep.step(table, keys_per_s, at);
+        }
     }
 
     fn send(&mut self, drafts: Vec<Draft>, left: Room, is_more_wanted: bool, at: Time) -> Vec<Request> {

@@ -29,7 +29,7 @@ pub struct WrittenBudget {
     /// What is left to keys with an open divergence however many fresh writes wait, in percent of the keys read.
     #[schemars(range(min = 1, max = 40))]
     pub open_percent: u32,
-    /// The same for keys without: copies that have to follow another process's write, and what an outage of the store left.
+    /// The same for keys without: copies that have to follow another process's write, what an outage of the store left, and the sweep.
     #[schemars(range(min = 1, max = 40))]
     pub idle_percent: u32,
 }

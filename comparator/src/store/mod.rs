@@ -24,6 +24,7 @@
 //! the server likes.
 
 mod budget;
+mod describe;
 mod error;
 mod gather;
 mod grpc;
@@ -39,6 +40,7 @@ mod tls;
 mod written;
 
 pub use budget::WrittenBudget;
+pub use describe::Description;
 pub use error::{KeyError, StoreError};
 pub use lookup::{KeyType, Lookup, Rows, Shape, WrittenLookup};
 pub use scan::{Page, Scan};

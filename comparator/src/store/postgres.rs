@@ -11,6 +11,7 @@
 //! of all these have a form too; what is left (`timetz`, `interval`, `money`, ranges, composites) must be cast.
 
 mod cell;
+mod describe;
 mod encrypted;
 mod numeric;
 mod parameter;

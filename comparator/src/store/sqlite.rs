@@ -10,6 +10,8 @@
 //!
 //! A file in WAL mode needs its `-shm` and `-wal` files beside it, or a directory in which they can be made.
 
+mod describe;
+
 use super::gather::{Asked, integer, representable};
 use super::lookup::{KeyType, Lookup, Shape, Sql};
 use super::pool::{Lease, Pool};

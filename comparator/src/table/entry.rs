@@ -209,6 +209,28 @@ impl Entry {
         deadlines.min().map_or(self.due, |deadline| deadline.max(self.due))
     }
 
+    /// Whether nothing waits for it to be read, and no write to it that is kept has begun after `since`. A copy whose
+    /// process is gone is never at rest: nobody asks for it any more.
+    pub(super) fn rests_since(&self, since: Time, rules: &Rules) -> bool {
+        let last = self.history.writes().map(|write| write.begun()).max();
+        self.due == Time::MAX
+            && self.reading().is_none()
+            && self.is_at_rest()
+            && !self.is_of_the_gone(rules)
+            && last.is_some_and(|last| last <= since)
+    }
+
+    /// Is to be read at `now` though nothing waits for it.
+    pub(super) fn rouse(&mut self, now: Time) {
+        self.attempts = 0;
+        self.due = now;
+    }
+
+    /// Nothing is left to be seen of it.
+    fn is_at_rest(&self) -> bool {
+        self.history.pending() == 0 && !self.has_divergence() && !self.owes
+    }
+
     /// Takes a write that was reported for this key.
     pub(super) fn write(
         &mut self,
@@ -382,7 +404,8 @@ impl Entry {
         if read.digest.is_absent() {
             return verdict;
         }
-        if self.extra_mut().unknown_beside.replace(named) != Some(named) {
+        // The sweep comes to the same write again and again; what it finds counts once, when the write is checked.
+        if !self.is_at_rest() && self.extra_mut().unknown_beside.replace(named) != Some(named) {
             let found = rules.calibrations.found_unknown(map, &self.key);
             effects.calibrated.extend(found.map(|now| (map, now)));
         }
@@ -463,11 +486,11 @@ impl Entry {
     /// Sets the next probe: after a gap that doubles from verdict to verdict, but right after a deadline that had not
     /// passed when the store was last `looked` at, and not before something can be learned.
     fn schedule(&mut self, looked: Time, now: Time, rules: &Rules) {
-        let must_look = self.has_divergence() || self.owes;
-        if self.history.pending() == 0 && !must_look {
+        if self.is_at_rest() {
             self.due = Time::MAX;
             return;
         }
+        let must_look = self.has_divergence() || self.owes;
         let probing = rules.probing;
         let factor = 1i64.checked_shl(u32::from(self.attempts).min(30)).unwrap_or(i64::MAX);
         let due = now.plus(probing.gap_min.saturating_mul(factor).min(probing.gap_max));

@@ -22,12 +22,14 @@ mod entry;
 mod lags;
 mod live;
 mod queue;
+mod rest;
 mod shard;
 mod shedding;
 mod taints;
 
 pub use calibration::Calibration;
 pub use class::{Class, PerClass};
+pub use rest::{Place, Walk};
 pub(crate) use taints::Taints;
 
 use crate::config::Probing;

@@ -1,5 +1,6 @@
 //! One lock's worth of keys.
 
+mod rest;
 mod waiting;
 
 use super::class::Class;

@@ -15,26 +15,26 @@ fn budgeted(trial: &Trial, keys_per_s: f64) -> Scheduler {
 
 /// What came of some time.
 #[derive(Default)]
-struct Past {
-    ended: Vec<Outcome>,
-    turns: Vec<Turn>,
+pub(super) struct Past {
+    pub(super) ended: Vec<Outcome>,
+    pub(super) turns: Vec<Turn>,
     /// The keys read, in order.
-    read: Vec<String>,
+    pub(super) read: Vec<String>,
 }
 
 impl Past {
-    fn count(&self, outcome: impl Fn(&Outcome) -> bool) -> usize {
+    pub(super) fn count(&self, outcome: impl Fn(&Outcome) -> bool) -> usize {
         self.ended.iter().filter(|ended| outcome(ended)).count()
     }
 
-    fn confirmed(&self) -> usize {
+    pub(super) fn confirmed(&self) -> usize {
         self.count(|outcome| matches!(outcome, Outcome::Confirmed { .. }))
     }
 }
 
 /// Goes on from `from` to `to` milliseconds; each read is answered at once with what `seen` gives for its key. Every live source
 /// has told all by then.
-fn pass(
+pub(super) fn pass(
     scheduler: &mut Scheduler,
     (from, to): (i64, i64),
     seen: impl Fn(&str) -> Result<Digest, Reason>,
@@ -59,12 +59,12 @@ fn pass(
     past
 }
 
-fn names(prefix: &str, count: usize) -> Vec<String> {
+pub(super) fn names(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{prefix}{n}")).collect()
 }
 
 /// A source that says bye writes `keys` of the cart from `begin` to `begin + 10`.
-fn write(trial: &Trial, instance: &str, keys: &[String], begin: i64) {
+pub(super) fn write(trial: &Trial, instance: &str, keys: &[String], begin: i64) {
     let keys: Vec<_> = keys.iter().map(String::as_str).collect();
     let header = Header { bye: true, ..header(instance, 0, begin + 10) };
     trial.hear(&writes(header, "cart", &keys, begin), begin + 10);

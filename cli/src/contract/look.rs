@@ -1,0 +1,73 @@
+//! Asks a store what the comparator will ask it, for a few keys, and then what it says of itself.
+
+use bytes::Bytes;
+use counterfoil_comparator::contract::Contract;
+use counterfoil_comparator::store::{Answer, Description, Reader, StoreError};
+
+/// How many keys are looked up if none is named.
+const SAMPLE_KEYS: usize = 5;
+
+/// Where the keys came from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Chosen {
+    /// They were given.
+    Given,
+    /// The contract's scan gave them.
+    Scanned,
+    /// The scan gave none: there are no rows.
+    NoRows,
+    /// Nothing says how to find any.
+    NoScan,
+    /// The scan does not work.
+    ScanFailed(StoreError),
+}
+
+/// What one store answered.
+pub(super) struct Seen {
+    pub(super) chosen: Chosen,
+    pub(super) keys: Vec<Bytes>,
+    /// What was read; empty if there were no keys.
+    pub(super) answers: Result<Vec<Answer>, StoreError>,
+    /// How long a read took, with a connection that was there already.
+    pub(super) read_ms: Option<f64>,
+    pub(super) description: Result<Description, StoreError>,
+}
+
+/// Looks `given` keys up, or else some that the contract's scan gives.
+pub(super) async fn look(contract: &Contract, reader: &Reader, given: &[Bytes]) -> Seen {
+    let (chosen, keys) = keys(contract, reader, given).await;
+    // At most as many as one read may ask for; the others are left out.
+    let keys = keys.into_iter().take(reader.bounds().keys_per_read_max).collect::<Vec<_>>();
+    let mut answers = reader.read_many(&contract.lookup, &keys).await;
+    let mut read_ms = None;
+    if answers.is_ok() && !keys.is_empty() {
+        let begin = counterfoil_clock::now();
+        answers = reader.read_many(&contract.lookup, &keys).await;
+        let ns = i32::try_from(counterfoil_clock::now().since(begin) / 1_000).unwrap_or(i32::MAX);
+        read_ms = Some(f64::from(ns) / 1_000.0);
+    }
+    let description = reader.describe(&contract.lookup, &keys).await;
+    Seen { chosen, keys, answers, read_ms, description }
+}
+
+async fn keys(contract: &Contract, reader: &Reader, given: &[Bytes]) -> (Chosen, Vec<Bytes>) {
+    if !given.is_empty() {
+        return (Chosen::Given, given.to_vec());
+    }
+    let Some(scan) = &contract.scan else { return (Chosen::NoScan, Vec::new()) };
+    let wanted = SAMPLE_KEYS.min(reader.bounds().keys_per_read_max);
+    let mut after = None;
+    loop {
+        let page = match reader.scan(scan, after.as_deref(), wanted).await {
+            Ok(page) => page,
+            Err(error) => return (Chosen::ScanFailed(error), Vec::new()),
+        };
+        let keys: Vec<_> = page.rows.into_iter().take(wanted).map(|(key, _)| Bytes::from(key)).collect();
+        // A page of Redis may be empty though there are more to come.
+        match page.next {
+            next @ Some(_) if keys.is_empty() => after = next,
+            _ if keys.is_empty() => return (Chosen::NoRows, keys),
+            _ => return (Chosen::Scanned, keys),
+        }
+    }
+}

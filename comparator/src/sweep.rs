@@ -1,0 +1,23 @@
+//! The sweep: looks again at what nobody wrote to, so that a store which changed under its map is found. Pure: the time is
+//! handed in.
+//!
+//! # Design
+//!
+//! Keys of the table that are at rest are gone through in the order in which they stand there, evenly over a round
+//! ([`keys`]). Each is put among the keys that wait for a read in class [`Idle`](crate::table::Class::Idle): it is read and
+//! judged as any other, and no event ends by it.
+//!
+//! # Invariants
+//!
+//! - The sweep takes no more than the share of a store's rate that is left to idle keys, and nothing while the store does not
+//!   answer or while keys of that class wait.
+//! - What it was kept from doing for longer than a moment it does not make up for: a round takes longer then.
+
+pub mod keys;
+
+/// What is swept, and how fast.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// How long a round over the keys takes at least, in nanoseconds; `None` for no rounds.
+    pub keys_every: Option<i64>,
+}
