@@ -4,6 +4,7 @@
 mod budget;
 mod restart;
 mod stores;
+mod sweep;
 #[path = "../support/mod.rs"]
 mod support;
 
