@@ -4,9 +4,9 @@
 mod budget;
 mod restart;
 mod stores;
-mod sweep;
 #[path = "../support/mod.rs"]
 mod support;
+mod sweep;
 
 use bytes::Bytes;
 use counterfoil_clock::{Domain, now};
