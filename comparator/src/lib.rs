@@ -46,6 +46,7 @@ mod tally;
 mod telling;
 
 use api::Api;
+use budget::Status;
 use config::Settings;
 use contract::MapId;
 use counterfoil_clock::Domain;
@@ -53,13 +54,14 @@ use counterfoil_telemetry::{Metric, Telemetry, serve_http};
 use engine::{Engine, Limits};
 use journal::{Journal, JournalError};
 use ledger::{Ledger, LedgerError};
-use prober::{Prober, Statuses, Swept};
+use prober::{Prober, Told};
 use receiver::Receiver;
 use restart::RestartError;
 use serving::{Door, Serving};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use sweep::keys::Progress;
 use tally::Tallies;
 use telling::Telling;
 use tokio::net::TcpListener;
@@ -81,9 +83,9 @@ struct Parts {
     /// Where batches are kept until their events have outcomes; `None` in memory alone.
     journal: Option<Journal>,
     /// How the stores are.
-    statuses: Statuses,
+    statuses: Told<Status>,
     /// How far the sweep has come.
-    swept: Swept,
+    swept: Told<Option<Progress>>,
 }
 
 impl Parts {
@@ -199,7 +201,7 @@ impl Comparator {
         let opened =
             settings.journal.map(|journal| Journal::open(&journal, settings.sources_max)).transpose()?;
         let (journal, past) = opened.unzip();
-        let (statuses, swept) = (Statuses::default(), Swept::default());
+        let (statuses, swept) = (Told::default(), Told::default());
         let parts = Arc::new(Parts { engine, tallies, telling, journal, statuses, swept });
         match past {
             Some(past) => restart::go_on(past, &parts, &ledger).await?,

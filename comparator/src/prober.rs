@@ -10,8 +10,7 @@
 mod stores;
 mod swept;
 
-pub(crate) use stores::Statuses;
-pub(crate) use swept::Swept;
+pub(crate) use stores::Told;
 
 use crate::Parts;
 use crate::budget::Ending;
@@ -113,14 +112,16 @@ impl Prober {
     }
 
     fn tell_of_stores(&mut self, at: Time) {
-        self.parts.statuses.set(self.scheduler.statuses(at));
-        for (series, status) in self.series.iter_mut().zip(self.scheduler.statuses(at)) {
-            series.set(&status);
+        let (statuses, swept) = (self.scheduler.statuses(at), self.scheduler.swept());
+        let (statuses, swept): (Vec<_>, Vec<_>) = (statuses.collect(), swept.collect());
+        for (series, status) in self.series.iter_mut().zip(&statuses) {
+            series.set(status);
         }
-        self.parts.swept.set(self.scheduler.swept());
-        for (series, swept) in self.sweep_series.iter().zip(self.scheduler.swept()) {
-            swept.iter().for_each(|progress| series.set(progress));
+        for (series, progress) in self.sweep_series.iter().zip(&swept) {
+            progress.iter().for_each(|progress| series.set(progress));
         }
+        self.parts.statuses.set(statuses);
+        self.parts.swept.set(swept);
     }
 
     fn set_gauges(&mut self, at: Time) {

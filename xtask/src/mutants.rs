@@ -53,7 +53,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "no taint",
-        file: "comparator/src/table/entry.rs",
+        file: "comparator/src/table/entry/judging.rs",
         line: "self.history.blind_until(until, reason);",
         replaced_by: "self.history.blind_until(until.min(Time::MIN), reason);",
     },
@@ -77,7 +77,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "copies of processes that are gone have to follow",
-        file: "comparator/src/table/entry.rs",
+        file: "comparator/src/table/entry/judging.rs",
         line: "self.copy.is_some_and(|copy| !rules.live.has(copy.source()))",
         replaced_by: "self.copy.is_some_and(|copy| !rules.live.has(copy.source()) && copy.source() == u32::MAX)",
     },

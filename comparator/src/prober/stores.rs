@@ -8,20 +8,23 @@ use counterfoil_judge::Interval;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How each store is, in the order of the contracts' readers; for whoever asks.
-#[derive(Default)]
-pub(crate) struct Statuses(Mutex<Vec<Status>>);
+/// What was told last of each store, in the order of the contracts' readers; for whoever asks.
+pub(crate) struct Told<T>(Mutex<Vec<T>>);
 
-impl Statuses {
-    /// How each store is.
-    pub(crate) fn get(&self) -> Vec<Status> {
+impl<T> Default for Told<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Clone> Told<T> {
+    /// That of each store; empty before anything was told.
+    pub(crate) fn get(&self) -> Vec<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn set(&self, statuses: impl Iterator<Item = Status>) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.clear();
-        held.extend(statuses);
+    pub(super) fn set(&self, told: Vec<T>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = told;
     }
 }
 

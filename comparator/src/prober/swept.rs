@@ -1,27 +1,9 @@
-//! How far the sweep has come: for metrics and the API.
+//! How far the sweep has come, in metrics.
 
 use crate::metrics;
 use crate::store::Reader;
 use crate::sweep::keys::Progress;
 use ::metrics::{Counter, Gauge};
-use std::sync::{Mutex, PoisonError};
-
-/// What the sweep has done in each store, in the order of the contracts' readers; for whoever asks.
-#[derive(Default)]
-pub(crate) struct Swept(Mutex<Vec<Option<Progress>>>);
-
-impl Swept {
-    /// What it has done in each store; `None` where there is none.
-    pub(crate) fn get(&self) -> Vec<Option<Progress>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn set(&self, swept: impl Iterator<Item = Option<Progress>>) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.clear();
-        held.extend(swept);
-    }
-}
 
 /// Series of the sweep over one store.
 pub(super) struct SweepSeries {

@@ -68,12 +68,9 @@ impl Grpc {
         let collection = collection(lookup)?;
         let asked = Asked::new(keys, |_| Ok(()));
         let unique: Vec<_> = asked.keys().iter().map(|key| Bytes::copy_from_slice(key)).collect();
+        let request = self.request(ReadManyRequest { collection, keys: unique.clone() }).await?;
         let (lease, mut client) = self.client().await?;
-        let question = ReadManyRequest { collection, keys: unique.clone() };
-        let told = match self.request(question).await {
-            Ok(request) => client.read_many(request).await.map_err(|status| classify(&status)),
-            Err(error) => Err(error),
-        };
+        let told = client.read_many(request).await.map_err(|status| classify(&status));
         let entries = lease.settle(client, told)?.into_inner().entries;
         if entries.len() != unique.len() {
             let (entries, keys) = (entries.len(), unique.len());
@@ -97,11 +94,9 @@ impl Grpc {
         let after = after.map_or_else(Bytes::new, Bytes::copy_from_slice);
         let question =
             ScanRequest { collection, after: after.clone(), limit: u32::try_from(limit).unwrap_or(u32::MAX) };
+        let request = self.request(question).await?;
         let (lease, mut client) = self.client().await?;
-        let told = match self.request(question).await {
-            Ok(request) => client.scan(request).await.map_err(|status| classify(&status)),
-            Err(error) => Err(error),
-        };
+        let told = client.scan(request).await.map_err(|status| classify(&status));
         let told = lease.settle(client, told)?.into_inner();
         if told.entries.len() > limit.saturating_mul(2) || told.next.len() > CURSOR_BYTES_MAX {
             return Err(StoreError::query("the answer to a scan is longer than the limit allows"));
@@ -116,12 +111,7 @@ impl Grpc {
     }
 
     async fn client(&self) -> Result<(Lease<Client>, Client), StoreError> {
-        let lease = self.pool.lease().await;
-        let client = match lease.take() {
-            Some(client) => client,
-            None => self.connect().await?,
-        };
-        Ok((lease, client))
+        self.pool.connection(|_| true, self.connect()).await
     }
 
     async fn connect(&self) -> Result<Client, StoreError> {

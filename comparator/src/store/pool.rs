@@ -21,6 +21,26 @@ impl<C> Pool<C> {
         Self { idle: Arc::default(), places: Arc::new(Semaphore::new(size)) }
     }
 
+    /// Waits for a connection: the one that was used last of those at rest that are alive, or else the one that `connect`
+    /// makes. Those that are found dead on the way are closed.
+    ///
+    /// # Errors
+    ///
+    /// Those of `connect`.
+    pub(super) async fn connection(
+        &self,
+        is_alive: impl Fn(&C) -> bool,
+        connect: impl Future<Output = Result<C, StoreError>>,
+    ) -> Result<(Lease<C>, C), StoreError> {
+        let lease = self.lease().await;
+        let alive = std::iter::from_fn(|| lease.take()).find(is_alive);
+        let connection = match alive {
+            Some(connection) => connection,
+            None => connect.await?,
+        };
+        Ok((lease, connection))
+    }
+
     /// Waits for the right to hold one connection.
     pub(super) async fn lease(&self) -> Lease<C> {
         let place = Arc::clone(&self.places).acquire_owned().await.expect("nothing closes the semaphore");

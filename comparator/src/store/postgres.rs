@@ -121,13 +121,7 @@ impl Postgres {
     }
 
     async fn session(&self) -> Result<(Lease<Session>, Session), StoreError> {
-        let lease = self.pool.lease().await;
-        let alive = std::iter::from_fn(|| lease.take()).find(|session| !session.client.is_closed());
-        let session = match alive {
-            Some(session) => session,
-            None => self.connect().await?,
-        };
-        Ok((lease, session))
+        self.pool.connection(|session| !session.client.is_closed(), self.connect()).await
     }
 
     async fn connect(&self) -> Result<Session, StoreError> {

@@ -93,12 +93,7 @@ impl Redis {
     }
 
     async fn session(&self) -> Result<(Lease<Session>, Session), StoreError> {
-        let lease = self.pool.lease().await;
-        let session = match lease.take() {
-            Some(session) => session,
-            None => self.connect().await?,
-        };
-        Ok((lease, session))
+        self.pool.connection(|_| true, self.connect()).await
     }
 
     async fn connect(&self) -> Result<Session, StoreError> {

@@ -1,19 +1,17 @@
-//! One key: its writes, its divergence, and when to look next.
+//! One key: its writes and its divergence. [`judging`] says what a read makes of it, [`due`] when to look next.
 //!
 //! A table holds millions of these, most of them with one write that waits to be confirmed. So what only some keys have
 //! (a probe under way, a divergence, traces) is kept elsewhere, and the hash is computed anew where it is needed.
 
-use super::class::Class;
-use super::{Calibration, Effects, Ended, Observed, Rules, Turn, Turned};
-use crate::contract::{Contract, MapId};
-use bytes::Bytes;
-use counterfoil_digest::bucket;
-use counterfoil_judge::{
-    Divergence, History, Interval, Judgement, Kind, Observation, Outcome, Reason, Terms, Time, Verdict,
-    Write, WriteId, give_up, judge, settle,
-};
+mod due;
+mod judging;
+
+use super::{Effects, Ended, Rules};
+use crate::contract::MapId;
+use counterfoil_judge::{Divergence, History, Interval, Outcome, Reason, Time, Write, WriteId};
 use counterfoil_keys::KeyNumber;
 use counterfoil_proto::TraceRef;
+use due::{PAST_DEADLINE, expected_at};
 use smallvec::SmallVec;
 
 /// A history with fewer writes is not worth pruning when another arrives.
@@ -21,9 +19,6 @@ const WORTH_PRUNING: usize = 4;
 
 /// Keys up to this length take no allocation.
 const INLINE_KEY_BYTES: usize = 16;
-
-/// How long after a deadline a probe is made that shall see whether it was kept, in nanoseconds.
-const PAST_DEADLINE: i64 = 1_000_000;
 
 /// One key of one map.
 pub(super) struct Entry {
@@ -191,46 +186,6 @@ impl Entry {
         *doubted_until = (*doubted_until).max(Some(until));
     }
 
-    /// Why it is to be read.
-    pub(super) fn class(&self) -> Class {
-        if self.history.writes().any(|write| write.pending) {
-            Class::Fresh
-        } else if self.has_divergence() {
-            Class::Open
-        } else {
-            Class::Idle
-        }
-    }
-
-    /// What it is in time for if it is read by then: the first deadline of an event that waits, or, where none does or that
-    /// was over when a read became due, the instant at which it is due.
-    pub(super) fn rank(&self) -> Time {
-        let deadlines = self.history.writes().filter(|write| write.pending).map(|write| write.deadline);
-        deadlines.min().map_or(self.due, |deadline| deadline.max(self.due))
-    }
-
-    /// Whether nothing waits for it to be read, and no write to it that is kept has begun after `since`. A copy whose
-    /// process is gone is never at rest: nobody asks for it any more.
-    pub(super) fn rests_since(&self, since: Time, rules: &Rules) -> bool {
-        let last = self.history.writes().map(|write| write.begun()).max();
-        self.due == Time::MAX
-            && self.reading().is_none()
-            && self.is_at_rest()
-            && !self.is_of_the_gone(rules)
-            && last.is_some_and(|last| last <= since)
-    }
-
-    /// Is to be read at `now` though nothing waits for it.
-    pub(super) fn rouse(&mut self, now: Time) {
-        self.attempts = 0;
-        self.due = now;
-    }
-
-    /// Nothing is left to be seen of it.
-    fn is_at_rest(&self) -> bool {
-        self.history.pending() == 0 && !self.has_divergence() && !self.owes
-    }
-
     /// Takes a write that was reported for this key.
     pub(super) fn write(
         &mut self,
@@ -293,182 +248,6 @@ impl Entry {
         }
     }
 
-    /// Judges what a probe saw, and sets the next one.
-    pub(super) fn observe(
-        &mut self,
-        observed: &Observed,
-        now: Time,
-        contract: &Contract,
-        rules: &Rules,
-        effects: &mut Effects,
-    ) {
-        self.extra_mut().reading = None;
-        if let Some(taints) = rules.taints(self.map()) {
-            let (until, reason) = taints.of(bucket(self.hash(rules)));
-            self.history.blind_until(until, reason);
-        }
-        let mut ended = Vec::new();
-        let is_comparable = observed.probe.digested_under() == self.digested_under;
-        match observed.seen {
-            Ok(seen) if is_comparable => {
-                let read = Observation { at: observed.at, digest: seen.digest, version: seen.version };
-                self.judge(&read, &contract.terms, rules, &mut ended, effects);
-            }
-            unseen => {
-                let reason = unseen.err().unwrap_or(Reason::Baseline);
-                // What there was no time to read is not made up for: that would take the time of what is fresh.
-                self.owes = reason != Reason::Budget;
-                give_up(&mut self.history, now, reason, &contract.terms, &mut ended);
-                effects.verdicts.push((self.map(), Verdict::Undetermined(reason)));
-            }
-        }
-        self.attempts = if ended.is_empty() { self.attempts.saturating_add(1) } else { 0 };
-        self.history.prune(now, None, &mut ended);
-        self.tell_ended(ended, effects);
-        self.schedule(observed.at.begin, now, rules);
-        let ended = self.comparable_ended();
-        if let Some(extra) = &mut self.extra {
-            // What the history knows to end later says as much.
-            _ = extra.doubted_until.take_if(|until| *until <= ended);
-            // It is looked at again only after another write.
-            _ = extra.unknown_beside.take_if(|_| self.due == Time::MAX);
-        }
-        if self.extra.as_ref().is_some_and(|extra| extra.is_void()) {
-            self.extra = None;
-        }
-    }
-
-    fn judge(
-        &mut self,
-        read: &Observation,
-        terms: &Terms,
-        rules: &Rules,
-        ended: &mut Vec<(WriteId, Outcome)>,
-        effects: &mut Effects,
-    ) {
-        let judgement = judge(&self.history, read, terms);
-        let verdict = self.of_those_who_live(judgement, rules);
-        let is_calibrated = rules.calibrations.of(self.map()) == Calibration::Calibrated;
-        let is_known = is_calibrated || self.history.knows(read.digest);
-        let verdict = if is_known { verdict } else { self.in_known_form(verdict, read, rules, effects) };
-        effects.verdicts.push((self.map(), verdict));
-        settle(&mut self.history, read, &Judgement { verdict, ..judgement }, terms, ended);
-        let confirmed_one = ended.iter().any(|(_, outcome)| matches!(outcome, Outcome::Confirmed { .. }));
-        // An evicted copy agrees with anything.
-        if confirmed_one && !is_calibrated && is_known && !read.digest.is_absent() {
-            effects.calibrated.extend(rules.calibrations.agreed(self.map()).map(|now| (self.map(), now)));
-        }
-        if self.attempts == 0 && (confirmed_one || self.came_too_early(read)) {
-            rules.lags.learn(self.map(), confirmed_one, terms, &rules.probing);
-        }
-        let may_come = |write: Write| write.deadline.plus(terms.patience) >= read.at.begin;
-        let came_since = |write: Write| write.map.is_none() && write.ended() >= read.at.begin;
-        self.owes = self.owes
-            && match verdict {
-                Verdict::Consistent { .. } | Verdict::Divergent(_) => self.history.writes().any(came_since),
-                Verdict::InFlight | Verdict::Undetermined(_) => self.history.writes().any(may_come),
-            };
-        match verdict {
-            Verdict::Divergent(divergence) => self.diverge(divergence, read, effects),
-            Verdict::Consistent { .. } => self.resolve("agreed", read, effects),
-            Verdict::InFlight if confirmed_one => self.resolve("superseded", read, effects),
-            Verdict::InFlight if self.is_of_the_gone(rules) => self.resolve("source ended", read, effects),
-            Verdict::Undetermined(_) if self.shows_at_last(read) => self.resolve("agreed", read, effects),
-            Verdict::InFlight | Verdict::Undetermined(_) => {}
-        }
-    }
-
-    /// The store holds what the open divergence said it should, whatever else is in doubt.
-    fn shows_at_last(&self, read: &Observation) -> bool {
-        self.open().is_some_and(|open| open.divergence.expected == read.digest)
-    }
-
-    /// A write that could be expected in the store before the read has still to be waited for.
-    fn came_too_early(&self, read: &Observation) -> bool {
-        let waits =
-            |write: Write| write.pending && write.ended() < Time::MAX && expected_at(&write) < read.at.begin;
-        self.history.writes().any(waits)
-    }
-
-    /// Of a read of a value that nobody reported, before the check is calibrated: it may be one that somebody reported, in
-    /// another form.
-    fn in_known_form(
-        &mut self,
-        verdict: Verdict,
-        read: &Observation,
-        rules: &Rules,
-        effects: &mut Effects,
-    ) -> Verdict {
-        let map = self.map();
-        let Verdict::Divergent(Divergence { named, .. }) = verdict else { return verdict };
-        if read.digest.is_absent() {
-            return verdict;
-        }
-        // The sweep comes to the same write again and again; what it finds counts once, when the write is checked.
-        if !self.is_at_rest() && self.extra_mut().unknown_beside.replace(named) != Some(named) {
-            let found = rules.calibrations.found_unknown(map, &self.key);
-            effects.calibrated.extend(found.map(|now| (map, now)));
-        }
-        match rules.calibrations.of(map) {
-            Calibration::Calibrated => verdict,
-            Calibration::Calibrating | Calibration::Uncalibrated => {
-                Verdict::Undetermined(Reason::Representation)
-            }
-        }
-    }
-
-    /// A copy whose process is gone need not follow the store any more.
-    fn of_those_who_live(&self, judgement: Judgement, rules: &Rules) -> Verdict {
-        match judgement.verdict {
-            Verdict::Divergent(divergence)
-                if divergence.kind == Kind::MapBehind && self.is_of_the_gone(rules) =>
-            {
-                Verdict::InFlight
-            }
-            verdict => verdict,
-        }
-    }
-
-    fn is_of_the_gone(&self, rules: &Rules) -> bool {
-        self.copy.is_some_and(|copy| !rules.live.has(copy.source()))
-    }
-
-    fn diverge(&mut self, divergence: Divergence, read: &Observation, effects: &mut Effects) {
-        if self.open().is_some_and(|open| open.divergence.named != divergence.named) {
-            self.resolve("superseded", read, effects);
-        }
-        let before = self.open();
-        let trace = before.map_or_else(|| self.trace(divergence.named), |open| open.trace);
-        let was_confirmed = before.is_some_and(|before| before.divergence.confirmed);
-        let confirmed = divergence.confirmed || was_confirmed;
-        let divergence = Divergence { confirmed, ..divergence };
-        self.extra_mut().open = Some(Open { divergence, trace });
-        if before.is_none() {
-            effects.turned.push(self.turned(divergence, trace, Turn::Opened, read));
-        }
-        if confirmed && !was_confirmed {
-            effects.turned.push(self.turned(divergence, trace, Turn::Confirmed, read));
-        }
-    }
-
-    fn resolve(&mut self, how: &'static str, read: &Observation, effects: &mut Effects) {
-        let open = self.extra.as_mut().and_then(|extra| extra.open.take());
-        if let Some(Open { divergence, trace }) = open {
-            effects.turned.push(self.turned(divergence, trace, Turn::Resolved(how), read));
-        }
-    }
-
-    fn turned(
-        &self,
-        divergence: Divergence,
-        trace: Option<TraceRef>,
-        turn: Turn,
-        read: &Observation,
-    ) -> Turned {
-        let key = Bytes::copy_from_slice(&self.key);
-        Turned { map: self.map(), key, divergence, found: read.digest, turn, trace, at: read.at }
-    }
-
     fn trace(&self, id: WriteId) -> Option<TraceRef> {
         self.extra.as_ref()?.traces.iter().find(|(of, _)| *of == id).map(|(_, trace)| *trace)
     }
@@ -481,37 +260,6 @@ impl Entry {
             let trace = traces.as_mut().zip(at).map(|(traces, at)| traces.swap_remove(at).1);
             effects.ended.push(Ended { map, id, outcome, trace });
         }
-    }
-
-    /// Sets the next probe: after a gap that doubles from verdict to verdict, but right after a deadline that had not
-    /// passed when the store was last `looked` at, and not before something can be learned.
-    fn schedule(&mut self, looked: Time, now: Time, rules: &Rules) {
-        if self.is_at_rest() {
-            self.due = Time::MAX;
-            return;
-        }
-        let must_look = self.has_divergence() || self.owes;
-        let probing = rules.probing;
-        let factor = 1i64.checked_shl(u32::from(self.attempts).min(30)).unwrap_or(i64::MAX);
-        let due = now.plus(probing.gap_min.saturating_mul(factor).min(probing.gap_max));
-        let after_deadline = self.next_deadline(looked).map(|deadline| deadline.plus(PAST_DEADLINE).max(now));
-        let due = after_deadline.map_or(due, |after| due.min(after));
-        self.due = match self.first_expected() {
-            Some(expected) if !must_look && expected > now => due.max(expected.plus(probing.first_delay)),
-            _ => due,
-        };
-    }
-
-    /// The first deadline from `looked` on of a write that waits for a verdict or for agreement.
-    fn next_deadline(&self, looked: Time) -> Option<Time> {
-        let must_look = self.has_divergence() || self.owes;
-        let waiting = self.history.writes().filter(|write| write.pending || must_look);
-        waiting.map(|write| write.deadline).filter(|deadline| *deadline >= looked).min()
-    }
-
-    /// When the first of the open events' writes may be expected in the store: before that nothing is to be learned.
-    fn first_expected(&self) -> Option<Time> {
-        self.history.writes().filter(|write| write.pending).map(|write| expected_at(&write)).min()
     }
 
     fn reading(&self) -> Option<Interval> {
@@ -535,13 +283,6 @@ impl Extra {
             && self.doubted_until.is_none()
             && self.unknown_beside.is_none()
     }
-}
-
-/// When a write may be expected in the store: at the end of its call, or, where nobody watched that or knows how it went,
-/// when the map had changed.
-fn expected_at(write: &Write) -> Time {
-    let is_watched = write.ended() < write.deadline;
-    if is_watched { write.ended() } else { write.map.map_or_else(|| write.begun(), |leg| leg.end) }
 }
 
 #[cfg(target_pointer_width = "64")]

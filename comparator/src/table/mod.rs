@@ -17,6 +17,7 @@
 //! - A key with an open event, an open divergence or a probe under way is never forgotten.
 
 mod calibration;
+mod change;
 mod class;
 mod entry;
 mod lags;
@@ -28,6 +29,7 @@ mod shedding;
 mod taints;
 
 pub use calibration::Calibration;
+pub use change::{Arrival, Change, Effects, Ended, Observed, Probe, Seen, Turn, Turned, Unresolved};
 pub use class::{Class, PerClass};
 pub use rest::{Place, Walk};
 pub(crate) use taints::Taints;
@@ -37,11 +39,9 @@ use crate::contract::{Contracts, MapId};
 use bytes::Bytes;
 use calibration::Calibrations;
 use counterfoil_digest::{bucket, key_hash};
-use counterfoil_judge::{
-    Digest, Divergence, Interval, Outcome, Reason, Scope, Time, Verdict, Write, WriteId,
-};
-use counterfoil_keys::{KeyNumber, TenantName};
-use counterfoil_proto::{BucketSet, TraceRef};
+use counterfoil_judge::{Reason, Scope, Time};
+use counterfoil_keys::TenantName;
+use counterfoil_proto::BucketSet;
 use entry::Entry;
 use lags::Lags;
 use live::Live;
@@ -50,151 +50,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many shards; a power of two.
 const SHARDS: usize = 64;
-
-/// One event on its way into the table.
-pub struct Arrival<'a> {
-    /// The map's contract.
-    pub map: MapId,
-    /// [`counterfoil_digest::key_hash`] of map and key.
-    pub hash: u64,
-    /// The key.
-    pub key: &'a [u8],
-    /// The deployment key that the write's digest is under.
-    pub digested_under: KeyNumber,
-    /// The write, in the comparator's timeline.
-    pub write: Write,
-    /// The span it happened in.
-    pub trace: Option<TraceRef>,
-}
-
-/// A divergence that was open when the comparator was started over.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Unresolved {
-    /// The map.
-    pub map: MapId,
-    /// The key.
-    pub key: Vec<u8>,
-    /// What it was.
-    pub divergence: Divergence,
-}
-
-/// Names a key in the table while a probe of it is under way.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Probe {
-    shard: u32,
-    slot: u32,
-    digested_under: KeyNumber,
-    /// Since when it was due when it was taken.
-    pub due: Time,
-    /// The key to look up.
-    pub key: Bytes,
-}
-
-impl Probe {
-    /// The deployment key that what is found is to be digested under, to be compared.
-    #[must_use]
-    pub fn digested_under(&self) -> KeyNumber {
-        self.digested_under
-    }
-}
-
-/// What a probe saw.
-#[derive(Clone, Debug)]
-pub struct Observed {
-    /// The probe.
-    pub probe: Probe,
-    /// When it looked, in the comparator's timeline.
-    pub at: Interval,
-    /// What it saw, or why it saw nothing.
-    pub seen: Result<Seen, Reason>,
-}
-
-/// What the store held for a key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Seen {
-    /// Digest of the value.
-    pub digest: Digest,
-    /// The version beside it, if the lookup gives one.
-    pub version: Option<u64>,
-}
-
-impl Observed {
-    fn shard(&self) -> usize {
-        usize::try_from(self.probe.shard).unwrap_or(0)
-    }
-}
-
-/// What changes a table.
-pub enum Change<'a> {
-    /// Events came in. Those that are not pending had their outcome before: they are what is known of the key, no more.
-    Writes(Vec<Arrival<'a>>),
-    /// Divergences are to be looked at that were open before.
-    Reopen(Vec<Unresolved>),
-    /// The store was looked at; what it held is judged once every live source's watermark has passed that.
-    Looked(&'a [Observed]),
-    /// Every live source's watermark has passed these observations: they are judged.
-    Observed(Vec<Observed>),
-}
-
-/// An event that ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ended {
-    /// Its map.
-    pub map: MapId,
-    /// Its name.
-    pub id: WriteId,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The span it happened in.
-    pub trace: Option<TraceRef>,
-}
-
-/// What happened to a divergence.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Turn {
-    /// It was seen.
-    Opened,
-    /// It outlived the deadline.
-    Confirmed,
-    /// The two sides agree again, or a later write took its place.
-    Resolved(&'static str),
-}
-
-/// A divergence that was opened, confirmed or resolved.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Turned {
-    /// The map.
-    pub map: MapId,
-    /// The key.
-    pub key: Bytes,
-    /// What it is.
-    pub divergence: Divergence,
-    /// What the store held.
-    pub found: Digest,
-    /// What happened.
-    pub turn: Turn,
-    /// The span of the write that should have shown.
-    pub trace: Option<TraceRef>,
-    /// When the store was looked at.
-    pub at: Interval,
-}
-
-/// What has to be done after a change.
-#[derive(Default, Debug)]
-pub struct Effects {
-    /// How many events were accepted, by map.
-    pub accepted: Vec<(MapId, u64)>,
-    /// Events that ended.
-    pub ended: Vec<Ended>,
-    /// Verdicts that were given.
-    pub verdicts: Vec<(MapId, Verdict)>,
-    /// What happened to divergences, in order.
-    pub turned: Vec<Turned>,
-    /// How often the writes of a key had to be merged.
-    pub merged: u64,
-    /// What became known of the form in which the two sides of a check write values.
-    pub calibrated: Vec<(MapId, Calibration)>,
-}
 
 /// How many keys and events a table holds.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]

@@ -4,7 +4,9 @@ use super::*;
 use crate::contract::Contract;
 use crate::store::Lookup;
 use counterfoil_digest::{Codec, MapDigesters, key_hash};
-use counterfoil_judge::{Kind, Reported, Scope, StoreOutcome, Terms};
+use counterfoil_judge::{
+    Digest, Interval, Kind, Outcome, Reported, Scope, StoreOutcome, Terms, Verdict, Write, WriteId,
+};
 use counterfoil_keys::{DeploymentKey, KeyNumber, Keyring, TenantName};
 use std::collections::HashSet;
 

@@ -1,0 +1,183 @@
+//! What a read of the store makes of a key: which of its events end, and what becomes of a divergence.
+
+use super::{Entry, Open};
+use crate::contract::Contract;
+use crate::table::{Calibration, Effects, Observed, Rules, Turn, Turned};
+use bytes::Bytes;
+use counterfoil_digest::bucket;
+use counterfoil_judge::{
+    Divergence, Judgement, Kind, Observation, Outcome, Reason, Terms, Time, Verdict, Write, WriteId, give_up,
+    judge, settle,
+};
+use counterfoil_proto::TraceRef;
+
+impl Entry {
+    /// Judges what a probe saw, and sets the next one.
+    pub(in crate::table) fn observe(
+        &mut self,
+        observed: &Observed,
+        now: Time,
+        contract: &Contract,
+        rules: &Rules,
+        effects: &mut Effects,
+    ) {
+        self.extra_mut().reading = None;
+        if let Some(taints) = rules.taints(self.map()) {
+            let (until, reason) = taints.of(bucket(self.hash(rules)));
+            self.history.blind_until(until, reason);
+        }
+        let mut ended = Vec::new();
+        let is_comparable = observed.probe.digested_under() == self.digested_under;
+        match observed.seen {
+            Ok(seen) if is_comparable => {
+                let read = Observation { at: observed.at, digest: seen.digest, version: seen.version };
+                self.judge(&read, &contract.terms, rules, &mut ended, effects);
+            }
+            unseen => {
+                let reason = unseen.err().unwrap_or(Reason::Baseline);
+                // What there was no time to read is not made up for: that would take the time of what is fresh.
+                self.owes = reason != Reason::Budget;
+                give_up(&mut self.history, now, reason, &contract.terms, &mut ended);
+                effects.verdicts.push((self.map(), Verdict::Undetermined(reason)));
+            }
+        }
+        self.attempts = if ended.is_empty() { self.attempts.saturating_add(1) } else { 0 };
+        self.history.prune(now, None, &mut ended);
+        self.tell_ended(ended, effects);
+        self.schedule(observed.at.begin, now, rules);
+        let ended = self.comparable_ended();
+        if let Some(extra) = &mut self.extra {
+            // What the history knows to end later says as much.
+            _ = extra.doubted_until.take_if(|until| *until <= ended);
+            // It is looked at again only after another write.
+            _ = extra.unknown_beside.take_if(|_| self.due == Time::MAX);
+        }
+        if self.extra.as_ref().is_some_and(|extra| extra.is_void()) {
+            self.extra = None;
+        }
+    }
+
+    fn judge(
+        &mut self,
+        read: &Observation,
+        terms: &Terms,
+        rules: &Rules,
+        ended: &mut Vec<(WriteId, Outcome)>,
+        effects: &mut Effects,
+    ) {
+        let judgement = judge(&self.history, read, terms);
+        let verdict = self.of_those_who_live(judgement, rules);
+        let is_calibrated = rules.calibrations.of(self.map()) == Calibration::Calibrated;
+        let is_known = is_calibrated || self.history.knows(read.digest);
+        let verdict = if is_known { verdict } else { self.in_known_form(verdict, read, rules, effects) };
+        effects.verdicts.push((self.map(), verdict));
+        settle(&mut self.history, read, &Judgement { verdict, ..judgement }, terms, ended);
+        let confirmed_one = ended.iter().any(|(_, outcome)| matches!(outcome, Outcome::Confirmed { .. }));
+        // An evicted copy agrees with anything.
+        if confirmed_one && !is_calibrated && is_known && !read.digest.is_absent() {
+            effects.calibrated.extend(rules.calibrations.agreed(self.map()).map(|now| (self.map(), now)));
+        }
+        if self.attempts == 0 && (confirmed_one || self.came_too_early(read)) {
+            rules.lags.learn(self.map(), confirmed_one, terms, &rules.probing);
+        }
+        let may_come = |write: Write| write.deadline.plus(terms.patience) >= read.at.begin;
+        let came_since = |write: Write| write.map.is_none() && write.ended() >= read.at.begin;
+        self.owes = self.owes
+            && match verdict {
+                Verdict::Consistent { .. } | Verdict::Divergent(_) => self.history.writes().any(came_since),
+                Verdict::InFlight | Verdict::Undetermined(_) => self.history.writes().any(may_come),
+            };
+        match verdict {
+            Verdict::Divergent(divergence) => self.diverge(divergence, read, effects),
+            Verdict::Consistent { .. } => self.resolve("agreed", read, effects),
+            Verdict::InFlight if confirmed_one => self.resolve("superseded", read, effects),
+            Verdict::InFlight if self.is_of_the_gone(rules) => self.resolve("source ended", read, effects),
+            Verdict::Undetermined(_) if self.shows_at_last(read) => self.resolve("agreed", read, effects),
+            Verdict::InFlight | Verdict::Undetermined(_) => {}
+        }
+    }
+
+    /// The store holds what the open divergence said it should, whatever else is in doubt.
+    fn shows_at_last(&self, read: &Observation) -> bool {
+        self.open().is_some_and(|open| open.divergence.expected == read.digest)
+    }
+
+    /// Of a read of a value that nobody reported, before the check is calibrated: it may be one that somebody reported, in
+    /// another form.
+    fn in_known_form(
+        &mut self,
+        verdict: Verdict,
+        read: &Observation,
+        rules: &Rules,
+        effects: &mut Effects,
+    ) -> Verdict {
+        let map = self.map();
+        let Verdict::Divergent(Divergence { named, .. }) = verdict else { return verdict };
+        if read.digest.is_absent() {
+            return verdict;
+        }
+        // The sweep comes to the same write again and again; what it finds counts once, when the write is checked.
+        if !self.is_at_rest() && self.extra_mut().unknown_beside.replace(named) != Some(named) {
+            let found = rules.calibrations.found_unknown(map, &self.key);
+            effects.calibrated.extend(found.map(|now| (map, now)));
+        }
+        match rules.calibrations.of(map) {
+            Calibration::Calibrated => verdict,
+            Calibration::Calibrating | Calibration::Uncalibrated => {
+                Verdict::Undetermined(Reason::Representation)
+            }
+        }
+    }
+
+    /// A copy whose process is gone need not follow the store any more.
+    fn of_those_who_live(&self, judgement: Judgement, rules: &Rules) -> Verdict {
+        match judgement.verdict {
+            Verdict::Divergent(divergence)
+                if divergence.kind == Kind::MapBehind && self.is_of_the_gone(rules) =>
+            {
+                Verdict::InFlight
+            }
+            verdict => verdict,
+        }
+    }
+
+    pub(super) fn is_of_the_gone(&self, rules: &Rules) -> bool {
+        self.copy.is_some_and(|copy| !rules.live.has(copy.source()))
+    }
+
+    fn diverge(&mut self, divergence: Divergence, read: &Observation, effects: &mut Effects) {
+        if self.open().is_some_and(|open| open.divergence.named != divergence.named) {
+            self.resolve("superseded", read, effects);
+        }
+        let before = self.open();
+        let trace = before.map_or_else(|| self.trace(divergence.named), |open| open.trace);
+        let was_confirmed = before.is_some_and(|before| before.divergence.confirmed);
+        let confirmed = divergence.confirmed || was_confirmed;
+        let divergence = Divergence { confirmed, ..divergence };
+        self.extra_mut().open = Some(Open { divergence, trace });
+        if before.is_none() {
+            effects.turned.push(self.turned(divergence, trace, Turn::Opened, read));
+        }
+        if confirmed && !was_confirmed {
+            effects.turned.push(self.turned(divergence, trace, Turn::Confirmed, read));
+        }
+    }
+
+    fn resolve(&mut self, how: &'static str, read: &Observation, effects: &mut Effects) {
+        let open = self.extra.as_mut().and_then(|extra| extra.open.take());
+        if let Some(Open { divergence, trace }) = open {
+            effects.turned.push(self.turned(divergence, trace, Turn::Resolved(how), read));
+        }
+    }
+
+    fn turned(
+        &self,
+        divergence: Divergence,
+        trace: Option<TraceRef>,
+        turn: Turn,
+        read: &Observation,
+    ) -> Turned {
+        let key = Bytes::copy_from_slice(&self.key);
+        Turned { map: self.map(), key, divergence, found: read.digest, turn, trace, at: read.at }
+    }
+}
