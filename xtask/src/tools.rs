@@ -17,6 +17,8 @@ pub(crate) struct Tools {
     pub(crate) mariadbd: PathBuf,
     /// `redis-server`.
     pub(crate) redis: PathBuf,
+    /// `promtool`, which tests alerting rules.
+    pub(crate) promtool: PathBuf,
     /// A Python that can import protobuf and gRPC.
     pub(crate) python: PathBuf,
 }
@@ -36,8 +38,9 @@ impl Tools {
         let redis = on_path("redis-server").ok_or_else(|| please_install(&["redis-server"]))?;
         let mariadb = |program| server(program).ok_or_else(|| please_install(&["mariadb-server"]));
         let (mariadb_install, mariadbd) = (mariadb("mariadb-install-db")?, mariadb("mariadbd")?);
+        let promtool = on_path("promtool").ok_or_else(|| please_install(&["prometheus"]))?;
         on_path("socat").ok_or_else(|| please_install(&["socat"]))?;
-        Ok(Self { postgres, mariadb_install, mariadbd, redis, python: python::with_libraries()? })
+        Ok(Self { postgres, mariadb_install, mariadbd, redis, promtool, python: python::with_libraries()? })
     }
 }
 
@@ -49,9 +52,12 @@ fn missing_packages() -> Vec<&'static str> {
     if server("mariadbd").is_none() {
         missing.push("mariadb-server");
     }
-    for (program, package) in
-        [("redis-server", "redis-server"), ("socat", "socat"), ("python3", "python3-venv")]
-    {
+    for (program, package) in [
+        ("redis-server", "redis-server"),
+        ("socat", "socat"),
+        ("python3", "python3-venv"),
+        ("promtool", "prometheus"),
+    ] {
         if on_path(program).is_none() {
             missing.push(package);
         }
