@@ -1,16 +1,16 @@
 //! A comparator that takes everything and compares nothing: what a sidecar is measured against.
 
+use crate::served::Served;
 use counterfoil_proto::PROTOCOL;
 use counterfoil_proto::wire::emit::AckLevel;
 use counterfoil_proto::wire::intake_server::{Intake, IntakeServer};
 use counterfoil_proto::wire::{Batch, IntakeAck, IntakeWelcome, Reply, Upload, reply};
 use prost::Message;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 
 const BATCH_BYTES_MAX: u32 = 4 << 20;
@@ -20,8 +20,7 @@ const REPLIES_MAX: usize = 64;
 /// Takes batches in, acknowledges each, and counts their events.
 pub struct Sink {
     events: Arc<AtomicU64>,
-    address: SocketAddr,
-    _runtime: tokio::runtime::Runtime,
+    served: Served,
 }
 
 impl Sink {
@@ -32,21 +31,15 @@ impl Sink {
     /// If it cannot listen.
     #[must_use]
     pub fn start() -> Self {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let runtime = builder.worker_threads(1).enable_all().build().expect("a runtime");
-        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).expect("a free port");
-        let address = listener.local_addr().expect("a bound listener has an address");
         let events = Arc::new(AtomicU64::new(0));
         let service = IntakeServer::new(Counting { events: Arc::clone(&events) });
-        let server = tonic::transport::Server::builder().add_service(service);
-        runtime.spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-        Self { events, address, _runtime: runtime }
+        Self { events, served: Served::start(Server::builder().add_service(service)) }
     }
 
     /// Where it listens.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        self.served.url()
     }
 
     /// How many events it took in.

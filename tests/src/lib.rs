@@ -21,6 +21,7 @@ pub mod otlp;
 mod process;
 pub mod sender;
 mod series;
+mod served;
 mod setup;
 pub mod stores;
 pub mod summary;

@@ -1,5 +1,6 @@
 //! A receiver of traces over OTLP/gRPC that keeps what it gets.
 
+use crate::served::Served;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
@@ -7,17 +8,14 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::trace::v1::Span;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 /// Keeps every span that arrives.
 pub struct Collector {
     spans: Arc<Mutex<Vec<Span>>>,
-    address: SocketAddr,
-    _runtime: tokio::runtime::Runtime,
+    served: Served,
 }
 
 impl Collector {
@@ -28,21 +26,15 @@ impl Collector {
     /// If it cannot listen.
     #[must_use]
     pub fn start() -> Self {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let runtime = builder.worker_threads(1).enable_all().build().expect("a runtime");
-        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).expect("a free port");
-        let address = listener.local_addr().expect("a bound listener has an address");
         let spans = Arc::new(Mutex::new(Vec::new()));
         let service = TraceServiceServer::new(Keeping { spans: Arc::clone(&spans) });
-        let server = tonic::transport::Server::builder().add_service(service);
-        runtime.spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-        Self { spans, address, _runtime: runtime }
+        Self { spans, served: Served::start(Server::builder().add_service(service)) }
     }
 
     /// Where it listens.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        self.served.url()
     }
 
     /// Every span so far.
