@@ -10,8 +10,8 @@ use crate::write::{Terms, WriteId};
 /// Ends the events that `read`, judged as `judgement`, says something final about; appends them to `ended`. Remembers
 /// what the read proves for later ones.
 ///
-/// A read that began before a write ended proves nothing about it, unless nothing else explains what was read. An event
-/// for which no verdict came within the contract's patience ends undetermined.
+/// A read that began before a write ended proves nothing about it, unless nothing else explains what was read and the
+/// application's calls had returned: the contract says only by when such a write has landed. An event for which no verdict came within the contract's patience ends undetermined.
 pub fn settle(
     history: &mut History,
     read: &Observation,
@@ -27,10 +27,12 @@ pub fn settle(
     };
     let last = may_be_last(history, read);
     for (at, write) in history.kept_mut().enumerate().filter(|(_, write)| write.is_pending()) {
+        // What was read before is not what the application's calls left behind: they may still have changed it.
+        let had_returned = write.deadline.minus(terms.deadline) <= read.at.begin;
         let fact = Fact {
             agrees: agrees(write, read, terms),
-            is_over: write.ended() < read.at.begin,
-            is_shown: shown == Some(write.id()),
+            is_over: had_returned && write.ended() < read.at.begin,
+            is_shown: had_returned && shown == Some(write.id()),
             is_followed: write.map().is_some() && write.begun() <= read.at.end && !last.has(at),
         };
         let outcome = concluded(write, read, &judgement.verdict, fact);
@@ -67,7 +69,7 @@ struct Fact {
     agrees: bool,
     /// It began after the write's store leg had ended.
     is_over: bool,
-    /// Nothing but this write explains it.
+    /// Nothing but this write explains it, and it began after the calls that were reported.
     is_shown: bool,
     /// The map certainly took another write after this one.
     is_followed: bool,

@@ -660,6 +660,20 @@ fn a_store_write_nobody_watched_is_confirmed_by_the_first_read_that_only_it_expl
 }
 
 #[test]
+fn a_value_that_was_seen_while_its_call_was_under_way_is_not_what_the_call_left_behind() {
+    let writes = [ok(1, A, 0, 10), ok(2, B, 20, 40)];
+    let mut history = history(&writes);
+    assert_eq!(
+        observe(&mut history, read(30, 31, B)),
+        [(1, Outcome::Superseded)],
+        "only the write explains it"
+    );
+    assert_eq!(observe(&mut history, read(35, 36, B)), [], "the call may still change it");
+    check_history("somebody else did", &history, read(41, 42, C), &TERMS, "foreign opened");
+    assert_eq!(observe(&mut history, read(41, 42, B)), [(2, Outcome::Confirmed { lag: 21 })]);
+}
+
+#[test]
 fn doubt_keeps_no_event_from_being_confirmed() {
     let mut blind = history(&[ok(1, A, 0, 10)]);
     blind.blind_until(Time(50), Reason::SourceLost);

@@ -202,7 +202,8 @@ pub struct WrittenBatch {
     /// About the most bytes in a batch.
     #[schemars(range(min = 1_024, max = 3_145_728))]
     pub bytes_max: u32,
-    /// The longest time an event waits for others to travel with, in milliseconds.
+    /// The longest time an event waits for others to travel with, in milliseconds; where there are many connections, half a
+    /// millisecond for each of them if that is longer.
     #[schemars(range(min = 0, max = 60_000))]
     pub age_ms_max: u32,
 }

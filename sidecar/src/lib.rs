@@ -75,6 +75,7 @@ use counterfoil_digest::BUCKETS;
 use counterfoil_telemetry::{Telemetry, serve_http};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -110,6 +111,10 @@ pub enum BuildError {
 /// While all events are shed, what was lost is told this often, in nanoseconds: there is little room for that too.
 const SHED_AGE_NS: i64 = 1_000_000_000;
 
+/// The sources of all connections together begin a batch this often, in nanoseconds, unless batches are full before: each is
+/// signed, checked and written for itself, however little is in it, so a crowd of sources gathers for longer.
+const BATCH_EVERY_NS: i64 = 500_000;
+
 /// What all connections share.
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
@@ -117,6 +122,8 @@ pub(crate) struct Shared {
     pub(crate) sealing: Arc<Sealing>,
     pub(crate) registry: Registry,
     pub(crate) outlet: Outlet,
+    /// Connections that are served.
+    pub(crate) served: AtomicU32,
     pub(crate) meters: Arc<Meters>,
     pub(crate) log_unfit: Throttle,
     pub(crate) log_refused: Throttle,
@@ -127,13 +134,19 @@ impl Shared {
     pub(crate) fn fill(&self) -> Fill {
         let batch = &self.settings.batch;
         let is_all_shed = self.outlet.last_closed() == BUCKETS;
-        let age_ns = i64::from(batch.age_ms_max) * 1_000_000;
+        let served = self.served.load(Ordering::Relaxed);
         self.outlet.limits.lower(Fill {
             events_max: usize::try_from(batch.events_max).unwrap_or(usize::MAX),
             bytes_max: usize::try_from(batch.bytes_max).unwrap_or(usize::MAX),
-            age_ns_max: if is_all_shed { age_ns.max(SHED_AGE_NS) } else { age_ns },
+            age_ns_max: age_ns_max(batch.age_ms_max, served, is_all_shed),
         })
     }
+}
+
+/// How long an event waits for others to travel with.
+fn age_ns_max(configured_ms: u32, served: u32, is_all_shed: bool) -> i64 {
+    let at_least = if is_all_shed { SHED_AGE_NS } else { 0 };
+    (i64::from(configured_ms) * 1_000_000).max(i64::from(served) * BATCH_EVERY_NS).max(at_least)
 }
 
 /// A sidecar that is ready to run: its socket listens.
@@ -176,6 +189,7 @@ impl Sidecar {
             sealing,
             registry,
             outlet,
+            served: AtomicU32::new(0),
             meters,
             log_unfit: Throttle::new(),
             log_refused: Throttle::new(),
@@ -245,5 +259,26 @@ async fn drain(
         Ok(0) => tracing::info!("everything was delivered, or is in the spool"),
         Ok(events) => tracing::warn!(events, "neither delivered nor spooled when drain_ms_max was over"),
         Err(error) => tracing::error!(%error, "the uplink ended early"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_of_sources_gathers_for_longer() {
+        const MS: i64 = 1_000_000;
+        for (configured_ms, served, is_all_shed, expected) in [
+            (10, 1, false, 10 * MS),
+            (10, 20, false, 10 * MS),
+            (10, 500, false, 250 * MS),
+            (1_000, 500, false, 1_000 * MS),
+            (10, 500, true, 1_000 * MS),
+            (10, 4_096, true, 2_048 * MS),
+            (0, 0, false, 0),
+        ] {
+            assert_eq!(age_ns_max(configured_ms, served, is_all_shed), expected, "{served} connections");
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::greeting::Peer;
 use crate::metrics::{FULL, PEER};
 use counterfoil_clock::now;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
@@ -34,7 +35,7 @@ pub(crate) async fn run(bound: Bound, shared: Arc<Shared>, stop: CancellationTok
                 Ok((stream, _)) => listener.take(stream),
                 Err(error) => listener.wait_after(&error).await,
             },
-            Some(_ended) = listener.served.join_next() => {}
+            Some(_ended) = listener.served.join_next() => listener.count(),
             Some(_told) = listener.turned_away.join_next() => {}
         }
     }
@@ -61,6 +62,13 @@ impl Listener {
         self.shared.meters.connections.increment(1);
         let shared = Arc::clone(&self.shared);
         self.served.spawn(connection::serve(shared, stream, peer, self.stop.clone()));
+        self.count();
+    }
+
+    /// Lets everybody know how many connections are served.
+    fn count(&self) {
+        let served = u32::try_from(self.served.len()).unwrap_or(u32::MAX);
+        self.shared.served.store(served, Ordering::Relaxed);
     }
 
     /// Why a peer is not served.

@@ -1,15 +1,18 @@
-//! The pages that are generated: `docs/config.md` from the types of the configurations, `docs/metrics.md` from the
-//! catalogues of metrics.
+//! What is generated: `docs/config.md` from the types of the configurations, `docs/metrics.md` from the catalogues of metrics,
+//! and the dashboards.
 
+use crate::dashboards;
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// The generated pages: where each is, and what it should say.
+/// The generated files: where each is, and what it should say.
 #[must_use]
-pub fn pages() -> [(PathBuf, String); 2] {
+pub fn pages() -> Vec<(PathBuf, String)> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    [(docs.join("config.md"), config()), (docs.join("metrics.md"), metrics())]
+    let pages = [(docs.join("config.md"), config()), (docs.join("metrics.md"), metrics())];
+    let dashboards = dashboards::all().map(|dashboard| (dashboard.path(), dashboard.json()));
+    pages.into_iter().chain(dashboards).collect()
 }
 
 const CONFIG_HEAD: &str = "\

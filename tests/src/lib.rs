@@ -9,6 +9,7 @@
 
 mod binary;
 pub mod certificates;
+pub mod dashboards;
 pub mod docs;
 pub mod emit;
 pub mod foreign;
@@ -19,6 +20,7 @@ pub mod intake;
 pub mod memory;
 pub mod otlp;
 mod process;
+pub mod prometheus;
 pub mod sender;
 mod series;
 mod served;

@@ -127,6 +127,12 @@ impl Setup {
         self
     }
 
+    /// The sidecar's admin port.
+    #[must_use]
+    pub fn admin(&self) -> u16 {
+        self.admin
+    }
+
     /// The folder of everything.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -1,6 +1,7 @@
 //! The alerting rules that ship fire when they should and are silent when they should, and somebody can look up what to do.
 
 use counterfoil_tests::environment;
+use counterfoil_tests::prometheus::metrics_in;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fs;
@@ -64,12 +65,6 @@ fn scenarios() -> Vec<Scenario> {
     scenarios.tests
 }
 
-/// The names of metrics in an expression, without the suffixes that Prometheus gives to the series of a histogram.
-fn metrics(expression: &str) -> impl Iterator<Item = &str> {
-    let words = expression.split(|letter: char| !(letter.is_ascii_alphanumeric() || "_:".contains(letter)));
-    words.filter(|word| word.starts_with("counterfoil_")).map(|word| word.trim_end_matches("_bucket"))
-}
-
 #[test]
 fn each_alert_does_in_its_scenarios_what_they_say() {
     let promtool = environment("COUNTERFOIL_TEST_PROMTOOL")
@@ -114,7 +109,7 @@ fn rules_and_scenarios_name_metrics_that_there_are() {
     let (rules, scenarios) = (rules(), scenarios());
     let series = scenarios.iter().flat_map(|scenario| &scenario.input_series).map(|series| &series.series);
     let named: BTreeSet<_> =
-        rules.iter().map(|rule| &rule.expr).chain(series).flat_map(|it| metrics(it)).collect();
+        rules.iter().map(|rule| &rule.expr).chain(series).flat_map(|it| metrics_in(it)).collect();
     assert!(named.len() > 20, "{named:?}");
     let unknown: Vec<_> = named.difference(&known).collect();
     assert!(unknown.is_empty(), "{unknown:?}");

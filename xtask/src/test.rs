@@ -34,6 +34,7 @@ pub(crate) fn run(filter: &[String], package: Option<&str>) -> Done {
     command.env("COUNTERFOIL_TEST_REDIS_TLS", &redis.tls_url);
     command.env("COUNTERFOIL_TEST_CERTIFICATES", certificates.path());
     command.env("COUNTERFOIL_TEST_PYTHON", &tools.python);
+    command.env("COUNTERFOIL_TEST_PROMETHEUS", &tools.prometheus);
     command.env("COUNTERFOIL_TEST_PROMTOOL", &tools.promtool);
     command.env("COUNTERFOIL_TEST_SKIPS", &skips);
     let (status, counts) = follow(&mut command)?;

@@ -17,6 +17,8 @@ pub(crate) struct Tools {
     pub(crate) mariadbd: PathBuf,
     /// `redis-server`.
     pub(crate) redis: PathBuf,
+    /// `prometheus`, which scrapes and answers expressions.
+    pub(crate) prometheus: PathBuf,
     /// `promtool`, which tests alerting rules.
     pub(crate) promtool: PathBuf,
     /// A Python that can import protobuf and gRPC.
@@ -38,9 +40,18 @@ impl Tools {
         let redis = on_path("redis-server").ok_or_else(|| please_install(&["redis-server"]))?;
         let mariadb = |program| server(program).ok_or_else(|| please_install(&["mariadb-server"]));
         let (mariadb_install, mariadbd) = (mariadb("mariadb-install-db")?, mariadb("mariadbd")?);
-        let promtool = on_path("promtool").ok_or_else(|| please_install(&["prometheus"]))?;
+        let of_prometheus = |program| on_path(program).ok_or_else(|| please_install(&["prometheus"]));
+        let (prometheus, promtool) = (of_prometheus("prometheus")?, of_prometheus("promtool")?);
         on_path("socat").ok_or_else(|| please_install(&["socat"]))?;
-        Ok(Self { postgres, mariadb_install, mariadbd, redis, promtool, python: python::with_libraries()? })
+        Ok(Self {
+            postgres,
+            mariadb_install,
+            mariadbd,
+            redis,
+            prometheus,
+            promtool,
+            python: python::with_libraries()?,
+        })
     }
 }
 
