@@ -26,6 +26,8 @@ pub struct StoreSummary {
     pub name: String,
     /// `healthy`, `slow` or `down`.
     pub state: String,
+    /// Why it is down; `None` while it is not.
+    pub reason: Option<String>,
 }
 
 /// One map of the summary.

@@ -1,0 +1,49 @@
+//! A store that cannot be reached for a while, while writes go on: nobody can tell, nothing is invented, and checks resume
+//! by themselves.
+
+use crate::stores::{Kind, Store, To};
+use crate::system::{SHARED, System, store};
+use counterfoil_emitter::StoreOutcome;
+use counterfoil_tests::summary::Summary;
+
+/// Events that are to end one way before the next step.
+pub(crate) const EVENTS: u64 = 10;
+
+/// Runs the row for one kind of store.
+pub(crate) fn row(kind: Kind) {
+    let mut system = System::start(Store::alone(kind));
+    system.write_until("the first writes are confirmed", |summary| confirmed(summary) >= EVENTS);
+    system.store.door.shut();
+    system.write_until("the store is down", |it| store(it) == ("down", Some("connect")));
+    system.put_without_store("lost meanwhile", StoreOutcome::Ok);
+    system.write_until("events end undetermined", |it| undetermined(it) >= EVENTS);
+    if system.store.door.silence() {
+        system.write_until("the store says nothing", |it| store(it) == ("down", Some("timeout")));
+    }
+    back(system, To::Primary, &[("lost meanwhile", "missing")]);
+}
+
+/// The store can be reached again: fresh writes are confirmed, what was `lost` is found, and nothing else is.
+pub(crate) fn back(mut system: System, to: To, lost: &[(&str, &str)]) {
+    system.store.door.open(to);
+    let summary = system.write_until("the store answers", |it| store(it).0 != "down");
+    let before = confirmed(&summary);
+    system.write_until("checks resume", |summary| confirmed(summary) >= before + EVENTS);
+    let lost_ones = lost.iter().map(|(key, kind)| ((*key).to_owned(), (*kind).to_owned())).collect();
+    assert_eq!(system.found(lost.len()), lost_ones, "found beside lost");
+    let summary = system.settled();
+    let outcomes = summary.outcomes(SHARED);
+    assert_eq!((outcomes.superseded, outcomes.shed), (0, 0), "{summary:#?}");
+    assert!(outcomes.divergent <= lost.len() as u64, "{summary:#?}");
+    let for_the_store = summary.maps[SHARED].undetermined.get("store").copied();
+    assert_eq!(for_the_store, Some(outcomes.undetermined), "for want of the store alone: {summary:#?}");
+    system.finish();
+}
+
+pub(crate) fn confirmed(summary: &Summary) -> u64 {
+    summary.outcomes(SHARED).confirmed
+}
+
+pub(crate) fn undetermined(summary: &Summary) -> u64 {
+    summary.outcomes(SHARED).undetermined
+}

@@ -1,0 +1,63 @@
+//! The test run's MariaDB, and a second one.
+
+use super::{Door, Opened, Row, Server};
+use counterfoil_tests::stores::{mariadb_spare_url, mariadb_url};
+use counterfoil_tests::unique;
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use tokio::runtime::Handle;
+
+struct Mariadb {
+    runtime: Handle,
+    primary: Conn,
+    /// It says that it is read-only, as replicas do, and has what the primary has: the rows are written to both.
+    standby: Option<Conn>,
+    table: String,
+}
+
+pub(super) fn open(has_standby: bool, runtime: &Handle) -> Opened {
+    let connect = |url: String| runtime.block_on(Conn::from_url(url)).expect("MariaDB answers");
+    let (primary, table) = (connect(mariadb_url()), unique("matrix"));
+    let standby = has_standby.then(|| connect(mariadb_spare_url()));
+    let (door, url) = Door::before(&mariadb_url(), has_standby.then(mariadb_spare_url).as_deref(), runtime);
+    let lookup = ("query", format!("SELECT k, v, version FROM {table} WHERE k IN (?)"));
+    let columns = "k varchar(64) COLLATE utf8mb4_bin PRIMARY KEY, v varbinary(200), version bigint";
+    let mut server = Mariadb { runtime: runtime.clone(), primary, standby, table };
+    server.run(&format!("CREATE TABLE {} ({columns})", server.table), ());
+    server.set_read_only(true);
+    Opened { server: Box::new(server), door, url, lookup }
+}
+
+impl Mariadb {
+    /// On both servers.
+    fn run(&mut self, statement: &str, parameters: impl Into<mysql_async::Params>) {
+        let parameters = parameters.into();
+        for server in [&mut self.primary].into_iter().chain(&mut self.standby) {
+            let done = self.runtime.block_on(server.exec_drop(statement, parameters.clone()));
+            done.expect("MariaDB takes it");
+        }
+    }
+
+    fn set_read_only(&mut self, is_read_only: bool) {
+        if let Some(standby) = &mut self.standby {
+            let statement = format!("SET GLOBAL read_only = {}", u8::from(is_read_only));
+            self.runtime.block_on(standby.query_drop(statement)).expect("it says so");
+        }
+    }
+}
+
+impl Server for Mariadb {
+    fn set(&mut self, key: &str, row: Option<&Row>) {
+        let table = &self.table;
+        match row {
+            Some(Row { value, version }) => {
+                self.run(&format!("REPLACE INTO {table} VALUES (?, ?, ?)"), (key, value.as_bytes(), *version))
+            }
+            None => self.run(&format!("DELETE FROM {table} WHERE k = ?"), (key,)),
+        }
+    }
+
+    fn promote(&mut self) {
+        self.set_read_only(false);
+    }
+}
