@@ -63,7 +63,16 @@ impl System {
             .sidecar("/maps", json!(maps.map(|(name, _)| json!({ "name": name }))))
             .start();
         let [own, other] = ["own", "other"].map(|instance| Process::start(&harness, instance));
-        Self { harness, store, own, other, newest: HashMap::new(), before: HashMap::new(), events: 0, numbers: 0 }
+        Self {
+            harness,
+            store,
+            own,
+            other,
+            newest: HashMap::new(),
+            before: HashMap::new(),
+            events: 0,
+            numbers: 0,
+        }
     }
 
     /// A row that was never written before.
@@ -145,7 +154,7 @@ impl System {
             Lands::InOrder => [&first, &second],
             Lands::Inverted => [&second, &first],
         };
-        rows.map(|row| self.store.server.set(key, Some(row)));
+        rows.into_iter().for_each(|row| self.store.server.set(key, Some(row)));
         writes.iter_mut().for_each(|write| write.store_ended(StoreOutcome::Ok));
     }
 
