@@ -24,9 +24,9 @@ pub struct Summary {
 pub struct StoreSummary {
     /// Its name.
     pub name: String,
-    /// `healthy`, `slow` or `down`.
+    /// `healthy`, `slow`, `refusing` or `down`.
     pub state: String,
-    /// Why it is down; `None` while it is not.
+    /// Why it is refusing or down; `None` while it is not.
     pub reason: Option<String>,
 }
 
