@@ -4,6 +4,7 @@ use super::reader::Reader;
 use super::{acknowledged, batch, bye};
 use crate::support::{Running, prepared, start_of};
 use counterfoil_clock::now;
+use counterfoil_judge::Time;
 use counterfoil_proto::wire;
 use serde_json::Value;
 use std::slice::Chunks;
@@ -20,8 +21,9 @@ const KEYS_PER_S: u64 = 500;
 const WRITES_PER_S: u64 = 20_000;
 const SECONDS: u64 = 3;
 
-/// Batches a second.
+/// Batches a second, and how many counts it takes to see what was read in one.
 const BATCHES_PER_S: u64 = 20;
+const SECOND: usize = 21;
 
 /// Writes a second where the store is to bear them all, and for how many seconds at most.
 const BEARABLE_PER_S: u64 = 2_000;
@@ -42,7 +44,7 @@ struct Writer<'r> {
     number: u64,
     written: u64,
     /// The store's count after each batch.
-    counts: Vec<u64>,
+    counts: Vec<(Time, u64)>,
 }
 
 impl<'r> Writer<'r> {
@@ -60,7 +62,7 @@ impl<'r> Writer<'r> {
         let keys: Vec<_> = keys.iter().map(String::as_str).collect();
         self.send(&batch(self.running, "cart", self.written, &keys)).await;
         self.written += keys.len() as u64;
-        self.counts.push(self.reader.keys());
+        self.counts.push((now(), self.reader.keys()));
         true
     }
 
@@ -80,8 +82,18 @@ impl<'r> Writer<'r> {
     }
 
     fn read_in_last_second(&self) -> u64 {
-        let second_ago = self.counts.len() - usize::try_from(BATCHES_PER_S).unwrap();
-        self.counts[self.counts.len() - 1] - self.counts[second_ago.saturating_sub(1)]
+        let [.., (_, last)] = self.counts[..] else { return 0 };
+        last - self.counts[self.counts.len().saturating_sub(SECOND)].1
+    }
+
+    /// What was read since there were so many counts is within a budget, second for second.
+    fn kept_to_budget_since(&self, counts: usize, keys_per_s: u64) {
+        for second in self.counts[counts..].windows(SECOND) {
+            let [(begin, before), .., (end, after)] = *second else { panic!("a second has several counts") };
+            // A tenth may be read at once, and another one is for what was on its way.
+            let most = keys_per_s as f64 * (end.since(begin) as f64 / 1e9 + 0.2);
+            assert!((after - before) as f64 <= most, "{} keys, at most {most}", after - before);
+        }
     }
 
     async fn send(&mut self, batch: &wire::Batch) {
@@ -132,6 +144,7 @@ async fn a_store_is_read_within_its_budget_and_what_there_was_no_time_for_is_und
     let begin = now();
     let mut writer = Writer::new(&running, Arc::clone(&reader), &keys, WRITES_PER_S).await;
     writer.write_for(SECONDS).await;
+    writer.kept_to_budget_since(0, KEYS_PER_S);
     let summary = writer.ended().await;
     let seconds = now().since(begin) as f64 / 1e9;
 
@@ -181,12 +194,8 @@ async fn a_store_that_comes_back_is_not_stormed_with_what_waited() {
     let store = running.get("/v1/summary").await.1["stores"][0].clone();
     assert_eq!((&store["state"], &store["reason"]), (&"down".into(), &"connect".into()));
     reader.set_down(false);
-    let before = reader.keys();
-    while reader.keys() - before < BEARABLE_PER_S / 10 {
-        assert!(writer.write().await, "never read again: {:?}", writer.counts);
-    }
-    writer.write_for(1).await;
-    let read = writer.read_in_last_second();
-    assert!(read <= BEARABLE_PER_S + BEARABLE_PER_S / 10 + 1, "{read} keys in the first second");
+    let back_at = writer.counts.len();
+    writer.write_until_all_is_read().await;
+    writer.kept_to_budget_since(back_at, BEARABLE_PER_S);
     running.stop().await;
 }

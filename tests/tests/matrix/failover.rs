@@ -17,5 +17,6 @@ pub(crate) fn row(kind: Kind) {
     }
     system.write_until("events end undetermined", |it| undetermined(it) >= EVENTS);
     system.store.server.promote();
-    back(system, To::Standby, &[]);
+    system.store.door.open(To::Standby);
+    back(system, &[]);
 }

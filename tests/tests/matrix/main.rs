@@ -11,6 +11,7 @@ mod planted;
 mod relay;
 mod stores;
 mod system;
+mod trouble;
 
 /// A module for each store, with a test for each row.
 macro_rules! matrix {
@@ -26,6 +27,11 @@ macro_rules! matrix {
             #[test]
             fn a_store_that_goes_away_makes_verdicts_undetermined_and_checks_resume_by_themselves() {
                 crate::outage::row($kind);
+            }
+
+            #[test]
+            fn whatever_is_wrong_in_a_store_is_told_and_checks_resume_by_themselves() {
+                crate::trouble::row($kind);
             }
 
             #[test]

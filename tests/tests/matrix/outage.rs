@@ -20,15 +20,13 @@ pub(crate) fn row(kind: Kind) {
     if system.store.door.silence() {
         system.write_until("the store says nothing", |it| store(it) == ("down", Some("timeout")));
     }
-    back(system, To::Primary, &[("lost meanwhile", "missing")]);
+    system.store.door.open(To::Primary);
+    back(system, &[("lost meanwhile", "missing")]);
 }
 
 /// The store can be reached again: fresh writes are confirmed, what was `lost` is found, and nothing else is.
-pub(crate) fn back(mut system: System, to: To, lost: &[(&str, &str)]) {
-    system.store.door.open(to);
-    let summary = system.write_until("the store answers", |it| store(it).0 != "down");
-    let before = confirmed(&summary);
-    system.write_until("checks resume", |summary| confirmed(summary) >= before + EVENTS);
+pub(crate) fn back(mut system: System, lost: &[(&str, &str)]) {
+    resumed(&mut system, "checks resume");
     let lost_ones = lost.iter().map(|(key, kind)| ((*key).to_owned(), (*kind).to_owned())).collect();
     assert_eq!(system.found(lost.len()), lost_ones, "found beside lost");
     let summary = system.settled();
@@ -38,6 +36,13 @@ pub(crate) fn back(mut system: System, to: To, lost: &[(&str, &str)]) {
     let for_the_store = summary.maps[SHARED].undetermined.get("store").copied();
     assert_eq!(for_the_store, Some(outcomes.undetermined), "for want of the store alone: {summary:#?}");
     system.finish();
+}
+
+/// Writes until the store answers, and some more writes are confirmed.
+pub(crate) fn resumed(system: &mut System, what: &str) -> Summary {
+    let summary = system.write_until(what, |it| !["down", "refusing"].contains(&store(it).0));
+    let before = confirmed(&summary);
+    system.write_until(what, |summary| confirmed(summary) >= before + EVENTS)
 }
 
 pub(crate) fn confirmed(summary: &Summary) -> u64 {

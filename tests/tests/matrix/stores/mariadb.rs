@@ -1,6 +1,6 @@
 //! The test run's MariaDB, and a second one.
 
-use super::{Door, Opened, Row, Server};
+use super::{Door, Opened, Row, Server, Trouble, named};
 use counterfoil_tests::stores::{mariadb_spare_url, mariadb_url};
 use counterfoil_tests::unique;
 use mysql_async::Conn;
@@ -19,11 +19,20 @@ pub(super) fn open(has_standby: bool, runtime: &Handle) -> Opened {
     let connect = |url: String| runtime.block_on(Conn::from_url(url)).expect("MariaDB answers");
     let (primary, table) = (connect(mariadb_url()), unique("matrix"));
     let standby = has_standby.then(|| connect(mariadb_spare_url()));
-    let (door, url) = Door::before(&mariadb_url(), has_standby.then(mariadb_spare_url).as_deref(), runtime);
-    let lookup = ("query", format!("SELECT k, v, version FROM {table} WHERE k IN (?)"));
+    let read_at = |url: String| url.replacen("counterfoil@", &format!("{table}_reader@"), 1);
+    let spare = has_standby.then(mariadb_spare_url);
+    let (door, url) = Door::before(&read_at(mariadb_url()), spare.as_deref(), runtime);
+    let lookup = ("query", format!("SELECT k, v, version FROM {table}_seen WHERE k IN (?)"));
     let columns = "k varchar(64) COLLATE utf8mb4_bin PRIMARY KEY, v varbinary(200), version bigint";
     let mut server = Mariadb { runtime: runtime.clone(), primary, standby, table };
-    server.run(&format!("CREATE TABLE {} ({columns})", server.table), ());
+    for statement in [
+        &format!("CREATE TABLE {{table}} ({columns})"),
+        "CREATE VIEW {seen} AS SELECT k, v, version FROM {table}",
+        "CREATE USER {reader}",
+        "GRANT SELECT ON {seen} TO {reader}",
+    ] {
+        server.execute(statement);
+    }
     server.set_read_only(true);
     Opened { server: Box::new(server), door, url, lookup }
 }
@@ -59,5 +68,32 @@ impl Server for Mariadb {
 
     fn promote(&mut self) {
         self.set_read_only(false);
+    }
+
+    fn troubles(&self) -> &'static [Trouble] {
+        &[
+            Trouble {
+                what: "the right to read is taken away",
+                begin: "REVOKE SELECT ON {seen} FROM {reader}",
+                end: "GRANT SELECT ON {seen} TO {reader}",
+                told: ("refusing", "query"),
+            },
+            Trouble {
+                what: "a column has another name",
+                begin: "CREATE OR REPLACE VIEW {seen} AS SELECT k, v AS renamed, version FROM {table}",
+                end: "CREATE OR REPLACE VIEW {seen} AS SELECT k, v, version FROM {table}",
+                told: ("refusing", "query"),
+            },
+            Trouble {
+                what: "a read takes longer than it may",
+                begin: "CREATE OR REPLACE VIEW {seen} AS SELECT k, v, version FROM {table} WHERE sleep(3600) = 0",
+                end: "CREATE OR REPLACE VIEW {seen} AS SELECT k, v, version FROM {table}",
+                told: ("down", "timeout"),
+            },
+        ]
+    }
+
+    fn execute(&mut self, statement: &str) {
+        self.run(&named(statement, &self.table), ());
     }
 }

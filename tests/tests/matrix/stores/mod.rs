@@ -39,6 +39,23 @@ pub(crate) trait Server {
 
     /// The standby becomes the primary, with all that was written so far; the application writes there from now on.
     fn promote(&mut self);
+
+    /// What can go wrong in it, besides that it cannot be reached.
+    fn troubles(&self) -> &'static [Trouble];
+
+    /// Runs a trouble's statement, in which `{table}` stands for the table, `{seen}` for what the comparator reads of it, and
+    /// `{reader}` for who it is there.
+    fn execute(&mut self, statement: &str);
+}
+
+/// Something that goes wrong in a store for the comparator alone: the application goes on.
+pub(crate) struct Trouble {
+    pub(crate) what: &'static str,
+    /// Statements that make it go wrong and right again.
+    pub(crate) begin: &'static str,
+    pub(crate) end: &'static str,
+    /// The state of the store meanwhile, and why.
+    pub(crate) told: (&'static str, &'static str),
 }
 
 /// One store.
@@ -104,6 +121,12 @@ impl Store {
         contract.extend(rest.into_iter().chain([deadline]).map(|(key, value)| (key.to_owned(), value)));
         contract.into()
     }
+}
+
+/// A trouble's statement for the view of a table, and for who reads it.
+fn named(statement: &str, table: &str) -> String {
+    let [seen, reader] = ["seen", "reader"].map(|name| format!("{table}_{name}"));
+    statement.replace("{table}", table).replace("{seen}", &seen).replace("{reader}", &reader)
 }
 
 /// What a kind of store makes of itself.

@@ -1,6 +1,6 @@
 //! The test run's Postgres, and its hot standby.
 
-use super::{Door, Opened, Row, Server};
+use super::{Door, Opened, Row, Server, Trouble, named};
 use ::postgres::{Client, NoTls};
 use counterfoil_tests::stores::{postgres_standby_url, postgres_url};
 use counterfoil_tests::{unique, wait};
@@ -14,12 +14,17 @@ struct Postgres {
 pub(super) fn open(has_standby: bool, runtime: &Handle) -> Opened {
     let mut primary = Client::connect(&postgres_url(), NoTls).expect("Postgres answers");
     let table = unique("matrix");
-    primary
-        .batch_execute(&format!("CREATE TABLE {table} (k text PRIMARY KEY, v bytea, version bigint)"))
-        .expect("a new table");
+    let made = primary.batch_execute(&format!(
+        "CREATE TABLE {table} (k text PRIMARY KEY, v bytea, version bigint);
+         CREATE VIEW {table}_seen AS SELECT k, v, version FROM {table};
+         CREATE ROLE {table}_reader LOGIN;
+         GRANT SELECT ON {table}_seen TO {table}_reader"
+    ));
+    made.expect("a new table, a view and who may read it");
+    let read_at = |url: String| url.replacen("postgres@", &format!("{table}_reader@"), 1);
     let standby = has_standby.then(postgres_standby_url);
-    let (door, url) = Door::before(&postgres_url(), standby.as_deref(), runtime);
-    let lookup = ("query", format!("SELECT k, v, version FROM {table} WHERE k = ANY($1)"));
+    let (door, url) = Door::before(&read_at(postgres_url()), standby.as_deref(), runtime);
+    let lookup = ("query", format!("SELECT k, v, version FROM {table}_seen WHERE k = ANY($1)"));
     Opened { server: Box::new(Postgres { primary, table }), door, url, lookup }
 }
 
@@ -52,5 +57,32 @@ impl Server for Postgres {
         let promoted: bool = standby.query_one("SELECT pg_promote()", &[]).expect("it is promoted").get(0);
         assert!(promoted, "the standby was promoted");
         self.primary = standby;
+    }
+
+    fn troubles(&self) -> &'static [Trouble] {
+        &[
+            Trouble {
+                what: "the right to read is taken away",
+                begin: "REVOKE SELECT ON {seen} FROM {reader}",
+                end: "GRANT SELECT ON {seen} TO {reader}",
+                told: ("refusing", "query"),
+            },
+            Trouble {
+                what: "a column has another name",
+                begin: "ALTER VIEW {seen} RENAME COLUMN v TO renamed",
+                end: "ALTER VIEW {seen} RENAME COLUMN renamed TO v",
+                told: ("refusing", "query"),
+            },
+            Trouble {
+                what: "a read takes longer than it may",
+                begin: "CREATE OR REPLACE VIEW {seen} AS SELECT k, v, version FROM {table}, pg_sleep(3600)",
+                end: "CREATE OR REPLACE VIEW {seen} AS SELECT k, v, version FROM {table}",
+                told: ("down", "timeout"),
+            },
+        ]
+    }
+
+    fn execute(&mut self, statement: &str) {
+        self.primary.batch_execute(&named(statement, &self.table)).expect("Postgres takes it");
     }
 }

@@ -1,6 +1,6 @@
 //! The test run's Redis; or two of the test's own, the second a replica of the first.
 
-use super::{Door, Opened, Row, Server};
+use super::{Door, Opened, Row, Server, Trouble};
 use ::redis::{Client, Connection, cmd};
 use counterfoil_tests::stores::{LateRedis, redis_url};
 use counterfoil_tests::{Process, unique};
@@ -13,6 +13,7 @@ const REPLICATED_MS_MAX: u32 = 60_000;
 struct Redis {
     primary: Connection,
     pair: Option<Pair>,
+    name: String,
     prefix: String,
 }
 
@@ -25,10 +26,13 @@ struct Pair {
 pub(super) fn open(has_standby: bool, runtime: &Handle) -> Opened {
     let (urls, pair) = if has_standby { pair() } else { ([redis_url(), redis_url()], None) };
     let [primary, standby] = &urls;
-    let (door, url) = Door::before(primary, Some(standby), runtime);
-    let prefix = format!("{}:", unique("matrix"));
+    let name = unique("matrix");
+    let read_at = |url: &str| url.replacen("redis://", &format!("redis://{name}_reader:any@"), 1);
+    let (door, url) = Door::before(&read_at(primary), Some(standby), runtime);
+    let prefix = format!("{name}:");
     let lookup = ("prefix", prefix.clone());
-    let server = Redis { primary: connect(primary), pair, prefix };
+    let mut server = Redis { primary: connect(primary), pair, name, prefix };
+    server.execute("ACL SETUSER {reader} on nopass ~{seen}* +@connection +@read");
     Opened { server: Box::new(server), door, url, lookup }
 }
 
@@ -73,5 +77,23 @@ impl Server for Redis {
         assert_eq!(replicas, 1, "the replica has everything");
         run(standby, &["REPLICAOF", "NO", "ONE"]);
         std::mem::swap(standby, &mut self.primary);
+    }
+
+    fn troubles(&self) -> &'static [Trouble] {
+        &[Trouble {
+            what: "the right to read is taken away",
+            begin: "ACL SETUSER {reader} -@read",
+            end: "ACL SETUSER {reader} +@read",
+            told: ("refusing", "query"),
+        }]
+    }
+
+    /// Who may read what is no part of what a replica takes over, so both are told.
+    fn execute(&mut self, statement: &str) {
+        let reader = format!("{}_reader", self.name);
+        let statement = statement.replace("{reader}", &reader).replace("{seen}", &self.prefix);
+        let words: Vec<_> = statement.split(' ').collect();
+        let standby = self.pair.as_mut().map(|pair| &mut pair.standby);
+        [&mut self.primary].into_iter().chain(standby).for_each(|server| run(server, &words));
     }
 }

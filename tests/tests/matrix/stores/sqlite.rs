@@ -1,6 +1,6 @@
 //! Two SQLite files, and a link to one of them.
 
-use super::{Door, Opened, Row, Server};
+use super::{Door, Opened, Row, Server, Trouble};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -17,13 +17,14 @@ pub(super) fn open() -> Opened {
     let files = [&primary, &standby].map(|path| {
         let file = Connection::open(path).expect("a new file");
         let table = "CREATE TABLE cart (k TEXT PRIMARY KEY, v BLOB, version INTEGER)";
-        file.execute_batch(&format!("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; {table}"))
+        let view = "CREATE VIEW seen AS SELECT k, v, version FROM cart";
+        file.execute_batch(&format!("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; {table}; {view}"))
             .expect("a table");
         file
     });
     Opened {
         url: format!("sqlite://{}", link.display()),
-        lookup: ("query", "SELECT k, v, version FROM cart WHERE k IN rarray(?1)".to_owned()),
+        lookup: ("query", "SELECT k, v, version FROM seen WHERE k IN rarray(?1)".to_owned()),
         door: Door::Link { link, primary, standby },
         server: Box::new(Sqlite { files, _folder: folder }),
     }
@@ -44,4 +45,18 @@ impl Server for Sqlite {
     }
 
     fn promote(&mut self) {}
+
+    fn troubles(&self) -> &'static [Trouble] {
+        &[Trouble {
+            what: "a column has another name",
+            begin: "DROP VIEW {seen}; CREATE VIEW {seen} AS SELECT k, v AS renamed, version FROM cart",
+            end: "DROP VIEW {seen}; CREATE VIEW {seen} AS SELECT k, v, version FROM cart",
+            told: ("refusing", "query"),
+        }]
+    }
+
+    fn execute(&mut self, statement: &str) {
+        let statement = format!("BEGIN; {}; COMMIT", statement.replace("{seen}", "seen"));
+        self.files.iter().for_each(|file| file.execute_batch(&statement).expect("the file takes it"));
+    }
 }
