@@ -11,7 +11,11 @@ mod planted;
 mod relay;
 mod stores;
 mod system;
+#[allow(dead_code, reason = "forms are the readers' own")]
+#[path = "../../../comparator/src/store/tests/types/table.rs"]
+mod table;
 mod trouble;
+mod types;
 
 /// A module for each store, with a test for each row.
 macro_rules! matrix {
