@@ -66,7 +66,7 @@ fn of_postgres() -> Typed {
     client.batch_execute(&types).expect("two types");
     let mut column = |(expression, expected): &(&str, Expected)| {
         let written = expression.replace("{name}", &name);
-        let kind = format!("SELECT format_type(oid, NULL) FROM pg_type WHERE oid = pg_typeof({written})");
+        let kind = format!("SELECT format_type(oid, -1) FROM pg_type WHERE oid = pg_typeof({written})");
         let kind = client.query_one(&kind, &[]).expect("the type of an expression").get(0);
         Column::new(kind, written, *expected)
     };

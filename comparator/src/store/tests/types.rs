@@ -1,5 +1,6 @@
 //! What each type of each server becomes as a member of an object: the tables of the documentation, on real servers.
 
+#[allow(dead_code, reason = "what an application writes is for the matrix of stores")]
 mod table;
 
 use super::*;

@@ -30,6 +30,8 @@ pub(super) fn open(has_standby: bool, runtime: &Handle) -> Opened {
         "CREATE VIEW {seen} AS SELECT k, v, version FROM {table}",
         "CREATE USER {reader}",
         "GRANT SELECT ON {seen} TO {reader}",
+        // Who may read nothing of a database cannot connect to it.
+        "GRANT SELECT ON {table} TO {reader}",
     ] {
         server.execute(statement);
     }

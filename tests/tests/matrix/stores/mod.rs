@@ -108,7 +108,7 @@ impl Store {
 
     /// What the comparator's configuration says of it. It is soon found out when it does not answer, and soon read again.
     pub(crate) fn section(&self) -> Value {
-        json!({ "url": self.url, "timeout_ms": 300, "budget": { "keys_per_s_min": 200 } })
+        json!({ "url": self.url, "timeout_ms": 500, "budget": { "keys_per_s_min": 200 } })
     }
 
     /// The contract of a map that is kept in it.
