@@ -11,7 +11,7 @@ mod clocks;
 mod sweep;
 
 use crate::Parts;
-use crate::budget::{State as StoreState, Status};
+use crate::budget::Status;
 use crate::contract::MapId;
 use crate::ledger::{
     Count, Cursor, DivergenceId, Filter, Ledger, LedgerError, PAGE_ROWS_MAX, Row, State as DivergenceState,
@@ -143,9 +143,9 @@ struct SourceSummary {
 #[derive(Serialize)]
 struct StoreSummary {
     name: String,
-    /// `healthy`, `slow` or `down`.
+    /// `healthy`, `slow`, `refusing` or `down`.
     state: &'static str,
-    /// Why it is down; `null` while it is not.
+    /// Why it is refusing or down; `null` while it is not.
     reason: Option<&'static str>,
     /// Keys a second that may be read now; `null` for as many as it bears.
     keys_per_s: Option<f64>,
@@ -254,10 +254,7 @@ fn store_summaries(parts: &Parts) -> Vec<StoreSummary> {
     let summary = |(reader, status): (&Arc<Reader>, Status)| StoreSummary {
         name: reader.name().to_owned(),
         state: status.state.label(),
-        reason: match status.state {
-            StoreState::Down(reason) => Some(reason),
-            StoreState::Healthy | StoreState::Slow => None,
-        },
+        reason: status.state.reason(),
         keys_per_s: status.keys_per_s,
         probe_delay_ms: ms(status.probe_delay),
     };

@@ -29,6 +29,7 @@ mod tests;
 
 pub use shares::Shares;
 
+use crate::contract::MapId;
 use crate::table::{Class, PerClass};
 pub(crate) use bucket::Bucket;
 use counterfoil_judge::{Interval, Reason, Time};
@@ -67,13 +68,15 @@ pub enum State {
     Healthy,
     /// It is read less, or was until a few seconds ago, because it was strained.
     Slow,
+    /// It answers, but refuses the query of some map: what the query names is not there, or may not be read.
+    Refusing,
     /// It does not answer; why, as a metric label.
     Down(&'static str),
 }
 
 impl State {
     /// The labels of all states.
-    pub const LABELS: [&str; 3] = ["healthy", "slow", "down"];
+    pub const LABELS: [&str; 4] = ["healthy", "slow", "refusing", "down"];
 
     /// The state as a metric label.
     #[must_use]
@@ -81,7 +84,18 @@ impl State {
         match self {
             Self::Healthy => "healthy",
             Self::Slow => "slow",
+            Self::Refusing => "refusing",
             Self::Down(_) => "down",
+        }
+    }
+
+    /// Why it tells nothing, as a metric label; `None` where it does.
+    #[must_use]
+    pub const fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Healthy | Self::Slow => None,
+            Self::Refusing => Some("query"),
+            Self::Down(reason) => Some(reason),
         }
     }
 }
@@ -125,6 +139,8 @@ pub struct Budget {
     pace: Pace,
     pause: Pause,
     credit: Credit,
+    /// The map whose query was refused last, until a read of it is answered.
+    refused: Option<MapId>,
     /// Reads under way.
     reads: usize,
     /// Since when more was wanted than there was, without a break.
@@ -143,6 +159,7 @@ impl Budget {
             pace: Pace::new(bounds.keys_per_s_min.min(bounds.keys_per_s), bounds.keys_per_s),
             pause: Pause::default(),
             credit: Credit::new(bounds.shares, bounds.keys_per_read_max),
+            refused: None,
             reads: 0,
             short_since: None,
             looked_at: None,
@@ -203,17 +220,21 @@ impl Budget {
         self.short_since = was_short.then(|| self.short_since.unwrap_or(now));
     }
 
-    /// A read of `keys` keys, made within `at`, is back.
-    pub fn back(&mut self, keys: usize, at: Interval, ending: Ending) {
+    /// A read of `keys` keys of `map`, made within `at`, is back.
+    pub fn back(&mut self, map: MapId, keys: usize, at: Interval, ending: Ending) {
         self.reads = self.reads.saturating_sub(1);
         let was_down = self.pause.reason().is_some();
         match ending {
             Ending::Answered => {
+                _ = self.refused.take_if(|refused| *refused == map);
                 let strain = self.latency.learn(keys, at.end.since(at.begin), at.end);
                 self.pace.answered(at.begin, keys, strain);
                 self.pause.answered(at.begin);
             }
-            Ending::Refused => self.pause.answered(at.begin),
+            Ending::Refused => {
+                self.refused = Some(map);
+                self.pause.answered(at.begin);
+            }
             Ending::Unanswered(reason) => {
                 self.pause.failed(at.begin, reason, at.end);
                 self.pace.failed(at.end);
@@ -252,6 +273,7 @@ impl Budget {
     pub fn status(&self, now: Time) -> Status {
         let state = match self.pause.reason() {
             Some(reason) => State::Down(reason),
+            None if self.refused.is_some() => State::Refusing,
             None if self.pace.is_slow(now) => State::Slow,
             None => State::Healthy,
         };

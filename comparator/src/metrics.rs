@@ -84,8 +84,8 @@ catalogue! {
     ALLOWED: Gauge "counterfoil_prober_allowed_keys_per_second" ["store"] "keys per second"
         "Keys a second that may be read of the store now; +Inf for as many as it bears.";
     STORE_STATE: Gauge "counterfoil_prober_store_state" ["store", "state"] "stores"
-        "1 for the state that the store is in: healthy, slow (read less than its budget allows, or so until a few seconds ago) \
-         or down (it does not answer); 0 for the others.";
+        "1 for the state that the store is in: healthy, slow (read less than its budget allows, or so until a few seconds ago), \
+         refusing (it refuses the query of a map) or down (it does not answer); 0 for the others.";
     SWEEP_KEYS: Counter "counterfoil_sweep_keys_total" ["store"] "keys"
         "Keys that nobody wrote to, taken up to be read again.";
     SWEEP_ROUNDS: Counter "counterfoil_sweep_rounds_total" ["store"] "rounds" "Rounds over these keys completed.";

@@ -131,7 +131,7 @@ impl Scheduler {
     /// Takes back a read at `at`. What it saw is judged by a later tick.
     pub fn take_back(&mut self, read: Read, at: Time) {
         if let Some(store) = self.stores.get_mut(read.store) {
-            store.budget.back(read.observed.len(), read.at, read.ending);
+            store.budget.back(read.map, read.observed.len(), read.at, read.ending);
         }
         // Writes that began after this read need not be kept for its judgement.
         let effects = self.engine.table().apply(Change::Looked(&read.observed), at);

@@ -25,6 +25,36 @@ pub fn postgres_url() -> String {
     needed("COUNTERFOIL_TEST_POSTGRES")
 }
 
+/// A hot standby of that Postgres, which a test may promote; once in a test run.
+///
+/// # Panics
+///
+/// If there is none.
+#[must_use]
+pub fn postgres_standby_url() -> String {
+    needed("COUNTERFOIL_TEST_POSTGRES_STANDBY")
+}
+
+/// The private MariaDB of this test run.
+///
+/// # Panics
+///
+/// If there is none.
+#[must_use]
+pub fn mariadb_url() -> String {
+    needed("COUNTERFOIL_TEST_MARIADB")
+}
+
+/// A second MariaDB, which nothing but the test of a failover uses.
+///
+/// # Panics
+///
+/// If there is none.
+#[must_use]
+pub fn mariadb_spare_url() -> String {
+    needed("COUNTERFOIL_TEST_MARIADB_SPARE")
+}
+
 fn needed(name: &str) -> String {
     environment(name)
         .unwrap_or_else(|| panic!("{name} is not set; run `cargo xtask test`, which starts the stores"))

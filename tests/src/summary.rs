@@ -24,8 +24,10 @@ pub struct Summary {
 pub struct StoreSummary {
     /// Its name.
     pub name: String,
-    /// `healthy`, `slow` or `down`.
+    /// `healthy`, `slow`, `refusing` or `down`.
     pub state: String,
+    /// Why it is refusing or down; `None` while it is not.
+    pub reason: Option<String>,
 }
 
 /// One map of the summary.

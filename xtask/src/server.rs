@@ -1,9 +1,10 @@
-//! A private Postgres, a private MariaDB and a private Redis, on free ports, with their data in temporary folders.
+//! Private servers of Postgres, MariaDB and Redis, on free ports, with their data in temporary folders.
 //!
 //! Invariant: no server outlives this process, however it ends. Each runs under a shell that waits for the end of its
 //! standard input, which is a pipe from here: when this process is done, or killed, the pipe closes and the shell stops
 //! the server by its id and removes its folder.
 
+use crate::Done;
 use crate::certificates::Certificates;
 use crate::tools::{self, Tools};
 use std::fs::{self, File};
@@ -37,18 +38,30 @@ impl Server {
     pub(crate) fn postgres(tools: &Tools, certificates: &Certificates) -> Result<Self, String> {
         let folder = folder("postgres")?;
         certificates.copy_to(&folder)?;
-        let data = folder.join("data");
         let mut initdb = POSTGRES.command(&tools.postgres.join("initdb"), &folder)?;
-        initdb
-            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync", "--pgdata"])
-            .arg(&data);
-        let output = initdb.current_dir(&folder).output().map_err(|error| format!("initdb: {error}"))?;
-        if !output.status.success() {
-            return Err(format!("initdb: {}", String::from_utf8_lossy(&output.stderr)));
-        }
+        initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync", "--pgdata"]);
+        finish("initdb", initdb.arg(folder.join("data")).current_dir(&folder))?;
+        Self::start_postgres(tools, &folder)
+    }
+
+    /// Starts a hot standby of that Postgres. It has to be stopped first.
+    pub(crate) fn postgres_standby(
+        tools: &Tools,
+        certificates: &Certificates,
+        primary: &Self,
+    ) -> Result<Self, String> {
+        let folder = folder("postgres-standby")?;
+        certificates.copy_to(&folder)?;
+        let mut backup = POSTGRES.command(&tools.postgres.join("pg_basebackup"), &folder)?;
+        backup.args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf", "--dbname", &primary.url]);
+        finish("pg_basebackup", backup.arg("--pgdata").arg(folder.join("data")).current_dir(&folder))?;
+        Self::start_postgres(tools, &folder)
+    }
+
+    fn start_postgres(tools: &Tools, folder: &Path) -> Result<Self, String> {
         let port = free_port()?;
-        let mut command = POSTGRES.command(&tools.postgres.join("postgres"), &folder)?;
-        command.arg("-D").arg(&data).args(["-p", &port.to_string()]);
+        let mut command = POSTGRES.command(&tools.postgres.join("postgres"), folder)?;
+        command.arg("-D").arg(folder.join("data")).args(["-p", &port.to_string()]);
         let socket_folder = format!("unix_socket_directories={}", folder.display());
         let settings = [
             "listen_addresses=127.0.0.1",
@@ -69,14 +82,9 @@ impl Server {
             ask.args(["-q", "-h", "127.0.0.1", "-U", "postgres", "-p", &port.to_string()]);
             tools::succeeds(&mut ask)
         };
+        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
         // SIGINT: stop at once. SIGTERM would wait for clients to leave.
-        Self::start(
-            &command,
-            &folder,
-            format!("postgres://postgres@127.0.0.1:{port}/postgres"),
-            "INT",
-            answers,
-        )
+        Self::start(&command, folder, url, "INT", answers)
     }
 
     /// Starts a MariaDB with one user, `counterfoil`, who may do everything and has no password.
@@ -86,11 +94,7 @@ impl Server {
         let data = folder.join("data");
         let mut install = MARIADB.command(&tools.mariadb_install, &folder)?;
         install.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
-        install.arg(option("datadir", &data)).current_dir(&folder).stdin(Stdio::null());
-        let output = install.output().map_err(|error| format!("mariadb-install-db: {error}"))?;
-        if !output.status.success() {
-            return Err(format!("mariadb-install-db: {}", String::from_utf8_lossy(&output.stderr)));
-        }
+        finish("mariadb-install-db", install.arg(option("datadir", &data)).current_dir(&folder))?;
         let users = folder.join("users.sql");
         fs::write(&users, MARIADB_USERS).map_err(|error| format!("{}: {error}", users.display()))?;
         let port = free_port()?;
@@ -111,17 +115,7 @@ impl Server {
         let folder = folder("redis")?;
         certificates.copy_to(&folder)?;
         let (port, tls_port) = (free_port()?, free_port()?);
-        let mut command = Command::new(&tools.redis);
-        command.args([
-            "--bind",
-            "127.0.0.1",
-            "--port",
-            &port.to_string(),
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-        ]);
+        let mut command = redis_at(port, tools, &folder);
         command.args(["--tls-port", &tls_port.to_string(), "--tls-auth-clients", "optional"]);
         for (name, file) in [
             ("--tls-ca-cert-file", "ca.pem"),
@@ -130,7 +124,6 @@ impl Server {
         ] {
             command.arg(name).arg(folder.join(file));
         }
-        command.arg("--dir").arg(&folder);
         let url = format!("redis://127.0.0.1:{port}");
         let mut started = Self::start(&command, &folder, url, "TERM", || redis_answers(port))?;
         started.tls_url = format!("rediss://127.0.0.1:{tls_port}");
@@ -141,19 +134,9 @@ impl Server {
     pub(crate) fn redis_cluster(tools: &Tools) -> Result<Self, String> {
         let folder = folder("redis-cluster")?;
         let (port, bus_port) = (free_port()?, free_port()?);
-        let mut command = Command::new(&tools.redis);
-        command.args([
-            "--bind",
-            "127.0.0.1",
-            "--port",
-            &port.to_string(),
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-        ]);
+        let mut command = redis_at(port, tools, &folder);
         command.args(["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"]);
-        command.args(["--cluster-port", &bus_port.to_string(), "--dir"]).arg(&folder);
+        command.args(["--cluster-port", &bus_port.to_string()]);
         let url = format!("redis://127.0.0.1:{port}");
         Self::start(&command, &folder, url, "TERM", || {
             // Slots that are there already are refused, and that changes nothing.
@@ -237,6 +220,21 @@ impl Unprivileged {
         command.args(["--init-groups", "--"]).arg(program);
         Ok(command)
     }
+}
+
+/// A Redis that keeps everything in memory.
+fn redis_at(port: u16, tools: &Tools, folder: &Path) -> Command {
+    let mut command = Command::new(&tools.redis);
+    command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
+    command.args(["--save", "", "--appendonly", "no", "--dir"]).arg(folder);
+    command
+}
+
+/// Runs what prepares a server to its end.
+fn finish(name: &str, command: &mut Command) -> Done {
+    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{name}: {error}"))?;
+    let said = || format!("{name}: {}", String::from_utf8_lossy(&output.stderr));
+    if output.status.success() { Ok(()) } else { Err(said()) }
 }
 
 fn option(name: &str, path: &Path) -> String {

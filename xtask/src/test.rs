@@ -19,7 +19,9 @@ pub(crate) fn run(filter: &[String], package: Option<&str>) -> Done {
     }
     let certificates = Certificates::make()?;
     let postgres = Server::postgres(&tools, &certificates)?;
+    let postgres_standby = Server::postgres_standby(&tools, &certificates, &postgres)?;
     let mariadb = Server::mariadb(&tools, &certificates)?;
+    let mariadb_spare = Server::mariadb(&tools, &certificates)?;
     let redis = Server::redis(&tools, &certificates)?;
     let cluster = Server::redis_cluster(&tools)?;
     eprintln!("started {}, {} and {}", postgres.url, mariadb.url, redis.url);
@@ -28,7 +30,9 @@ pub(crate) fn run(filter: &[String], package: Option<&str>) -> Done {
 
     let mut command = runner(filter, package);
     command.env("COUNTERFOIL_TEST_POSTGRES", &postgres.url);
+    command.env("COUNTERFOIL_TEST_POSTGRES_STANDBY", &postgres_standby.url);
     command.env("COUNTERFOIL_TEST_MARIADB", &mariadb.url);
+    command.env("COUNTERFOIL_TEST_MARIADB_SPARE", &mariadb_spare.url);
     command.env("COUNTERFOIL_TEST_REDIS", &redis.url);
     command.env("COUNTERFOIL_TEST_REDIS_CLUSTER", &cluster.url);
     command.env("COUNTERFOIL_TEST_REDIS_TLS", &redis.tls_url);

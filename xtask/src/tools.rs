@@ -9,7 +9,7 @@ const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 
 /// Everything the tests run.
 pub(crate) struct Tools {
-    /// The directory of `initdb`, `postgres` and `pg_isready`.
+    /// The directory of `initdb`, `postgres`, `pg_isready` and `pg_basebackup`.
     pub(crate) postgres: PathBuf,
     /// `mariadb-install-db`.
     pub(crate) mariadb_install: PathBuf,
@@ -129,8 +129,9 @@ fn server(program: &str) -> Option<PathBuf> {
 
 /// The newest version that Debian's packages brought, or what is on the path.
 fn postgres() -> Option<PathBuf> {
-    let has_all =
-        |directory: &Path| ["initdb", "postgres", "pg_isready"].iter().all(|it| directory.join(it).is_file());
+    let has_all = |directory: &Path| {
+        ["initdb", "postgres", "pg_isready", "pg_basebackup"].iter().all(|it| directory.join(it).is_file())
+    };
     let version =
         |directory: &PathBuf| directory.parent().and_then(|it| it.file_name()?.to_str()?.parse::<u32>().ok());
     let installed = std::fs::read_dir(POSTGRES_VERSIONS).into_iter().flatten().flatten();

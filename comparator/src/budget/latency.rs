@@ -41,25 +41,27 @@ impl Latency {
     /// above 1, too hard.
     pub(super) fn learn(&mut self, keys: usize, took: i64, now: Time) -> f64 {
         let (place, took) = (place(keys), took.max(0) as f64);
-        let expected = self.expected(place);
-        let bearable = expected.map(|usual| (usual * STRAINED_TIMES).max(usual + SLACK));
+        let bearable = self.bearable(place);
         let strain = self.target.or(bearable).map_or(0.0, |bearable| took / bearable);
-        match expected {
+        match bearable {
             Some(_) if strain > 1.0 => self.adapt(now),
             _ => self.follow(place, took),
         }
         strain
     }
 
-    /// How long a read of this size takes, as far as can be told: no longer than a larger one, and in proportion to a
-    /// smaller one.
-    fn expected(&self, place: usize) -> Option<f64> {
-        let larger = self.usual.iter().skip(place).flatten().next().copied();
+    /// How long a read of this size may take, as far as can be told: three times what is usual for it or else for a larger
+    /// one. Of a smaller one it is that too, or what is in proportion to it if that is more, and not both: a store that
+    /// slows down is read in larger reads, which must not hide it.
+    fn bearable(&self, place: usize) -> Option<f64> {
+        let larger = self.usual.iter().skip(place).flatten().next();
+        let larger = larger.map(|usual| (*usual, STRAINED_TIMES));
         let smaller = || {
             let sizes = self.usual.iter().take(place).rev().zip(1..);
-            sizes.filter_map(|(usual, steps)| Some((*usual)? * f64::from(1u32 << steps))).next()
+            sizes.filter_map(|(usual, steps)| Some(((*usual)?, f64::from(1u32 << steps)))).next()
         };
-        larger.or_else(smaller)
+        let (usual, times) = larger.or_else(smaller)?;
+        Some((usual * times.max(STRAINED_TIMES)).max(usual + SLACK))
     }
 
     fn follow(&mut self, place: usize, took: f64) {
@@ -81,4 +83,21 @@ impl Latency {
 fn place(keys: usize) -> usize {
     let power = keys.max(1).next_power_of_two().trailing_zeros();
     usize::try_from(power).unwrap_or(0).min(SIZES - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_larger_read_may_take_three_times_as_long_or_what_is_in_proportion_and_not_both() {
+        for (keys, bearable_ms) in [(50, 60), (100, 60), (200, 60), (400, 80)] {
+            for (took_ms, is_strained) in [(bearable_ms, false), (bearable_ms + 1, true)] {
+                let mut latency = Latency::new(None);
+                latency.learn(100, 20 * MS, Time(0));
+                let strain = latency.learn(keys, took_ms * MS, Time(0));
+                assert_eq!(strain > 1.0, is_strained, "{keys} keys in {took_ms} ms: {strain}");
+            }
+        }
+    }
 }

@@ -11,6 +11,8 @@ const BOUNDS: Bounds = Bounds {
     shares: Shares { open: 0.1, idle: 0.1 },
 };
 
+const MAP: MapId = MapId(0);
+
 /// From one look of the scheduler to the next.
 const TICK: i64 = 5 * MS;
 
@@ -52,7 +54,7 @@ impl Trial {
     fn take_back(&mut self, ending: Ending) {
         while let Some(place) = self.reads.iter().position(|read| read.end <= self.now) {
             let (at, size) = (self.reads.remove(place), self.sizes.remove(place));
-            self.budget.back(size, at, ending);
+            self.budget.back(MAP, size, at, ending);
         }
     }
 
@@ -134,7 +136,7 @@ fn one_slow_read_among_fast_ones_and_reads_as_slow_as_their_size_change_nothing(
             _ => (10, 6),
         };
         budget.sent(&fresh(keys), 0);
-        budget.back(keys, Interval::new(now.minus(took * MS), now), Ending::Answered);
+        budget.back(MAP, keys, Interval::new(now.minus(took * MS), now), Ending::Answered);
         assert_eq!(budget.status(now).state, State::Healthy, "step {step}");
     }
 }
@@ -241,6 +243,24 @@ fn a_key_is_kept_waiting_by_a_budget_that_was_short_all_the_while_and_by_a_store
     pass(&mut budget, 5_000, 5_900, true);
     assert_eq!(budget.keeps_waiting(patience, at(5_900)), None, "the comparator itself stood still");
     budget.sent(&fresh(1), 0);
-    budget.back(1, Interval::new(at(5_900), at(5_950)), DOWN);
+    budget.back(MAP, 1, Interval::new(at(5_900), at(5_950)), DOWN);
     assert_eq!(budget.keeps_waiting(patience, at(5_950)), Some(Reason::Store));
+}
+
+#[test]
+fn a_store_that_refuses_the_query_of_one_map_says_so_until_that_map_is_answered() {
+    let (mut budget, other) = (Budget::new(BOUNDS), MapId(1));
+    let mut state_after = |map, ending| {
+        budget.sent(&fresh(1), 0);
+        budget.back(map, 1, Interval::new(Time(0), Time(MS)), ending);
+        budget.status(Time(MS)).state.label()
+    };
+    for (map, ending, expected) in [
+        (MAP, Ending::Answered, "healthy"),
+        (MAP, Ending::Refused, "refusing"),
+        (other, Ending::Answered, "refusing"),
+        (MAP, Ending::Answered, "healthy"),
+    ] {
+        assert_eq!(state_after(map, ending), expected, "{map:?} {ending:?}");
+    }
 }

@@ -105,6 +105,9 @@ impl StoreSeries {
             State::Down(reason) => {
                 tracing::warn!(store, reason, "the store does not answer and is left alone")
             }
+            State::Refusing => {
+                tracing::warn!(store, "the store refuses the query of a map, which cannot be checked")
+            }
             State::Slow => {
                 tracing::info!(
                     store,

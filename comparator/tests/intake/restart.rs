@@ -79,8 +79,30 @@ pub(crate) fn after(mac: &[u8], batch: wire::Batch) -> wire::Batch {
     wire::Batch { previous_mac: mac.to_vec().into(), ..batch }
 }
 
+/// A write of the key `lost` to the map alone, which is found, and nothing is open any more. Gives its upload, and the id of what
+/// was found.
+pub(crate) async fn lost_and_found(running: &Running) -> (wire::Upload, Value) {
+    let (uploads, mut replies) = running.stream().await;
+    let sent = running.upload(1, &batch(running, "cart", 0, &["lost"]));
+    uploads.send(sent.clone()).await.unwrap();
+    accepted(&mut replies, 1).await;
+    uploads.send(promise(running, 2, &sent.mac)).await.unwrap();
+    accepted(&mut replies, 2).await;
+    let is_found = |page: &Value| page["divergences"][0]["key"] == "lost";
+    let page = running.until("/v1/divergences?state=confirmed", is_found).await;
+    running.until("/v1/sources", |sources| sources["sources"][0]["open"] == 0).await;
+    (sent, page["divergences"][0]["id"].clone())
+}
+
+/// The source goes on after `sent`: it promises that it has told everything.
+pub(crate) async fn goes_on(running: &Running, sent: &wire::Upload) {
+    let (uploads, mut replies) = running.stream().await;
+    uploads.send(promise(running, 1, &sent.mac)).await.unwrap();
+    accepted(&mut replies, 1).await;
+}
+
 /// That nothing will be begun for a minute.
-pub(crate) fn promise(running: &Running, number: u64, mac: &[u8]) -> wire::Upload {
+fn promise(running: &Running, number: u64, mac: &[u8]) -> wire::Upload {
     let watermark = now().plus(60_000_000_000);
     let batch = BatchBuilder::default().finish(Header { watermark, ..header(1, now()) });
     let sent_ns = u64::try_from(watermark.0).unwrap();
@@ -120,22 +142,13 @@ async fn what_was_accepted_is_judged_by_the_next_life_and_applied_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_its_outcome_is_not_judged_again_and_an_alert_is_not_repeated() {
     let first = start().await;
-    let (uploads, mut replies) = first.stream().await;
-    let sent = first.upload(1, &batch(&first, "cart", 0, &["lost"]));
-    uploads.send(sent.clone()).await.unwrap();
-    accepted(&mut replies, 1).await;
-    uploads.send(promise(&first, 2, &sent.mac)).await.unwrap();
-    accepted(&mut replies, 2).await;
-    first.until("/v1/divergences?state=confirmed", |page| page["divergences"][0]["key"] == "lost").await;
-    first.until("/v1/sources", |sources| sources["sources"][0]["open"] == 0).await;
+    let (sent, _) = lost_and_found(&first).await;
     let second = start_in(first.remains_of_what_is_over().await, JOURNAL).await;
     let summary =
         second.until("/v1/summary", |summary| summary["maps"]["cart"]["open_divergences"] == 1).await;
     assert_eq!(summary["maps"]["cart"]["events"], 0, "nothing waits for an outcome: {summary}");
     store(&second, "lost");
-    let (uploads, mut replies) = second.stream().await;
-    uploads.send(promise(&second, 1, &sent.mac)).await.unwrap();
-    accepted(&mut replies, 1).await;
+    goes_on(&second, &sent).await;
     let page =
         second.until("/v1/divergences?state=resolved", |page| page["divergences"][0]["key"] == "lost").await;
     assert_eq!(page["divergences"][0]["times"], 1, "{page}");

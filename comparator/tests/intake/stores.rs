@@ -1,6 +1,6 @@
 //! One map in two stores: two SQLite files, the second of which is wrong.
 
-use super::restart::{accepted, after, promise};
+use super::restart::{accepted, after, goes_on, lost_and_found};
 use super::{bye, store};
 use crate::support::{Running, prepared, start_of};
 use serde_json::Value;
@@ -80,15 +80,7 @@ async fn each_store_is_judged_by_itself_and_the_divergence_names_the_one_that_di
 async fn a_divergence_of_the_second_store_is_open_again_in_the_next_life_and_resolves_there() {
     let first = start_of(prepared_twice(), TWO_STORES, Vec::new()).await;
     store(&first, "lost");
-    let (uploads, mut replies) = first.stream().await;
-    let sent = first.upload(1, &super::batch(&first, "cart", 0, &["lost"]));
-    uploads.send(sent.clone()).await.unwrap();
-    accepted(&mut replies, 1).await;
-    uploads.send(promise(&first, 2, &sent.mac)).await.unwrap();
-    accepted(&mut replies, 2).await;
-    let confirmed = |page: &Value| page["divergences"][0]["store"] == "spare";
-    let id = first.until("/v1/divergences?state=confirmed", confirmed).await["divergences"][0]["id"].clone();
-    first.until("/v1/sources", |sources| sources["sources"][0]["open"] == 0).await;
+    let (sent, id) = lost_and_found(&first).await;
     let second = start_of(first.remains_of_what_is_over().await, TWO_STORES, Vec::new()).await;
     let is_open = |summary: &Value| {
         let open = |store: &str| summary["maps"]["cart"]["stores"][store]["open_divergences"].as_u64();
@@ -96,9 +88,7 @@ async fn a_divergence_of_the_second_store_is_open_again_in_the_next_life_and_res
     };
     second.until("/v1/summary", is_open).await;
     store_in_spare(&second, "lost");
-    let (uploads, mut replies) = second.stream().await;
-    uploads.send(promise(&second, 1, &sent.mac)).await.unwrap();
-    accepted(&mut replies, 1).await;
+    goes_on(&second, &sent).await;
     let page =
         second.until("/v1/divergences?state=resolved", |page| page["divergences"][0]["id"] == id).await;
     assert_eq!(page["divergences"].as_array().map(Vec::len), Some(1), "{page}");
@@ -109,20 +99,10 @@ async fn a_divergence_of_the_second_store_is_open_again_in_the_next_life_and_res
 #[tokio::test(flavor = "multi_thread")]
 async fn a_map_that_gets_a_second_store_keeps_the_divergences_of_its_first() {
     let first = crate::support::start_in(prepared_twice(), "journal: {path: DIR/journal, sync_ms: 1}").await;
-    let (uploads, mut replies) = first.stream().await;
-    let sent = first.upload(1, &super::batch(&first, "cart", 0, &["lost"]));
-    uploads.send(sent.clone()).await.unwrap();
-    accepted(&mut replies, 1).await;
-    uploads.send(promise(&first, 2, &sent.mac)).await.unwrap();
-    accepted(&mut replies, 2).await;
-    let found = |page: &Value| page["divergences"][0]["key"] == "lost";
-    let id = first.until("/v1/divergences?state=confirmed", found).await["divergences"][0]["id"].clone();
-    first.until("/v1/sources", |sources| sources["sources"][0]["open"] == 0).await;
+    let (sent, id) = lost_and_found(&first).await;
     let second = start_of(first.remains_of_what_is_over().await, TWO_STORES, Vec::new()).await;
     store(&second, "lost");
-    let (uploads, mut replies) = second.stream().await;
-    uploads.send(promise(&second, 1, &sent.mac)).await.unwrap();
-    accepted(&mut replies, 1).await;
+    goes_on(&second, &sent).await;
     second.until("/v1/divergences?state=resolved", |page| page["divergences"][0]["id"] == id).await;
     first.stop().await;
     second.stop().await;

@@ -1,6 +1,5 @@
 //! Reader services: the examples that a user copies, and one that answers as badly as it is told to.
 
-use super::relay::Relay;
 use super::*;
 use counterfoil_proto::wire::store_entry::Found as Told;
 use counterfoil_proto::wire::store_reader_server::{StoreReader, StoreReaderServer};
@@ -276,16 +275,5 @@ async fn the_deadline_and_the_password_of_the_moment_are_sent_along() {
 
 #[tokio::test]
 async fn a_service_that_is_down_at_start_goes_away_and_falls_silent_is_read_whenever_it_answers() {
-    let serving = says_x().await;
-    let (mut relay, url) = Relay::before(&serving.url);
-    let reader = reader(&WrittenStore { timeout_ms: 500, ..WrittenStore::new(url) });
-    assert_eq!(read(&reader, &cart(), &["a"]).await.unwrap_err().label(), "connect");
-    relay.open();
-    assert_eq!(read(&reader, &cart(), &["a"]).await, Ok(vec![value("x")]));
-    relay.close().await;
-    assert_eq!(read(&reader, &cart(), &["a"]).await.unwrap_err().label(), "connect");
-    relay.silence();
-    assert_eq!(read(&reader, &cart(), &["a"]).await, Err(StoreError::Timeout));
-    relay.open();
-    assert_eq!(read(&reader, &cart(), &["a"]).await, Ok(vec![value("x")]));
+    is_read_whenever_it_answers(&says_x().await.url, &cart()).await;
 }

@@ -62,3 +62,19 @@ async fn read<K: AsRef<[u8]>>(
     let keys: Vec<_> = keys.iter().map(|key| Bytes::copy_from_slice(key.as_ref())).collect();
     reader.read_many(lookup, &keys).await
 }
+
+/// Holds a reader of the server at `url` to being read whenever the server answers: it is down at first, goes away and falls
+/// silent. `lookup` gives `x` for the key `a`.
+async fn is_read_whenever_it_answers(url: &str, lookup: &Lookup) {
+    let (mut relay, url) = relay::Relay::before(url);
+    let reader = reader(&WrittenStore { timeout_ms: 500, ..WrittenStore::new(url) });
+    assert_eq!(read(&reader, lookup, &["a"]).await.unwrap_err().label(), "connect");
+    relay.open();
+    assert_eq!(read(&reader, lookup, &["a"]).await, Ok(vec![value("x")]));
+    relay.close().await;
+    assert_eq!(read(&reader, lookup, &["a"]).await.unwrap_err().label(), "connect");
+    relay.silence();
+    assert_eq!(read(&reader, lookup, &["a"]).await, Err(StoreError::Timeout));
+    relay.open();
+    assert_eq!(read(&reader, lookup, &["a"]).await, Ok(vec![value("x")]));
+}

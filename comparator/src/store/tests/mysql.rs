@@ -1,4 +1,3 @@
-use super::relay::Relay;
 use super::*;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
@@ -187,16 +186,6 @@ async fn the_password_comes_from_its_file_at_each_connect() {
 
 #[tokio::test]
 async fn a_server_that_is_down_at_start_goes_away_and_falls_silent_is_read_whenever_it_answers() {
-    let (mut relay, url) = Relay::before(&url());
-    let reader = reader(&WrittenStore { timeout_ms: 500, ..WrittenStore::new(url) });
     let query = sql("SELECT 'a', 'x' FROM dual WHERE 'a' IN (?)");
-    assert_eq!(read(&reader, &query, &["a"]).await.unwrap_err().label(), "connect");
-    relay.open();
-    assert_eq!(read(&reader, &query, &["a"]).await, Ok(vec![value("x")]));
-    relay.close().await;
-    assert_eq!(read(&reader, &query, &["a"]).await.unwrap_err().label(), "connect");
-    relay.silence();
-    assert_eq!(read(&reader, &query, &["a"]).await, Err(StoreError::Timeout));
-    relay.open();
-    assert_eq!(read(&reader, &query, &["a"]).await, Ok(vec![value("x")]));
+    is_read_whenever_it_answers(&url(), &query).await;
 }

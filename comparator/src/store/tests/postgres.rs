@@ -1,4 +1,3 @@
-use super::relay::Relay;
 use super::*;
 use tokio_postgres::NoTls;
 
@@ -229,16 +228,6 @@ async fn a_database_that_is_not_there_is_no_connection() {
 
 #[tokio::test]
 async fn a_server_that_is_down_at_start_goes_away_and_falls_silent_is_read_whenever_it_answers() {
-    let (mut relay, url) = Relay::before(&url());
-    let reader = reader(&WrittenStore { timeout_ms: 500, ..WrittenStore::new(url) });
     let query = sql("SELECT k, 'x' FROM unnest($1::text[]) AS k");
-    assert_eq!(read(&reader, &query, &["a"]).await.unwrap_err().label(), "connect");
-    relay.open();
-    assert_eq!(read(&reader, &query, &["a"]).await, Ok(vec![value("x")]));
-    relay.close().await;
-    assert_eq!(read(&reader, &query, &["a"]).await.unwrap_err().label(), "connect");
-    relay.silence();
-    assert_eq!(read(&reader, &query, &["a"]).await, Err(StoreError::Timeout));
-    relay.open();
-    assert_eq!(read(&reader, &query, &["a"]).await, Ok(vec![value("x")]));
+    is_read_whenever_it_answers(&url(), &query).await;
 }

@@ -1,4 +1,5 @@
-//! A door in front of a server that can be shut, so that the server seems to go down and come back.
+//! A door in front of a server that can be shut, so that the server seems to go down and come back, and can lead to another
+//! server then.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::io::copy_bidirectional;
@@ -7,7 +8,8 @@ use tokio::task::{AbortHandle, JoinSet};
 
 pub(super) struct Relay {
     place: SocketAddr,
-    target: SocketAddr,
+    /// Where it leads when it is opened.
+    pub(super) target: SocketAddr,
     door: Door,
 }
 
@@ -34,10 +36,8 @@ impl Relay {
 
     /// `url` with the relay's place in the server's stead.
     pub(super) fn before(url: &str) -> (Self, String) {
+        let relay = Self::shut(place(url));
         let mut url = url::Url::parse(url).unwrap();
-        let host = url.host_str().unwrap().replace("localhost", "127.0.0.1");
-        let target = format!("{host}:{}", url.port().unwrap()).parse().unwrap();
-        let relay = Self::shut(target);
         url.set_host(Some("127.0.0.1")).unwrap();
         url.set_port(Some(relay.place.port())).unwrap();
         (relay, url.into())
@@ -85,6 +85,13 @@ impl Relay {
             Door::Open(_) => panic!("the door is open"),
         }
     }
+}
+
+/// Where the server of `url` listens.
+pub(super) fn place(url: &str) -> SocketAddr {
+    let url = url::Url::parse(url).unwrap();
+    let host = url.host_str().unwrap().replace("localhost", "127.0.0.1");
+    format!("{host}:{}", url.port().unwrap()).parse().unwrap()
 }
 
 fn bound(place: SocketAddr) -> TcpSocket {
