@@ -2,18 +2,30 @@
 
 use super::{Admitted, Engine, NO_CONTRACT, Standing};
 use crate::clocks::Translation;
-use crate::contract::MapId;
+use crate::contract::{MapId, Sample};
 use crate::table::{Arrival, Change, Effects, Ended};
 use counterfoil_digest::{bucket, key_hash};
-use counterfoil_judge::{Interval, Outcome, Reason, Reported, Time, Write, WriteId};
-use counterfoil_keys::KeyNumber;
+use counterfoil_judge::{Interval, Outcome, Reason, Reported, Shed, Time, Write, WriteId};
+use counterfoil_keys::{KeyNumber, TenantName};
 use counterfoil_proto::{BucketSet, Row};
 use std::sync::atomic::Ordering;
 
+/// A map that a batch names.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    name: &'a str,
+    /// None if the source's tenant has no contract for it.
+    checks: &'a [MapId],
+    sample: Sample,
+}
+
+const NAMELESS: Named<'_> = Named { name: "", checks: &[], sample: Sample::ALL };
+
 impl Engine {
-    /// Puts the rows of a batch from number `first_new` on into the table, each once for every check of its map. Those that
-    /// nothing can be said about end at once: of a map that the source's tenant has no contract for, or in times that nothing
-    /// relates to the comparator's or that have not come yet.
+    /// Puts the rows of a batch from number `first_new` on into the table, each once for every check of its map. Others end
+    /// at once: those whose keys the contract's sample leaves out, and those that nothing can be said about, which are of a
+    /// map that the source's tenant has no contract for, or in times that nothing relates to the comparator's or that have
+    /// not come yet.
     pub(super) fn apply(
         &self,
         admitted: &Admitted,
@@ -24,22 +36,20 @@ impl Engine {
     ) -> Effects {
         let Admitted { columns, key, source, .. } = admitted;
         let Standing { is_open, .. } = standing;
-        let maps: Vec<_> = columns
-            .maps()
-            .iter()
-            .map(|name| (self.contracts.find(&source.name.tenant, name), &**name))
-            .collect();
+        let maps: Vec<_> =
+            columns.maps().iter().map(|name| self.named(&source.name.tenant, name)).collect();
         let mut counts = vec![0u64; maps.len()];
         let (mut arrivals, mut ended) = (Vec::with_capacity(columns.len()), Vec::new());
         for (seq, row) in columns.rows().filter(|(seq, _)| *seq >= first_new) {
             if let Some(count) = counts.get_mut(row.map) {
                 *count += 1;
             }
-            let (checks, name) = maps.get(row.map).copied().unwrap_or((&[], ""));
+            let Named { name, checks, sample } = maps.get(row.map).copied().unwrap_or(NAMELESS);
             let id = WriteId { source: source.id, seq };
             let hash = key_hash(name, row.key);
             match translation.filter(|clock| !is_to_come(&row, *clock, at)) {
                 _ if checks.is_empty() => ended.push(undetermined(NO_CONTRACT, id, &row, Reason::NoContract)),
+                _ if !sample.has(hash) => ended.extend(checks.iter().map(|map| unsampled(*map, id, &row))),
                 Some(clock) => {
                     let of_checks =
                         checks.iter().filter_map(|map| self.arrival(*map, hash, id, *key, &row, clock));
@@ -53,7 +63,7 @@ impl Engine {
                 }
             }
         }
-        let counts = maps.iter().map(|(checks, _)| *checks).zip(counts).filter(|(_, count)| *count > 0);
+        let counts = maps.iter().map(|map| map.checks).zip(counts).filter(|(_, count)| *count > 0);
         let accepted = if is_open { self.accept(counts) } else { Vec::new() };
         if is_open {
             let outcomes = accepted.iter().map(|(_, count)| count).sum();
@@ -69,6 +79,12 @@ impl Engine {
         }
         effects.accepted = accepted;
         effects
+    }
+
+    fn named<'a>(&'a self, tenant: &TenantName, name: &'a str) -> Named<'a> {
+        let checks = self.contracts.find(tenant, name);
+        let contract = checks.first().and_then(|first| self.contracts.get(*first));
+        Named { name, checks, sample: contract.map_or(Sample::ALL, |contract| contract.sample) }
     }
 
     /// Counts the events of each map for each of its checks, before the table has them.
@@ -132,4 +148,8 @@ fn is_to_come(row: &Row<'_>, clock: Translation, at: Time) -> bool {
 
 fn undetermined(map: MapId, id: WriteId, row: &Row<'_>, reason: Reason) -> Ended {
     Ended { map, id, outcome: Outcome::Undetermined(reason), trace: row.trace }
+}
+
+fn unsampled(map: MapId, id: WriteId, row: &Row<'_>) -> Ended {
+    Ended { map, id, outcome: Outcome::Shed(Shed::Sampled), trace: row.trace }
 }

@@ -10,7 +10,7 @@ use super::shedding::Shedding;
 use super::{Arrival, Census, Effects, Ended, Observed, Rules, Unresolved};
 use crate::contract::MapId;
 use counterfoil_digest::bucket;
-use counterfoil_judge::{History, Outcome, Reason, Scope, Time};
+use counterfoil_judge::{History, Outcome, Reason, Scope, Shed, Time};
 use counterfoil_keys::KeyNumber;
 use counterfoil_proto::BucketSet;
 use hashbrown::HashTable;
@@ -154,7 +154,7 @@ impl Shard {
         }
         if arrival.write.pending {
             let (map, id, trace) = (arrival.map, arrival.write.id, arrival.trace);
-            effects.ended.push(Ended { map, id, outcome: Outcome::Shed, trace });
+            effects.ended.push(Ended { map, id, outcome: Outcome::Shed(Shed::Room), trace });
         }
     }
 

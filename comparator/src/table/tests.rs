@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use super::*;
-use crate::contract::Contract;
+use crate::contract::{Contract, Sample, Severity};
 use crate::store::Lookup;
 use counterfoil_digest::{Codec, MapDigesters, key_hash};
 use counterfoil_judge::{
@@ -39,6 +39,8 @@ fn table_of(terms: Terms, keys_max: usize) -> Table {
         digesters: MapDigesters::new(&keys().tenant(&tenant), "cart", Codec::Bytes),
         tenant,
         terms,
+        sample: Sample::ALL,
+        severity: Severity::default(),
     };
     let table = Table::new(Arc::new(Contracts::new(vec![contract], Vec::new())), PROBING, keys_max);
     table.assume_calibrated();

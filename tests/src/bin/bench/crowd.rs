@@ -2,7 +2,7 @@
 
 use crate::cpu::cpu_ns_of;
 use counterfoil_comparator::config::Probing;
-use counterfoil_comparator::contract::{Contract, Contracts, MapId};
+use counterfoil_comparator::contract::{Contract, Contracts, MapId, Sample, Severity};
 use counterfoil_comparator::store::Lookup;
 use counterfoil_comparator::table::{Arrival, Change, Class, Observed, Probe, Seen, Table};
 use counterfoil_digest::{Codec, MapDigesters, key_hash};
@@ -116,6 +116,8 @@ impl Crowd {
             scan: None,
             digesters: MapDigesters::new(&keys, MAP_NAME, Codec::Bytes),
             terms: TERMS,
+            sample: Sample::ALL,
+            severity: Severity::default(),
         };
         let contracts = Arc::new(Contracts::new(vec![contract], Vec::new()));
         // The shards are not filled evenly.
