@@ -40,7 +40,7 @@ mod tls;
 mod written;
 
 pub use budget::WrittenBudget;
-pub use describe::Description;
+pub use describe::{About, Description, Eviction, Untold};
 pub use error::{KeyError, StoreError};
 pub use lookup::{KeyType, Lookup, Rows, Shape, WrittenLookup};
 pub use scan::{Page, Scan};
