@@ -36,8 +36,7 @@ impl Engine {
     ) -> Effects {
         let Admitted { columns, key, source, .. } = admitted;
         let Standing { is_open, .. } = standing;
-        let maps: Vec<_> =
-            columns.maps().iter().map(|name| self.named(&source.name.tenant, name)).collect();
+        let maps: Vec<_> = columns.maps().iter().map(|name| self.named(&source.name.tenant, name)).collect();
         let mut counts = vec![0u64; maps.len()];
         let (mut arrivals, mut ended) = (Vec::with_capacity(columns.len()), Vec::new());
         for (seq, row) in columns.rows().filter(|(seq, _)| *seq >= first_new) {

@@ -253,8 +253,7 @@ fn maps(written: &[WrittenMap], problems: &mut Problems) -> Vec<Map> {
         match Form::new(map.codec, &map.rules) {
             Ok(form) => maps.push(Map { name: map.name.as_str().into(), form }),
             Err(found) => {
-                let found =
-                    found.into_iter().map(|RuleProblem { path, message }| Problem { path, message });
+                let found = found.into_iter().map(|RuleProblem { path, message }| Problem { path, message });
                 problems.add_below(&format!("maps[{at}]"), found);
             }
         }

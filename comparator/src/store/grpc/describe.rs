@@ -10,7 +10,8 @@ use tonic::{Code, Status};
 
 impl Grpc {
     pub(in super::super) async fn describe(&self, lookup: &Lookup) -> Result<Description, StoreError> {
-        let mut description = Description { has_scan: Some(self.has_scan(lookup).await?), ..Description::default() };
+        let mut description =
+            Description { has_scan: Some(self.has_scan(lookup).await?), ..Description::default() };
         for about in [About::Role, About::Rights, About::Index] {
             description.leave_open(about, "a reader service does not say what its store is");
         }

@@ -68,11 +68,7 @@ mod tests {
         let login = "GRANT USAGE ON *.* TO `r`@`%` IDENTIFIED BY PASSWORD '*AB'";
         check(&[login, "GRANT SELECT, SHOW VIEW ON `shop`.* TO `r`@`%`"], &[], false);
         check(&[login, "GRANT SELECT (`a`, `b`), USAGE ON `shop`.`cart` TO `r`@`%`"], &[], false);
-        check(
-            &["GRANT SELECT (`a`), UPDATE (`b`) ON `shop`.`cart` TO `r`@`%`"],
-            &["`shop`.`cart`"],
-            false,
-        );
+        check(&["GRANT SELECT (`a`), UPDATE (`b`) ON `shop`.`cart` TO `r`@`%`"], &["`shop`.`cart`"], false);
         check(
             &["GRANT ALL PRIVILEGES ON *.* TO `r`@`%` WITH GRANT OPTION", "GRANT PROXY ON ''@'%' TO 'r'@'%'"],
             &["*.*", "''@'%'"],
@@ -80,7 +76,11 @@ mod tests {
         );
         check(&["GRANT SELECT,LOCK TABLES ON `shop`.* TO `r`@`%`"], &["`shop`.*"], false);
         check(
-            &["GRANT `reader` TO `r`@`%`", "SET DEFAULT ROLE `reader` FOR `r`@`%`", "GRANT SELECT ON *.* TO `reader`"],
+            &[
+                "GRANT `reader` TO `r`@`%`",
+                "SET DEFAULT ROLE `reader` FOR `r`@`%`",
+                "GRANT SELECT ON *.* TO `reader`",
+            ],
             &[],
             true,
         );

@@ -83,7 +83,8 @@ impl Description {
             redis::from_redis_value::<String>(value).ok()
         };
         let (server, version) = (said("server"), said("version"));
-        self.server = server.zip(version).map(|(server, version)| format!("{} {version}", capitalized(&server)));
+        self.server =
+            server.zip(version).map(|(server, version)| format!("{} {version}", capitalized(&server)));
         self.is_cluster = said("mode").map(|mode| mode == "cluster");
         // Of a cluster the library asks primaries only.
         self.is_primary = if is_cluster { Some(true) } else { said("role").map(|role| role == "master") };
@@ -101,7 +102,10 @@ fn changes(lookup: &Lookup, key: Option<&Bytes>) -> Result<Vec<Change>, StoreErr
     let (what, commands) = match lookup {
         Lookup::Prefix(prefix) => {
             let name = [prefix.as_bytes(), key].concat();
-            (format!("the strings `{prefix}*`"), vec![command(&[b"SET", &name, b""]), command(&[b"DEL", &name])])
+            (
+                format!("the strings `{prefix}*`"),
+                vec![command(&[b"SET", &name, b""]), command(&[b"DEL", &name])],
+            )
         }
         Lookup::Hash(hash) => {
             let name = hash.as_bytes();
@@ -138,12 +142,12 @@ mod tests {
 
     #[test]
     fn values_go_only_where_there_is_a_limit_and_a_policy() {
-        for (limit, policy, drops) in [
-            (0, "allkeys-lru", Some(false)),
-            (1, "noeviction", Some(false)),
-            (1, "volatile-ttl", Some(true)),
-        ] {
-            let info = format!("# Memory\r\nmaxmemory_human:x\r\nmaxmemory:{limit}\r\nmaxmemory_policy:{policy}\r\n");
+        for (limit, policy, drops) in
+            [(0, "allkeys-lru", Some(false)), (1, "noeviction", Some(false)), (1, "volatile-ttl", Some(true))]
+        {
+            let info = format!(
+                "# Memory\r\nmaxmemory_human:x\r\nmaxmemory:{limit}\r\nmaxmemory_policy:{policy}\r\n"
+            );
             assert_eq!(eviction(&info).map(|it| it.drops_values()), drops, "{info}");
         }
         assert_eq!(eviction("maxmemory:1\r\n"), None);

@@ -196,7 +196,8 @@ async fn redis_tells_what_a_user_may_ask_for_and_says_what_it_may_not() {
             super::redis::run(&words.split(' ').map(str::as_bytes).collect::<Vec<_>>()).await;
             url = url.replace("redis://", &format!("redis://{user}:any@"));
         }
-        let told = reader(&WrittenStore::new(url)).describe(lookup, &[Bytes::from_static(b"a")]).await.unwrap();
+        let told =
+            reader(&WrittenStore::new(url)).describe(lookup, &[Bytes::from_static(b"a")]).await.unwrap();
         assert_eq!((told.may_write.clone(), untold(&told)), (may_write, open.clone()), "{rights}: {told:?}");
         assert!(told.server.as_deref().unwrap().starts_with("Redis "), "{told:?}");
         assert_eq!((told.is_primary, told.is_cluster), (Some(true), Some(false)));

@@ -262,7 +262,11 @@ async fn a_service_that_is_asked_about_itself_says_whether_it_can_be_gone_throug
         let has_scan = told.as_ref().map(|told| told.has_scan).map_err(StoreError::label);
         assert_eq!(has_scan, expected, "{told:?}");
         let open = told.map_or(vec![], |told| told.untold.iter().map(|it| it.about).collect());
-        assert_eq!(open.contains(&About::Rights) && open.contains(&About::Index), expected.is_ok(), "{open:?}");
+        assert_eq!(
+            open.contains(&About::Rights) && open.contains(&About::Index),
+            expected.is_ok(),
+            "{open:?}"
+        );
     }
 }
 

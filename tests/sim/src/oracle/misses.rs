@@ -97,7 +97,8 @@ impl Oracle {
             let outcome = last.and_then(|(write, _)| self.outcomes.get(&write));
             let is_tainted = last.is_some_and(|(_, it)| Time(it.map.0) <= doubt);
             is_tainted
-                || outcome.is_none_or(|outcome| matches!(outcome, Outcome::Undetermined(_) | Outcome::Shed(_)))
+                || outcome
+                    .is_none_or(|outcome| matches!(outcome, Outcome::Undetermined(_) | Outcome::Shed(_)))
         })
     }
 
