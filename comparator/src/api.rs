@@ -101,6 +101,8 @@ struct CheckSummary {
     undetermined: BTreeMap<&'static str, u64>,
     /// Why events were left out: `room`, `sampled`.
     shed: BTreeMap<&'static str, u64>,
+    /// The outcomes of each cohort that the contract names, and of `other` events.
+    cohorts: BTreeMap<String, BTreeMap<&'static str, u64>>,
     verdicts: BTreeMap<&'static str, u64>,
     /// (confirmed + divergent) / events that ended and are in the contract's sample; `null` before one did.
     coverage: Option<f64>,
@@ -203,6 +205,7 @@ fn check_summary(parts: &Parts, id: MapId, tally: &Tally, census: Census) -> Che
         outcomes,
         undetermined: tally.undetermined().into_iter().collect(),
         shed: tally.shed().into_iter().collect(),
+        cohorts: tally.cohorts().map(|(name, of)| (name.to_owned(), of.into_iter().collect())).collect(),
         verdicts: tally.verdicts().into_iter().collect(),
         coverage: tally.coverage(),
         reads_per_confirmed: tally.reads_per_confirmed(),

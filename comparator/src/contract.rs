@@ -53,6 +53,23 @@ impl Severity {
     }
 }
 
+/// Most cohorts that a contract may name: each has series of its own.
+pub const COHORTS_MAX: usize = 32;
+
+/// The place of a cohort among those that a contract names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cohort(u8);
+
+impl Cohort {
+    /// As an index.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0.into()
+    }
+}
+
+const _: () = assert!(COHORTS_MAX <= 256, "a byte numbers them");
+
 /// One map's contract with one store.
 pub struct Contract {
     /// The map's name.
@@ -76,6 +93,17 @@ pub struct Contract {
     pub sample: Sample,
     /// How much its divergences matter.
     pub severity: Severity,
+    /// The cohorts, as `key=value`, whose outcomes are counted by themselves. At most [`COHORTS_MAX`].
+    pub cohorts: Vec<String>,
+}
+
+impl Contract {
+    /// The cohort of this name; `None` if it is counted with the others.
+    #[must_use]
+    pub fn cohort(&self, name: &str) -> Option<Cohort> {
+        let place = self.cohorts.iter().position(|known| known == name)?;
+        u8::try_from(place).ok().map(Cohort)
+    }
 }
 
 impl std::fmt::Debug for Contract {

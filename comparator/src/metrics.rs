@@ -51,6 +51,8 @@ catalogue! {
         "Events that ended undetermined, by reason.";
     SHED: Counter "counterfoil_outcome_shed_events_total" ["map", "store", "reason"] "events"
         "Events that were left out, by reason: for want of room, or because their keys are not in the contract's sample.";
+    COHORTS: Counter "counterfoil_outcome_cohort_events_total" ["map", "store", "cohort", "outcome"] "events"
+        "Events ended, by cohort, for maps whose contract names some; the events of others are `other`.";
     VERDICTS: Counter "counterfoil_judge_verdicts_total" ["map", "store", "verdict"] "verdicts" "Verdicts, one per observation.";
     CALIBRATION: Gauge "counterfoil_judge_calibration_checks" ["map", "store", "state"] "checks"
         "Whether both sides write values in the same form: 1 for the state that holds, of calibrating, calibrated and

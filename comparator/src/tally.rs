@@ -2,14 +2,17 @@
 
 #[cfg(test)]
 mod tests;
+
+mod cohorts;
 mod within;
 
 pub(crate) use within::Share;
 
-use crate::contract::{Contracts, MapId, Severity};
+use crate::contract::{Cohort, Contract, Contracts, MapId, Severity};
 use crate::metrics;
 use crate::table::Calibration;
 use ::metrics::{Counter, Gauge, Histogram};
+use cohorts::Cohorts;
 use counterfoil_judge::{Kind, Outcome, Reason, Shed, Verdict};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -67,6 +70,7 @@ pub(crate) struct Tally {
     outcomes: Vec<Count>,
     undetermined: Vec<Count>,
     shed: Vec<Count>,
+    cohorts: Cohorts,
     verdicts: Vec<Count>,
     turns: Vec<Vec<Count>>,
     lag: Mutex<hdrhistogram::Histogram<u64>>,
@@ -122,6 +126,7 @@ impl Tally {
             outcomes: counts(&OUTCOMES, &metrics::OUTCOMES, "outcome"),
             undetermined: counts(&reasons, &metrics::UNDETERMINED, "reason"),
             shed: counts(&shed, &metrics::SHED, "reason"),
+            cohorts: Cohorts::default(),
             verdicts: counts(&Verdict::LABELS, &metrics::VERDICTS, "verdict"),
             turns: Kind::LABELS.iter().map(kind_turns).collect(),
             lag: Mutex::new(empty_histogram()),
@@ -130,6 +135,12 @@ impl Tally {
         };
         tally.calibrated(Calibration::Calibrating);
         tally
+    }
+
+    fn of_contract(contract: &Contract, store: &str) -> Self {
+        let Contract { name, is_reported, severity, terms, cohorts, .. } = contract;
+        let tally = Self::new(name, store, *is_reported, *severity, Some(terms.deadline));
+        Self { cohorts: Cohorts::new(cohorts, [("map", name), ("store", store)]), ..tally }
     }
 
     /// Shows what is known of the form of values.
@@ -147,25 +158,22 @@ impl Tally {
         self.looked_up.add(keys);
     }
 
+    /// Counts an event that ended for its cohort, if the contract names any.
+    pub(crate) fn ended_in(&self, cohort: Option<Cohort>, outcome: Outcome) {
+        self.cohorts.ended(cohort, place(outcome));
+    }
+
     /// Counts an event that ended.
     pub(crate) fn ended(&self, outcome: Outcome) {
-        let place = match outcome {
-            Outcome::Confirmed { lag } => {
-                self.agreed(lag);
-                CONFIRMED
-            }
-            Outcome::Superseded => 1,
-            Outcome::Divergent => DIVERGENT,
+        match outcome {
+            Outcome::Confirmed { lag } => self.agreed(lag),
+            Outcome::Superseded | Outcome::Divergent => {}
             Outcome::Undetermined(reason) => {
                 add(&self.undetermined, Reason::ALL.iter().position(|&other| other == reason));
-                3
             }
-            Outcome::Shed(reason) => {
-                add(&self.shed, Shed::ALL.iter().position(|&other| other == reason));
-                4
-            }
-        };
-        add(&self.outcomes, Some(place));
+            Outcome::Shed(reason) => add(&self.shed, Shed::ALL.iter().position(|&other| other == reason)),
+        }
+        add(&self.outcomes, Some(place(outcome)));
     }
 
     fn agreed(&self, lag: i64) {
@@ -230,6 +238,11 @@ impl Tally {
         some(Shed::ALL.iter().map(|reason| reason.label()), &self.shed)
     }
 
+    /// Events ended, by the cohorts that the contract names, in the order of [`OUTCOMES`].
+    pub(crate) fn cohorts(&self) -> impl Iterator<Item = (&str, Vec<(&'static str, u64)>)> {
+        self.cohorts.outcomes()
+    }
+
     /// Of the events that ended and were to be checked, the share of which it is known whether they agreed; `None` before
     /// one ended. What the contract's sample leaves out was not to be checked.
     #[must_use]
@@ -267,6 +280,17 @@ impl Tally {
     }
 }
 
+/// The place of an outcome in [`OUTCOMES`].
+const fn place(outcome: Outcome) -> usize {
+    match outcome {
+        Outcome::Confirmed { .. } => CONFIRMED,
+        Outcome::Superseded => 1,
+        Outcome::Divergent => DIVERGENT,
+        Outcome::Undetermined(_) => 3,
+        Outcome::Shed(_) => 4,
+    }
+}
+
 /// The counts that are not 0.
 fn some(labels: impl Iterator<Item = &'static str>, counts: &[Count]) -> Vec<(&'static str, u64)> {
     labels.zip(counts.iter().map(Count::get)).filter(|(_, count)| *count > 0).collect()
@@ -292,8 +316,7 @@ impl Tallies {
     pub(crate) fn new(contracts: &Contracts) -> Self {
         let of_contracts = contracts.iter().zip(0..).map(|(contract, id)| {
             let store = contracts.store_name(MapId(id)).unwrap_or(OTHER);
-            let deadline = Some(contract.terms.deadline);
-            Tally::new(&contract.name, store, contract.is_reported, contract.severity, deadline)
+            Tally::of_contract(contract, store)
         });
         Self(of_contracts.chain([Tally::new(OTHER, OTHER, true, Severity::default(), None)]).collect())
     }

@@ -71,6 +71,7 @@ impl Telling {
         for ended in &effects.ended {
             if let Some(tally) = self.tallies.of(ended.map) {
                 tally.ended(ended.outcome);
+                tally.ended_in(ended.marks.cohort, ended.outcome);
             }
             self.trace(ended);
         }
@@ -148,7 +149,7 @@ impl Telling {
 
     /// The span of a check, linked to the span of the write: the check is no part of the application's trace.
     fn trace(&self, ended: &Ended) {
-        let (Some(traces), Some(write)) = (&self.traces, ended.trace) else { return };
+        let (Some(traces), Some(write)) = (&self.traces, ended.marks.trace) else { return };
         let outcome = match ended.outcome {
             Outcome::Confirmed { .. } | Outcome::Superseded if !traces.is_sampled() => return,
             // There was no check.

@@ -71,6 +71,7 @@ fn of_map(
     }
     let tenant = tenant.unwrap_or_default();
     let sample = sample(map, path, problems);
+    check_cohorts(map, path, problems);
     let Some(form) = form(map, path, problems) else { return Vec::new() };
     let rows = if map.codec == Codec::Columns { Rows::Columns } else { Rows::Value };
     let mut contracts = Vec::new();
@@ -89,6 +90,7 @@ fn of_map(
                 terms: terms(map, &store),
                 sample,
                 severity: map.severity,
+                cohorts: map.cohorts.clone(),
             });
         }
     }
@@ -112,6 +114,17 @@ fn sample(map: &WrittenMap, path: &str, problems: &mut Problems) -> Sample {
         problems.add(format!("{path}.sample"), message);
     }
     sample.unwrap_or(Sample::ALL)
+}
+
+fn check_cohorts(map: &WrittenMap, path: &str, problems: &mut Problems) {
+    for (at, cohort) in map.cohorts.iter().enumerate() {
+        let message = match cohort.split_once('=') {
+            _ if map.cohorts.iter().take(at).any(|other| other == cohort) => "is there twice; remove one",
+            Some((key, value)) if !key.is_empty() && !value.is_empty() => continue,
+            _ => "write a key of baggage and its value, such as `deployment=canary`",
+        };
+        problems.add(format!("{path}.cohorts[{at}]"), format!("`{cohort}`: {message}"));
+    }
 }
 
 /// The stores of a map, each with the path of the keys that are about it.

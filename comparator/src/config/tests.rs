@@ -93,6 +93,8 @@ fn a_contract_may_check_a_share_of_its_keys_and_say_how_much_they_matter() {
         ("sample: -1, ", "maps[0].sample"),
         ("sample: 25, ", "maps[0].sample"),
         ("severity: fatal, ", "maps[0].severity"),
+        ("cohorts: [canary], ", "maps[0].cohorts[0]: `canary`: write a key of baggage and its value"),
+        ("cohorts: [a=b, a=b], ", "maps[0].cohorts[1]: `a=b`: is there twice"),
     ] {
         let text: Result<(Sample, Severity), String> = contract(wrong);
         assert!(text.as_ref().is_err_and(|text| text.starts_with(told)), "{told} in {text:?}");

@@ -141,6 +141,11 @@ pub struct WrittenMap {
     #[serde(default = "every_key")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub sample: f64,
+    /// Cohorts whose outcomes are counted by themselves, as their events carry them: `key=value`, such as
+    /// `deployment=canary`. Events of others are counted as `other`. The sidecar's `cohort_keys` has to have the key.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    pub cohorts: Vec<String>,
     /// How much a divergence of the map matters: `critical`, `warning` or `info`. It stands beside each divergence in the API,
     /// the log and the metrics, for whoever is to be told.
     #[serde(default)]

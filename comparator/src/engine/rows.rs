@@ -2,8 +2,8 @@
 
 use super::{Admitted, Engine, NO_CONTRACT, Standing};
 use crate::clocks::Translation;
-use crate::contract::{MapId, Sample};
-use crate::table::{Arrival, Change, Effects, Ended};
+use crate::contract::{Contract, MapId, Sample};
+use crate::table::{Arrival, Change, Effects, Ended, Marks};
 use counterfoil_digest::{bucket, key_hash};
 use counterfoil_judge::{Interval, Outcome, Reason, Reported, Shed, Time, Write, WriteId};
 use counterfoil_keys::{KeyNumber, TenantName};
@@ -16,10 +16,24 @@ struct Named<'a> {
     name: &'a str,
     /// None if the source's tenant has no contract for it.
     checks: &'a [MapId],
-    sample: Sample,
+    /// The same for all its checks but for what differs between its stores.
+    contract: Option<&'a Contract>,
 }
 
-const NAMELESS: Named<'_> = Named { name: "", checks: &[], sample: Sample::ALL };
+const NAMELESS: Named<'_> = Named { name: "", checks: &[], contract: None };
+
+impl Named<'_> {
+    fn has_in_sample(&self, hash: u64) -> bool {
+        self.contract.map_or(Sample::ALL, |contract| contract.sample).has(hash)
+    }
+
+    /// What is told along with the row's outcome; `cohorts` is the batch's dictionary.
+    fn marks(&self, row: &Row<'_>, cohorts: &[String]) -> Marks {
+        let cohort = row.cohort.and_then(|place| cohorts.get(place));
+        let cohort = cohort.zip(self.contract).and_then(|(name, contract)| contract.cohort(name));
+        Marks { trace: row.trace, cohort }
+    }
+}
 
 impl Engine {
     /// Puts the rows of a batch from number `first_new` on into the table, each once for every check of its map. Others end
@@ -43,22 +57,27 @@ impl Engine {
             if let Some(count) = counts.get_mut(row.map) {
                 *count += 1;
             }
-            let Named { name, checks, sample } = maps.get(row.map).copied().unwrap_or(NAMELESS);
-            let id = WriteId { source: source.id, seq };
-            let hash = key_hash(name, row.key);
+            let map = maps.get(row.map).copied().unwrap_or(NAMELESS);
+            let (checks, hash) = (map.checks, key_hash(map.name, row.key));
+            let (id, marks) = (WriteId { source: source.id, seq }, map.marks(&row, columns.cohorts()));
+            let end = |map, outcome| Ended { map, id, outcome, marks };
             match translation.filter(|clock| !is_to_come(&row, *clock, at)) {
-                _ if checks.is_empty() => ended.push(undetermined(NO_CONTRACT, id, &row, Reason::NoContract)),
-                _ if !sample.has(hash) => ended.extend(checks.iter().map(|map| unsampled(*map, id, &row))),
+                _ if checks.is_empty() => {
+                    ended.push(end(NO_CONTRACT, Outcome::Undetermined(Reason::NoContract)));
+                }
+                _ if !map.has_in_sample(hash) => {
+                    ended.extend(checks.iter().map(|map| end(*map, Outcome::Shed(Shed::Sampled))));
+                }
                 Some(clock) => {
                     let of_checks =
                         checks.iter().filter_map(|map| self.arrival(*map, hash, id, *key, &row, clock));
-                    arrivals.extend(of_checks.map(|arrival| arrival.standing(is_open)));
+                    arrivals.extend(of_checks.map(|arrival| arrival.standing(is_open, marks)));
                 }
                 None => {
                     let mut buckets = BucketSet::none();
                     buckets.insert(bucket(hash));
                     self.doubt(&source.name.tenant, &buckets, at, Reason::Clock);
-                    ended.extend(checks.iter().map(|map| undetermined(*map, id, &row, Reason::Clock)));
+                    ended.extend(checks.iter().map(|map| end(*map, Outcome::Undetermined(Reason::Clock))));
                 }
             }
         }
@@ -83,7 +102,7 @@ impl Engine {
     fn named<'a>(&'a self, tenant: &TenantName, name: &'a str) -> Named<'a> {
         let checks = self.contracts.find(tenant, name);
         let contract = checks.first().and_then(|first| self.contracts.get(*first));
-        Named { name, checks, sample: contract.map_or(Sample::ALL, |contract| contract.sample) }
+        Named { name, checks, contract }
     }
 
     /// Counts the events of each map for each of its checks, before the table has them.
@@ -128,14 +147,14 @@ impl Engine {
             deadline,
             pending: true,
         };
-        Some(Arrival { map, hash, key: row.key, digested_under, write, trace: row.trace })
+        Some(Arrival { map, hash, key: row.key, digested_under, write, marks: Marks::default() })
     }
 }
 
 impl Arrival<'_> {
-    /// The same, waiting for its outcome or not.
-    fn standing(self, is_open: bool) -> Self {
-        Self { write: Write { pending: is_open, ..self.write }, ..self }
+    /// The same with its marks, waiting for its outcome or not.
+    fn standing(self, is_open: bool, marks: Marks) -> Self {
+        Self { write: Write { pending: is_open, ..self.write }, marks, ..self }
     }
 }
 
@@ -143,12 +162,4 @@ impl Arrival<'_> {
 fn is_to_come(row: &Row<'_>, clock: Translation, at: Time) -> bool {
     let after = |leg: Interval| clock.earliest(leg.end) > at;
     row.legs.map.is_some_and(after) || row.legs.store.is_some_and(|(leg, _)| after(leg))
-}
-
-fn undetermined(map: MapId, id: WriteId, row: &Row<'_>, reason: Reason) -> Ended {
-    Ended { map, id, outcome: Outcome::Undetermined(reason), trace: row.trace }
-}
-
-fn unsampled(map: MapId, id: WriteId, row: &Row<'_>) -> Ended {
-    Ended { map, id, outcome: Outcome::Shed(Shed::Sampled), trace: row.trace }
 }

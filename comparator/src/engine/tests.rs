@@ -4,6 +4,7 @@ use super::trial::{
     A, B, BASKET, CART, COPIES, SAMPLED, Sender, TWINS, Trial, at, header, heartbeat, writes, writes_of,
 };
 use super::*;
+use crate::contract::Cohort;
 use crate::table::{Change, Class, Ended, Observed, Seen, Turned};
 use counterfoil_judge::{Digest, Interval, Kind, Outcome, Shed, Verdict};
 
@@ -77,10 +78,15 @@ fn events_of_keys_outside_the_sample_end_at_once_and_the_others_are_checked() {
     let left_out = heard.ended.len();
     assert!((30..70).contains(&left_out), "{left_out} of 100 left out");
     assert!(heard.ended.iter().all(|it| it.map == SAMPLED && it.outcome == Outcome::Shed(Shed::Sampled)));
+    assert!(heard.ended.iter().all(|it| it.marks.cohort.map(Cohort::index) == Some(1)));
     let census = trial.engine.table().census()[SAMPLED.index()];
     assert_eq!((census.keys, census.open), (100 - left_out, 100 - left_out as u64));
-    let probed: usize = (0..10).map(|_| look(&trial.engine, SAMPLED, 30, A).ended.len()).sum();
-    assert_eq!(probed, 100 - left_out, "nothing else is read");
+    let probed: Vec<_> = (0..10).flat_map(|_| look(&trial.engine, SAMPLED, 30, A).ended).collect();
+    assert_eq!(probed.len(), 100 - left_out, "nothing else is read");
+    assert!(
+        probed.iter().all(|it| it.marks.cohort.map(Cohort::index) == Some(1)),
+        "their cohort is known still"
+    );
     let again = trial.hear(&writes(header("a", 100, 0), "sampled", &keys, 20), 31);
     assert_eq!(again.ended.len(), left_out, "the same keys: {:?}", again.ended);
 }

@@ -187,6 +187,7 @@ fn contracts(plan: &Plan, key: &DeploymentKey) -> Contracts {
         terms: terms(map),
         sample: contract::Sample::ALL,
         severity: Severity::default(),
+        cohorts: Vec::new(),
     };
     let contracts = plan.maps.iter().filter(|map| map.has_contract).map(contract).collect();
     let written = WrittenStore {
