@@ -50,8 +50,9 @@ mod tests {
         let Contract { cohorts: names, .. } = trial.engine.contracts().get(SAMPLED).expect("a contract");
         let canary = trial.engine.contracts().get(SAMPLED).and_then(|it| it.cohort("deployment=canary"));
         let cohorts = Cohorts::new(names, [("map", "sampled"), ("store", "main")]);
-        [(canary, 0), (canary, 2), (canary, 2), (None, 2)]
-            .map(|(cohort, outcome)| cohorts.ended(cohort, outcome));
+        for (cohort, outcome) in [(canary, 0), (canary, 2), (canary, 2), (None, 2)] {
+            cohorts.ended(cohort, outcome);
+        }
         let of = |outcome: usize| cohorts.outcomes().map(|(_, counts)| counts[outcome].1).collect::<Vec<_>>();
         let told: Vec<_> = cohorts.outcomes().map(|(name, _)| name).collect();
         assert_eq!(told, ["zone=a", "deployment=canary", OTHER]);
