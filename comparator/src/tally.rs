@@ -4,25 +4,24 @@
 mod tests;
 
 mod cohorts;
+mod lag;
 mod within;
 
+pub(crate) use lag::Lag;
 pub(crate) use within::Share;
 
 use crate::contract::{Cohort, Contract, Contracts, MapId, Severity};
 use crate::metrics;
 use crate::table::Calibration;
-use ::metrics::{Counter, Gauge, Histogram};
+use ::metrics::{Counter, Gauge};
 use cohorts::Cohorts;
 use counterfoil_judge::{Kind, Outcome, Reason, Shed, Verdict};
+use lag::Lags;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use within::Within;
 
 /// Name of the map, and of the store, where events of maps without a contract are counted.
 pub(crate) const OTHER: &str = "other";
-
-/// Longest lag that is told apart, in microseconds: an hour.
-const LAG_MAX_US: u64 = 3_600_000_000;
 
 /// Names of the outcomes, in the order in which they are counted.
 pub(crate) const OUTCOMES: [&str; 5] = ["confirmed", "superseded", "divergent", "undetermined", "shed"];
@@ -73,23 +72,9 @@ pub(crate) struct Tally {
     cohorts: Cohorts,
     verdicts: Vec<Count>,
     turns: Vec<Vec<Count>>,
-    lag: Mutex<hdrhistogram::Histogram<u64>>,
-    lag_series: Histogram,
+    lags: Lags,
     /// None where there is no contract.
     calibration: Vec<(Calibration, Gauge)>,
-}
-
-/// Quantiles of the lag, in milliseconds.
-#[derive(Clone, Copy, PartialEq, Debug, serde::Serialize)]
-pub(crate) struct Lag {
-    /// Half of the confirmed writes were seen to agree within this.
-    pub p50: f64,
-    /// 95 of 100.
-    pub p95: f64,
-    /// 99 of 100.
-    pub p99: f64,
-    /// All.
-    pub(crate) max: f64,
 }
 
 impl Tally {
@@ -129,8 +114,7 @@ impl Tally {
             cohorts: Cohorts::default(),
             verdicts: counts(&Verdict::LABELS, &metrics::VERDICTS, "verdict"),
             turns: Kind::LABELS.iter().map(kind_turns).collect(),
-            lag: Mutex::new(empty_histogram()),
-            lag_series: metrics::LAG.histogram(&check),
+            lags: Lags::new(&check),
             calibration: deadline.iter().flat_map(|_| Calibration::ALL).map(in_state).collect(),
         };
         tally.calibrated(Calibration::Calibrating);
@@ -166,7 +150,10 @@ impl Tally {
     /// Counts an event that ended.
     pub(crate) fn ended(&self, outcome: Outcome) {
         match outcome {
-            Outcome::Confirmed { lag } => self.agreed(lag),
+            Outcome::Confirmed { lag } => {
+                self.within.confirmed(lag);
+                self.lags.add(lag);
+            }
             Outcome::Superseded | Outcome::Divergent => {}
             Outcome::Undetermined(reason) => {
                 add(&self.undetermined, Reason::ALL.iter().position(|&other| other == reason));
@@ -174,13 +161,6 @@ impl Tally {
             Outcome::Shed(reason) => add(&self.shed, Shed::ALL.iter().position(|&other| other == reason)),
         }
         add(&self.outcomes, Some(place(outcome)));
-    }
-
-    fn agreed(&self, lag: i64) {
-        self.within.confirmed(lag);
-        let microseconds = u64::try_from(lag / 1_000).unwrap_or(0).clamp(1, LAG_MAX_US);
-        self.lag_series.record(std::time::Duration::from_micros(microseconds).as_secs_f64());
-        self.lag.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(microseconds);
     }
 
     /// Counts a verdict.
@@ -272,11 +252,7 @@ impl Tally {
     /// Quantiles of the lag; `None` before anything was confirmed.
     #[must_use]
     pub(crate) fn lag(&self) -> Option<Lag> {
-        let lag = self.lag.lock().unwrap_or_else(PoisonError::into_inner);
-        let ms = |quantile: f64| {
-            std::time::Duration::from_micros(lag.value_at_quantile(quantile)).as_secs_f64() * 1e3
-        };
-        (!lag.is_empty()).then(|| Lag { p50: ms(0.5), p95: ms(0.95), p99: ms(0.99), max: ms(1.0) })
+        self.lags.quantiles()
     }
 }
 
@@ -300,11 +276,6 @@ fn add(counts: &[Count], at: Option<usize>) {
     if let Some(count) = at.and_then(|at| counts.get(at)) {
         count.add(1);
     }
-}
-
-/// Two significant digits up to an hour: about 20 KiB a map.
-fn empty_histogram() -> hdrhistogram::Histogram<u64> {
-    hdrhistogram::Histogram::new_with_bounds(1, LAG_MAX_US, 2).expect("the bounds are constants that fit")
 }
 
 /// The tallies of all checks, and one for maps without a contract.

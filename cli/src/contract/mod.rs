@@ -96,8 +96,8 @@ pub(crate) fn run(command: &ContractCommand, out: &mut dyn Write) -> Result<Answ
         return Err(Failure::of(CheckError::Found { errors }));
     }
     let has_warnings = checks.iter().any(|check| !check.warnings.is_empty());
-    let differs = checks.iter().filter_map(|check| check.comparison.as_ref()).any(|it| !it.is_equal);
-    Ok(Answer::yes_if(!differs && !(args.strict && has_warnings)))
+    let agrees = checks.iter().filter_map(|check| check.comparison.as_ref()).all(|it| it.is_equal);
+    Ok(Answer::yes_if(agrees && !(args.strict && has_warnings)))
 }
 
 /// The value that is to be compared with a store's.
