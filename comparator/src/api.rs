@@ -2,7 +2,7 @@
 //!
 //! - `GET /v1/summary`: per map the events, outcomes, verdicts, coverage, lag and nines, or these for each of its stores if it
 //!   has several; the sources; the stores; the divergences.
-//! - `GET /v1/divergences?map=&store=&state=&kind=&limit=&after=`: divergences, newest first, in pages.
+//! - `GET /v1/divergences?map=&store=&state=&kind=&severity=&limit=&after=`: divergences, newest first, in pages.
 //! - `GET /v1/divergences/ID`: one of them.
 //! - `GET /v1/sources`: what each source reported and lost.
 //! - `GET /v1/clocks?limit=&after=`: how well the clocks of other machines are known, in pages.
@@ -12,7 +12,7 @@ mod sweep;
 
 use crate::Parts;
 use crate::budget::Status;
-use crate::contract::MapId;
+use crate::contract::{Contracts, MapId, Severity};
 use crate::ledger::{
     Count, Cursor, DivergenceId, Filter, Ledger, LedgerError, PAGE_ROWS_MAX, Row, State as DivergenceState,
     shown,
@@ -99,8 +99,12 @@ struct CheckSummary {
     events: u64,
     outcomes: BTreeMap<&'static str, u64>,
     undetermined: BTreeMap<&'static str, u64>,
+    /// Why events were left out: `room`, `sampled`.
+    shed: BTreeMap<&'static str, u64>,
+    /// The outcomes of each cohort that the contract names, and of `other` events.
+    cohorts: BTreeMap<String, BTreeMap<&'static str, u64>>,
     verdicts: BTreeMap<&'static str, u64>,
-    /// (confirmed + divergent) / events that ended; `null` before one did.
+    /// (confirmed + divergent) / events that ended and are in the contract's sample; `null` before one did.
     coverage: Option<f64>,
     /// Keys looked up for each confirmed event; `null` before one was confirmed.
     reads_per_confirmed: Option<f64>,
@@ -195,16 +199,15 @@ fn of_map(mut stores: BTreeMap<String, CheckSummary>) -> MapSummary {
 fn check_summary(parts: &Parts, id: MapId, tally: &Tally, census: Census) -> CheckSummary {
     let (engine, table) = (&parts.engine, parts.engine.table());
     let mut outcomes: BTreeMap<_, _> = tally.outcomes().into_iter().collect();
-    let count = |outcome: &str| outcomes.get(outcome).copied().unwrap_or(0);
-    let (confirmed, divergent) = (count("confirmed"), count("divergent"));
-    let ended: u64 = outcomes.values().sum();
     outcomes.insert("open", census.open);
     CheckSummary {
         events: tally.events(),
         outcomes,
         undetermined: tally.undetermined().into_iter().collect(),
+        shed: tally.shed().into_iter().collect(),
+        cohorts: tally.cohorts().map(|(name, of)| (name.to_owned(), of.into_iter().collect())).collect(),
         verdicts: tally.verdicts().into_iter().collect(),
-        coverage: ratio(confirmed + divergent, ended),
+        coverage: tally.coverage(),
         reads_per_confirmed: tally.reads_per_confirmed(),
         keys: census.keys,
         open_divergences: census.divergences,
@@ -213,10 +216,6 @@ fn check_summary(parts: &Parts, id: MapId, tally: &Tally, census: Census) -> Che
         calibration: engine.contracts().get(id).map(|_| table.calibration(id).label()),
         calibration_sample: table.calibration_sample(id).map(|key| shown(&key)),
     }
-}
-
-fn ratio(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
 }
 
 fn source_summaries(parts: &Parts) -> Vec<SourceSummary> {
@@ -276,14 +275,30 @@ struct Asked {
     store: Option<String>,
     state: Option<DivergenceState>,
     kind: Option<String>,
+    severity: Option<Severity>,
     limit: Option<u32>,
     after: Option<Cursor>,
 }
 
 #[derive(Serialize)]
 struct Divergences {
-    divergences: Vec<Row>,
+    divergences: Vec<Graded>,
     next: Option<Cursor>,
+}
+
+/// A divergence, and how much it matters by its map's present contract.
+#[derive(Serialize)]
+struct Graded {
+    #[serde(flatten)]
+    row: Row,
+    /// `null` if the map has no contract any more.
+    severity: Option<Severity>,
+}
+
+impl Graded {
+    fn new(row: Row, contracts: &Contracts) -> Self {
+        Self { severity: contracts.severity(&row.map), row }
+    }
 }
 
 async fn divergences(
@@ -294,17 +309,26 @@ async fn divergences(
     if !(1..=PAGE_ROWS_MAX).contains(&limit) {
         return Err(ApiError::Limit(limit));
     }
-    let Asked { map, store, state, kind, after, .. } = asked;
-    let filter = Filter { map, store, state, kind, limit, after };
+    let Asked { map, store, state, kind, severity, after, .. } = asked;
+    let contracts = api.parts.engine.contracts();
+    let maps = severity.map(|severity| maps_of(severity, contracts));
+    let filter = Filter { map, maps, store, state, kind, limit, after };
     api.ledger.flush().await?;
     let page = api.ledger.list(filter).await?;
-    Ok(Json(Divergences { divergences: page.rows, next: page.next }))
+    let divergences = page.rows.into_iter().map(|row| Graded::new(row, contracts)).collect();
+    Ok(Json(Divergences { divergences, next: page.next }))
 }
 
-async fn divergence(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Row>, ApiError> {
+fn maps_of(severity: Severity, contracts: &Contracts) -> Vec<String> {
+    let of_severity = contracts.iter().filter(|contract| contract.severity == severity);
+    of_severity.map(|contract| contract.name.to_string()).collect()
+}
+
+async fn divergence(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Graded>, ApiError> {
     let id: DivergenceId = id.parse().map_err(|_| ApiError::Unknown)?;
     api.ledger.flush().await?;
-    Ok(Json(api.ledger.get(id).await?.ok_or(ApiError::Unknown)?))
+    let row = api.ledger.get(id).await?.ok_or(ApiError::Unknown)?;
+    Ok(Json(Graded::new(row, api.parts.engine.contracts())))
 }
 
 /// Why a request was not answered.

@@ -3,10 +3,16 @@
 //! A *check* is one map against one store. A map whose contract names several stores has as many checks; each is judged by
 //! itself, with histories, outcomes and divergences of its own, and has a [`MapId`] of its own.
 
+mod sample;
+
+pub use sample::Sample;
+
 use crate::store::{Lookup, Reader, Scan};
 use counterfoil_digest::MapDigesters;
 use counterfoil_judge::Terms;
 use counterfoil_keys::TenantName;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -21,6 +27,48 @@ impl MapId {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
 }
+
+/// How much a divergence of a map matters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Somebody is to be woken up.
+    Critical,
+    /// Somebody is to look at it.
+    #[default]
+    Warning,
+    /// It is good to know.
+    Info,
+}
+
+impl Severity {
+    /// As it is written, and as a metric label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// Most cohorts that a contract may name: each has series of its own.
+pub const COHORTS_MAX: usize = 32;
+
+/// The place of a cohort among those that a contract names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cohort(u8);
+
+impl Cohort {
+    /// As an index.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0.into()
+    }
+}
+
+const _: () = assert!(COHORTS_MAX <= 256, "a byte numbers them");
 
 /// One map's contract with one store.
 pub struct Contract {
@@ -41,6 +89,21 @@ pub struct Contract {
     pub digesters: MapDigesters,
     /// What it says about time.
     pub terms: Terms,
+    /// Which of its keys are checked: the same ones in every store of the map.
+    pub sample: Sample,
+    /// How much its divergences matter.
+    pub severity: Severity,
+    /// The cohorts, as `key=value`, whose outcomes are counted by themselves. At most [`COHORTS_MAX`].
+    pub cohorts: Vec<String>,
+}
+
+impl Contract {
+    /// The cohort of this name; `None` if it is counted with the others.
+    #[must_use]
+    pub fn cohort(&self, name: &str) -> Option<Cohort> {
+        let place = self.cohorts.iter().position(|known| known == name)?;
+        u8::try_from(place).ok().map(Cohort)
+    }
 }
 
 impl std::fmt::Debug for Contract {
@@ -100,6 +163,12 @@ impl Contracts {
     pub fn named(&self, name: &str, store: Option<&str>) -> Option<MapId> {
         let is_against = |id: &&MapId| store.is_none_or(|store| self.store_name(**id) == Some(store));
         self.checks(name).iter().find(is_against).copied()
+    }
+
+    /// How much divergences of the map of this name matter; `None` if it has no contract.
+    #[must_use]
+    pub fn severity(&self, name: &str) -> Option<Severity> {
+        self.get(*self.checks(name).first()?).map(|contract| contract.severity)
     }
 
     /// The name of a check's store.

@@ -104,7 +104,9 @@ impl Parts {
             }
             metrics::KEYS.gauge(&check).set(census.keys as f64);
             metrics::OPEN_EVENTS.gauge(&check).set(census.open as f64);
-            metrics::OPEN_DIVERGENCES.gauge(&check).set(census.divergences as f64);
+            let [map, store] = check;
+            let of_severity = [map, store, ("severity", tally.severity.label())];
+            metrics::OPEN_DIVERGENCES.gauge(&of_severity).set(census.divergences as f64);
             metrics::FIRST_DELAY.gauge(&check).set(self.engine.table().first_delay(id) as f64 / 1e9);
         }
         let (closed, reopened) = self.engine.table().shedding();

@@ -49,6 +49,10 @@ catalogue! {
         "Events ended: confirmed, superseded, divergent, undetermined or shed; each once for every store of its map.";
     UNDETERMINED: Counter "counterfoil_outcome_undetermined_events_total" ["map", "store", "reason"] "events"
         "Events that ended undetermined, by reason.";
+    SHED: Counter "counterfoil_outcome_shed_events_total" ["map", "store", "reason"] "events"
+        "Events that were left out, by reason: for want of room, or because their keys are not in the contract's sample.";
+    COHORTS: Counter "counterfoil_outcome_cohort_events_total" ["map", "store", "cohort", "outcome"] "events"
+        "Events ended, by cohort, for maps whose contract names some; the events of others are `other`.";
     VERDICTS: Counter "counterfoil_judge_verdicts_total" ["map", "store", "verdict"] "verdicts" "Verdicts, one per observation.";
     CALIBRATION: Gauge "counterfoil_judge_calibration_checks" ["map", "store", "state"] "checks"
         "Whether both sides write values in the same form: 1 for the state that holds, of calibrating, calibrated and
@@ -57,8 +61,8 @@ catalogue! {
         "From the end of the map's change until the store was seen to agree.";
     WITHIN: Counter "counterfoil_outcome_within_events_total" ["map", "store", "age"] "events"
         "Events whose write was seen to agree within the age: 1s, 10s, 1m, 5m or the contract's deadline.";
-    TURNS: Counter "counterfoil_divergence_turns_total" ["map", "store", "kind", "turn"] "divergences"
-        "Divergences opened, confirmed and resolved.";
+    TURNS: Counter "counterfoil_divergence_turns_total" ["map", "store", "kind", "turn", "severity"] "divergences"
+        "Divergences opened, confirmed and resolved; the severity is that of the map's contract.";
     OPEN_EVENTS: Gauge "counterfoil_table_open_events" ["map", "store"] "events" "Events without an outcome yet.";
     KEYS: Gauge "counterfoil_table_keys" ["map", "store"] "keys" "Keys in the table.";
     MERGES: Counter "counterfoil_table_merges_total" [] "merges"
@@ -69,7 +73,8 @@ catalogue! {
         "Key buckets that were opened again.";
     FIRST_DELAY: Gauge "counterfoil_prober_first_delay_seconds" ["map", "store"] "seconds"
         "From a write until its key is first probed: the learned 95th percentile of the map's lag.";
-    OPEN_DIVERGENCES: Gauge "counterfoil_divergence_open" ["map", "store"] "divergences" "Divergences not resolved.";
+    OPEN_DIVERGENCES: Gauge "counterfoil_divergence_open" ["map", "store", "severity"] "divergences"
+        "Divergences not resolved; the severity is that of the map's contract.";
     READS: Counter "counterfoil_prober_reads_total" ["store"] "reads" "Round trips to the store.";
     READ_KEYS: Counter "counterfoil_prober_read_keys_total" ["store"] "keys" "Keys looked up in the store.";
     MAP_READ_KEYS: Counter "counterfoil_prober_map_read_keys_total" ["map", "store"] "keys"

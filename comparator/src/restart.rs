@@ -11,6 +11,7 @@ use crate::sources::Sources;
 use crate::table::{Change, Unresolved};
 use crate::telling::divergence_id;
 use counterfoil_clock::{Domain, now};
+use counterfoil_digest::key_hash;
 use counterfoil_judge::{Digest, Divergence, Kind, Time, WriteId};
 use counterfoil_spool::ReadError;
 use std::collections::HashMap;
@@ -93,7 +94,8 @@ fn ids(sources: &Sources) -> HashMap<String, u32> {
 }
 
 /// The divergence of a row, if its check is still made and its source is known. A check whose place among its map's stores
-/// has changed gives its divergences other ids; what was open stays in the ledger as it is then.
+/// has changed gives its divergences other ids; what was open stays in the ledger as it is then. So does what is open about a
+/// key that is not in the contract's sample any more: its later writes are not taken.
 fn unresolved_of(row: &Row, parts: &Parts, sources: &HashMap<String, u32>) -> Option<Unresolved> {
     let named = WriteId { source: *sources.get(&row.source)?, seq: row.seq };
     let divergence = Divergence {
@@ -106,7 +108,8 @@ fn unresolved_of(row: &Row, parts: &Parts, sources: &HashMap<String, u32>) -> Op
     let contracts = parts.engine.contracts();
     let map = contracts.named(&row.map, row.store.as_deref())?;
     let id = divergence_id(contracts, map, &row.key_bytes, &row.source, row.seq);
-    if id != row.id {
+    let is_sampled = contracts.get(map)?.sample.has(key_hash(&row.map, &row.key_bytes));
+    if id != row.id || !is_sampled {
         return None;
     }
     Some(Unresolved { map, key: row.key_bytes.clone(), divergence })

@@ -2,24 +2,26 @@
 
 #[cfg(test)]
 mod tests;
+
+mod cohorts;
+mod lag;
 mod within;
 
+pub(crate) use lag::Lag;
 pub(crate) use within::Share;
 
-use crate::contract::{Contracts, MapId};
+use crate::contract::{Cohort, Contract, Contracts, MapId, Severity};
 use crate::metrics;
 use crate::table::Calibration;
-use ::metrics::{Counter, Gauge, Histogram};
-use counterfoil_judge::{Kind, Outcome, Reason, Verdict};
+use ::metrics::{Counter, Gauge};
+use cohorts::Cohorts;
+use counterfoil_judge::{Kind, Outcome, Reason, Shed, Verdict};
+use lag::Lags;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use within::Within;
 
 /// Name of the map, and of the store, where events of maps without a contract are counted.
 pub(crate) const OTHER: &str = "other";
-
-/// Longest lag that is told apart, in microseconds: an hour.
-const LAG_MAX_US: u64 = 3_600_000_000;
 
 /// Names of the outcomes, in the order in which they are counted.
 pub(crate) const OUTCOMES: [&str; 5] = ["confirmed", "superseded", "divergent", "undetermined", "shed"];
@@ -59,35 +61,25 @@ pub(crate) struct Tally {
     pub(crate) store: String,
     /// Whether it is that of the map's first store: what is counted once however many there are is counted here.
     pub(crate) is_first: bool,
+    /// How much its divergences matter.
+    pub(crate) severity: Severity,
     events: Count,
     looked_up: Count,
     within: Within,
     outcomes: Vec<Count>,
     undetermined: Vec<Count>,
+    shed: Vec<Count>,
+    cohorts: Cohorts,
     verdicts: Vec<Count>,
     turns: Vec<Vec<Count>>,
-    lag: Mutex<hdrhistogram::Histogram<u64>>,
-    lag_series: Histogram,
+    lags: Lags,
     /// None where there is no contract.
     calibration: Vec<(Calibration, Gauge)>,
 }
 
-/// Quantiles of the lag, in milliseconds.
-#[derive(Clone, Copy, PartialEq, Debug, serde::Serialize)]
-pub(crate) struct Lag {
-    /// Half of the confirmed writes were seen to agree within this.
-    pub p50: f64,
-    /// 95 of 100.
-    pub p95: f64,
-    /// 99 of 100.
-    pub p99: f64,
-    /// All.
-    pub(crate) max: f64,
-}
-
 impl Tally {
     /// The contract may say a `deadline`, in nanoseconds.
-    fn new(map: &str, store: &str, is_first: bool, deadline: Option<i64>) -> Self {
+    fn new(map: &str, store: &str, is_first: bool, severity: Severity, deadline: Option<i64>) -> Self {
         let check @ [of_map, against] = [("map", map), ("store", store)];
         let counts =
             |labels: &[&str], metric: &'static counterfoil_telemetry::Metric, label: &'static str| {
@@ -97,9 +89,12 @@ impl Tally {
                     .collect()
             };
         let reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.label()).collect();
+        let shed: Vec<_> = Shed::ALL.iter().map(|reason| reason.label()).collect();
+        let matters = ("severity", severity.label());
         let kind_turns = |kind: &&str| {
-            let series =
-                |turn: &&str| metrics::TURNS.counter(&[of_map, against, ("kind", kind), ("turn", turn)]);
+            let series = |turn: &&str| {
+                metrics::TURNS.counter(&[of_map, against, ("kind", kind), ("turn", turn), matters])
+            };
             TURNS.iter().map(|turn| Count::new(series(turn))).collect()
         };
         let in_state = |state: Calibration| {
@@ -109,19 +104,27 @@ impl Tally {
             map: map.to_owned(),
             store: store.to_owned(),
             is_first,
+            severity,
             events: Count::new(if is_first { metrics::EVENTS.counter(&[of_map]) } else { Counter::noop() }),
             looked_up: Count::new(metrics::MAP_READ_KEYS.counter(&check)),
             within: Within::new(check, deadline),
             outcomes: counts(&OUTCOMES, &metrics::OUTCOMES, "outcome"),
             undetermined: counts(&reasons, &metrics::UNDETERMINED, "reason"),
+            shed: counts(&shed, &metrics::SHED, "reason"),
+            cohorts: Cohorts::default(),
             verdicts: counts(&Verdict::LABELS, &metrics::VERDICTS, "verdict"),
             turns: Kind::LABELS.iter().map(kind_turns).collect(),
-            lag: Mutex::new(empty_histogram()),
-            lag_series: metrics::LAG.histogram(&check),
+            lags: Lags::new(&check),
             calibration: deadline.iter().flat_map(|_| Calibration::ALL).map(in_state).collect(),
         };
         tally.calibrated(Calibration::Calibrating);
         tally
+    }
+
+    fn of_contract(contract: &Contract, store: &str) -> Self {
+        let Contract { name, is_reported, severity, terms, cohorts, .. } = contract;
+        let tally = Self::new(name, store, *is_reported, *severity, Some(terms.deadline));
+        Self { cohorts: Cohorts::new(cohorts, [("map", name), ("store", store)]), ..tally }
     }
 
     /// Shows what is known of the form of values.
@@ -139,25 +142,25 @@ impl Tally {
         self.looked_up.add(keys);
     }
 
+    /// Counts an event that ended for its cohort, if the contract names any.
+    pub(crate) fn ended_in(&self, cohort: Option<Cohort>, outcome: Outcome) {
+        self.cohorts.ended(cohort, place(outcome));
+    }
+
     /// Counts an event that ended.
     pub(crate) fn ended(&self, outcome: Outcome) {
-        let (place, lag, reason) = match outcome {
-            Outcome::Confirmed { lag } => (CONFIRMED, Some(lag), None),
-            Outcome::Superseded => (1, None, None),
-            Outcome::Divergent => (DIVERGENT, None, None),
-            Outcome::Undetermined(reason) => (3, None, Some(reason)),
-            Outcome::Shed => (4, None, None),
-        };
-        add(&self.outcomes, Some(place));
-        if let Some(reason) = reason {
-            add(&self.undetermined, Reason::ALL.iter().position(|&other| other == reason));
+        match outcome {
+            Outcome::Confirmed { lag } => {
+                self.within.confirmed(lag);
+                self.lags.add(lag);
+            }
+            Outcome::Superseded | Outcome::Divergent => {}
+            Outcome::Undetermined(reason) => {
+                add(&self.undetermined, Reason::ALL.iter().position(|&other| other == reason));
+            }
+            Outcome::Shed(reason) => add(&self.shed, Shed::ALL.iter().position(|&other| other == reason)),
         }
-        if let Some(lag) = lag {
-            self.within.confirmed(lag);
-            let microseconds = u64::try_from(lag / 1_000).unwrap_or(0).clamp(1, LAG_MAX_US);
-            self.lag_series.record(std::time::Duration::from_micros(microseconds).as_secs_f64());
-            self.lag.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(microseconds);
-        }
+        add(&self.outcomes, Some(place(outcome)));
     }
 
     /// Counts a verdict.
@@ -206,9 +209,31 @@ impl Tally {
     /// Events that ended undetermined, by reason; reasons that did not occur are left out.
     #[must_use]
     pub(crate) fn undetermined(&self) -> Vec<(&'static str, u64)> {
-        let counts =
-            Reason::ALL.iter().map(|reason| reason.label()).zip(self.undetermined.iter().map(Count::get));
-        counts.filter(|(_, count)| *count > 0).collect()
+        some(Reason::ALL.iter().map(|reason| reason.label()), &self.undetermined)
+    }
+
+    /// Events that were left out, by reason; reasons that did not occur are left out.
+    #[must_use]
+    pub(crate) fn shed(&self) -> Vec<(&'static str, u64)> {
+        some(Shed::ALL.iter().map(|reason| reason.label()), &self.shed)
+    }
+
+    /// Events ended, by the cohorts that the contract names, in the order of [`OUTCOMES`].
+    pub(crate) fn cohorts(&self) -> impl Iterator<Item = (&str, Vec<(&'static str, u64)>)> {
+        self.cohorts.outcomes()
+    }
+
+    /// Of the events that ended and were to be checked, the share of which it is known whether they agreed; `None` before
+    /// one ended. What the contract's sample leaves out was not to be checked.
+    #[must_use]
+    pub(crate) fn coverage(&self) -> Option<f64> {
+        let known = self.ended_as(CONFIRMED) + self.ended_as(DIVERGENT);
+        let left_out = Shed::ALL.iter().position(|&reason| reason == Shed::Sampled);
+        let left_out = left_out.and_then(|at| self.shed.get(at)).map_or(0, Count::get);
+        let ended: u64 = self.outcomes.iter().map(Count::get).sum();
+        // The counts are not read at one instant.
+        let to_be_checked = ended.saturating_sub(left_out);
+        (to_be_checked > 0).then(|| known as f64 / to_be_checked as f64)
     }
 
     /// Verdicts by label.
@@ -227,23 +252,30 @@ impl Tally {
     /// Quantiles of the lag; `None` before anything was confirmed.
     #[must_use]
     pub(crate) fn lag(&self) -> Option<Lag> {
-        let lag = self.lag.lock().unwrap_or_else(PoisonError::into_inner);
-        let ms = |quantile: f64| {
-            std::time::Duration::from_micros(lag.value_at_quantile(quantile)).as_secs_f64() * 1e3
-        };
-        (!lag.is_empty()).then(|| Lag { p50: ms(0.5), p95: ms(0.95), p99: ms(0.99), max: ms(1.0) })
+        self.lags.quantiles()
     }
+}
+
+/// The place of an outcome in [`OUTCOMES`].
+const fn place(outcome: Outcome) -> usize {
+    match outcome {
+        Outcome::Confirmed { .. } => CONFIRMED,
+        Outcome::Superseded => 1,
+        Outcome::Divergent => DIVERGENT,
+        Outcome::Undetermined(_) => 3,
+        Outcome::Shed(_) => 4,
+    }
+}
+
+/// The counts that are not 0.
+fn some(labels: impl Iterator<Item = &'static str>, counts: &[Count]) -> Vec<(&'static str, u64)> {
+    labels.zip(counts.iter().map(Count::get)).filter(|(_, count)| *count > 0).collect()
 }
 
 fn add(counts: &[Count], at: Option<usize>) {
     if let Some(count) = at.and_then(|at| counts.get(at)) {
         count.add(1);
     }
-}
-
-/// Two significant digits up to an hour: about 20 KiB a map.
-fn empty_histogram() -> hdrhistogram::Histogram<u64> {
-    hdrhistogram::Histogram::new_with_bounds(1, LAG_MAX_US, 2).expect("the bounds are constants that fit")
 }
 
 /// The tallies of all checks, and one for maps without a contract.
@@ -255,9 +287,9 @@ impl Tallies {
     pub(crate) fn new(contracts: &Contracts) -> Self {
         let of_contracts = contracts.iter().zip(0..).map(|(contract, id)| {
             let store = contracts.store_name(MapId(id)).unwrap_or(OTHER);
-            Tally::new(&contract.name, store, contract.is_reported, Some(contract.terms.deadline))
+            Tally::of_contract(contract, store)
         });
-        Self(of_contracts.chain([Tally::new(OTHER, OTHER, true, None)]).collect())
+        Self(of_contracts.chain([Tally::new(OTHER, OTHER, true, Severity::default(), None)]).collect())
     }
 
     /// The tally of a check; that of [`OTHER`] for a map that has no contract.

@@ -7,7 +7,7 @@ use crate::metrics;
 use crate::sources::Sources;
 use crate::table::{Calibration, Effects, Ended, Turn, Turned};
 use crate::tally::{OTHER, Tallies};
-use counterfoil_judge::{Kind, Outcome, Time, WriteId};
+use counterfoil_judge::{Kind, Outcome, Shed, Time, WriteId};
 use counterfoil_proto::TraceRef;
 use opentelemetry::trace::{
     Link, Span, SpanBuilder, SpanContext, SpanId, TraceFlags, TraceId, TraceState, Tracer,
@@ -71,6 +71,7 @@ impl Telling {
         for ended in &effects.ended {
             if let Some(tally) = self.tallies.of(ended.map) {
                 tally.ended(ended.outcome);
+                tally.ended_in(ended.marks.cohort, ended.outcome);
             }
             self.trace(ended);
         }
@@ -148,14 +149,16 @@ impl Telling {
 
     /// The span of a check, linked to the span of the write: the check is no part of the application's trace.
     fn trace(&self, ended: &Ended) {
-        let (Some(traces), Some(write)) = (&self.traces, ended.trace) else { return };
+        let (Some(traces), Some(write)) = (&self.traces, ended.marks.trace) else { return };
         let outcome = match ended.outcome {
             Outcome::Confirmed { .. } | Outcome::Superseded if !traces.is_sampled() => return,
+            // There was no check.
+            Outcome::Shed(Shed::Sampled) => return,
             Outcome::Confirmed { .. } => "confirmed",
             Outcome::Superseded => "superseded",
             Outcome::Divergent => "divergent",
             Outcome::Undetermined(_) => "undetermined",
-            Outcome::Shed => "shed",
+            Outcome::Shed(Shed::Room) => "shed",
         };
         let mut attributes = vec![
             KeyValue::new("counterfoil.map", self.name(ended.map).to_owned()),
@@ -169,7 +172,7 @@ impl Telling {
             Outcome::Undetermined(reason) => {
                 attributes.push(KeyValue::new("counterfoil.reason", reason.label()))
             }
-            Outcome::Superseded | Outcome::Divergent | Outcome::Shed => {}
+            Outcome::Superseded | Outcome::Divergent | Outcome::Shed(_) => {}
         }
         let builder = SpanBuilder::from_name("counterfoil check").with_attributes(attributes);
         let builder = builder.with_links(vec![Link::new(span_context(write), Vec::new(), 0)]);
@@ -194,10 +197,12 @@ impl Telling {
 /// Tells of a divergence that came into another state and stands so in the ledger: a turn is told once, whatever happens.
 pub(crate) fn announce(tallies: &Tallies, turned: &ledger::Turned) {
     let ledger::Turned { id, map, store, kind, turn } = turned;
-    if let Some(tally) = tallies.named(map, store.as_deref()) {
+    let tally = tallies.named(map, store.as_deref());
+    if let Some(tally) = tally {
         tally.turned(kind, turn);
     }
-    tracing::info!(%id, map, store, kind, "divergence {turn}");
+    let severity = tally.map(|tally| tally.severity.label());
+    tracing::info!(%id, map, store, kind, severity, "divergence {turn}");
 }
 
 impl Traces {

@@ -31,5 +31,5 @@ pub use history::{
 pub use rule::judge;
 pub use settle::{give_up, settle};
 pub use time::{Interval, Time};
-pub use verdict::{Divergence, Judgement, Kind, Legality, Observation, Outcome, Reason, Verdict};
+pub use verdict::{Divergence, Judgement, Kind, Legality, Observation, Outcome, Reason, Shed, Verdict};
 pub use write::{Digest, Reported, Scope, StoreLeg, StoreOutcome, Terms, Write, WriteId};

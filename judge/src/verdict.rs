@@ -221,6 +221,29 @@ pub enum Outcome {
     Divergent,
     /// Nothing could be said in time.
     Undetermined(Reason),
-    /// Dropped to stay within bounds.
-    Shed,
+    /// Left out, and why.
+    Shed(Shed),
+}
+
+/// Why an event was left out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shed {
+    /// There was no room for its key.
+    Room,
+    /// Its key is not in the sample that is to be checked.
+    Sampled,
+}
+
+impl Shed {
+    /// Every reason, in the order of the metrics.
+    pub const ALL: [Self; 2] = [Self::Room, Self::Sampled];
+
+    /// The reason as a metric label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Room => "room",
+            Self::Sampled => "sampled",
+        }
+    }
 }

@@ -41,6 +41,12 @@ impl Problems {
         self.0.push(Problem { path: path.into(), message: message.into() });
     }
 
+    /// Notes what was `found` to be wrong below the key at `path`, with paths relative to it.
+    pub fn add_below(&mut self, path: &str, found: impl IntoIterator<Item = Problem>) {
+        let below = |found: Problem| Problem { path: format!("{path}.{}", found.path), ..found };
+        self.0.extend(found.into_iter().map(below));
+    }
+
     /// Gives `value` if nothing is wrong.
     ///
     /// # Errors

@@ -68,7 +68,8 @@ fn every_series_of_every_map_is_there_at_zero_before_the_first_event() {
             );
         }
         for kind in Kind::LABELS {
-            let labels = [("map", map), store, ("kind", kind), ("turn", "confirmed")];
+            let labels =
+                [("map", map), store, ("kind", kind), ("turn", "confirmed"), ("severity", "warning")];
             assert_zero(&metrics, "counterfoil_divergence_turns_total", &labels);
         }
     }

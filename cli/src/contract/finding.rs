@@ -1,5 +1,6 @@
 //! What a comparator would make of what a store answered: errors are what keeps it from a verdict, warnings are what will hurt.
 
+use super::comparison::{Comparison, compare};
 use super::look::{Chosen, Seen};
 use counterfoil_comparator::contract::Contract;
 use counterfoil_comparator::store::{Answer, Description, Found, Reader, StoreError, StoreKind};
@@ -19,6 +20,8 @@ pub(super) struct Check {
     /// How long one read of these keys took, in milliseconds.
     pub(super) read_ms: Option<f64>,
     pub(super) keys: Vec<Key>,
+    /// A value that was given beside the store's; `None` if none was, or they cannot be compared.
+    pub(super) comparison: Option<Comparison>,
     pub(super) warnings: Vec<String>,
     pub(super) errors: Vec<String>,
 }
@@ -46,7 +49,7 @@ pub(super) enum Shown {
 }
 
 impl Shown {
-    fn of(bytes: &[u8]) -> Self {
+    pub(super) fn of(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
             Ok(text) => Self::Text(text.to_owned()),
             Err(_) => Self::Hex(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
@@ -58,18 +61,23 @@ impl Check {
     /// The same without what the values are.
     pub(super) fn without_values(mut self) -> Self {
         self.keys.iter_mut().for_each(|key| key.canonical = None);
+        self.comparison = self.comparison.map(Comparison::without_values);
         self
     }
 }
 
-/// What is to be said about a contract's store.
-pub(super) fn judge(contract: &Contract, reader: &Reader, seen: Seen) -> Check {
+/// What is to be said about a contract's store, and of the value that the map's side has for the first key, if it is `given`.
+pub(super) fn judge(contract: &Contract, reader: &Reader, seen: Seen, given: Option<&[u8]>) -> Check {
     let form = contract.digesters.form();
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
     of_choice(&seen.chosen, &mut warnings, &mut errors);
     let answers = seen.answers.unwrap_or_else(|error| {
         errors.push(error.to_string());
         Vec::new()
+    });
+    let comparison = given.zip(answers.first()).and_then(|(given, found)| {
+        let refused = |error| errors.push(format!("the value that was given: {error}"));
+        compare(given, found, form).map_err(refused).ok().flatten()
     });
     let keys: Vec<_> = seen.keys.iter().zip(answers).map(|(key, answer)| key_of(key, answer, form)).collect();
     of_keys(&keys, &seen.chosen, &mut warnings, &mut errors);
@@ -80,7 +88,7 @@ pub(super) fn judge(contract: &Contract, reader: &Reader, seen: Seen) -> Check {
         }
         Description::default()
     });
-    of_description(&description, &mut warnings);
+    of_description(&description, contract, &mut warnings);
     Check {
         map: contract.name.to_string(),
         store: reader.name().to_owned(),
@@ -89,6 +97,7 @@ pub(super) fn judge(contract: &Contract, reader: &Reader, seen: Seen) -> Check {
         description,
         read_ms: seen.read_ms,
         keys,
+        comparison,
         warnings,
         errors,
     }
@@ -154,7 +163,7 @@ fn of_keys(keys: &[Key], chosen: &Chosen, warnings: &mut Vec<String>, errors: &m
     }
 }
 
-fn of_description(description: &Description, warnings: &mut Vec<String>) {
+fn of_description(description: &Description, contract: &Contract, warnings: &mut Vec<String>) {
     if description.is_primary == Some(false) {
         warnings
             .push("the server is a replica and may answer with old values; point url at the primary".into());
@@ -168,5 +177,14 @@ fn of_description(description: &Description, warnings: &mut Vec<String>) {
     if let Some(rights) = description.may_write.as_ref().filter(|rights| !rights.is_empty()) {
         let rights = rights.join(", ");
         warnings.push(format!("these credentials might change {rights}; use some that can only read"));
+    }
+    if let Some(eviction) =
+        description.eviction.as_ref().filter(|it| it.drops_values() && !contract.terms.expires)
+    {
+        let policy = &eviction.policy;
+        warnings.push(format!(
+            "the server drops values when its memory is full ({policy}), and they would be told as missing; write `expires: true` \
+             in the contract, or make the server's policy noeviction"
+        ));
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct Seen {
     pub(super) keys: Vec<Bytes>,
     /// What was read; empty if there were no keys.
     pub(super) answers: Result<Vec<Answer>, StoreError>,
-    /// How long a read took, with a connection that was there already.
+    /// How long it took to read all keys, with a connection that was there already.
     pub(super) read_ms: Option<f64>,
     pub(super) description: Result<Description, StoreError>,
 }
@@ -36,18 +36,30 @@ pub(super) struct Seen {
 /// Looks `given` keys up, or else some that the contract's scan gives.
 pub(super) async fn look(contract: &Contract, reader: &Reader, given: &[Bytes]) -> Seen {
     let (chosen, keys) = keys(contract, reader, given).await;
-    // At most as many as one read may ask for; the others are left out.
-    let keys = keys.into_iter().take(reader.bounds().keys_per_read_max).collect::<Vec<_>>();
-    let mut answers = reader.read_many(&contract.lookup, &keys).await;
+    let mut answers = read(contract, reader, &keys).await;
     let mut read_ms = None;
     if answers.is_ok() && !keys.is_empty() {
         let begin = counterfoil_clock::now();
-        answers = reader.read_many(&contract.lookup, &keys).await;
-        let ns = i32::try_from(counterfoil_clock::now().since(begin) / 1_000).unwrap_or(i32::MAX);
-        read_ms = Some(f64::from(ns) / 1_000.0);
+        answers = read(contract, reader, &keys).await;
+        let us = i32::try_from(counterfoil_clock::now().since(begin) / 1_000).unwrap_or(i32::MAX);
+        read_ms = Some(f64::from(us) / 1_000.0);
     }
-    let description = reader.describe(&contract.lookup, &keys).await;
+    let of_one_read = batches(reader, &keys).next().unwrap_or_default();
+    let description = reader.describe(&contract.lookup, of_one_read).await;
     Seen { chosen, keys, answers, read_ms, description }
+}
+
+/// Looks all keys up, as many at a time as one read may ask for.
+async fn read(contract: &Contract, reader: &Reader, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
+    let mut answers = Vec::with_capacity(keys.len());
+    for batch in batches(reader, keys) {
+        answers.extend(reader.read_many(&contract.lookup, batch).await?);
+    }
+    Ok(answers)
+}
+
+fn batches<'k>(reader: &Reader, keys: &'k [Bytes]) -> std::slice::Chunks<'k, Bytes> {
+    keys.chunks(reader.bounds().keys_per_read_max.max(1))
 }
 
 async fn keys(contract: &Contract, reader: &Reader, given: &[Bytes]) -> (Chosen, Vec<Bytes>) {

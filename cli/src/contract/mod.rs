@@ -1,10 +1,11 @@
 //! `counterfoil contract check`: whether a comparator would understand its stores, before it runs.
 //!
 //! Each map is looked up in each of its stores as the comparator will do it, for a few keys: `look` asks, `finding` judges what
-//! came back, `output` shows it. Nothing is written, and nothing that a store might refuse is tried.
+//! came back, `comparison` puts a value of the map's side beside it, `output` shows it. Nothing is written, and nothing that a store might refuse is tried.
 //!
 //! This command is run by a person who has the credentials of the stores: values stand on standard output, and nowhere else.
 
+mod comparison;
 mod finding;
 mod look;
 mod output;
@@ -40,6 +41,18 @@ pub(crate) struct CheckArgs {
     /// Look this key up; may be given several times. Without it the first keys of the map's `scan` are looked up
     #[arg(long = "key", value_name = "KEY")]
     keys: Vec<String>,
+    /// Compare this value, as the map's side writes it, with what the store has for the one key: exit code 1 if they differ
+    #[arg(
+        long,
+        value_name = "TEXT",
+        allow_hyphen_values = true,
+        requires_all = ["map", "keys"],
+        conflicts_with = "value_file"
+    )]
+    value: Option<String>,
+    /// The same with the content of a file, to its last byte
+    #[arg(long, value_name = "FILE", requires_all = ["map", "keys"])]
+    value_file: Option<PathBuf>,
     /// Show no values
     #[arg(long)]
     no_values: bool,
@@ -57,6 +70,9 @@ enum CheckError {
     /// There is no such map.
     #[error("--map: there is no contract for `{map}`; there is: {known}")]
     Map { map: String, known: String },
+    /// A value is that of one key.
+    #[error("--key: {count} keys are given beside a value; give the one key that has it")]
+    Keys { count: usize },
     /// A store cannot be read as the contract says.
     #[error("{errors} of the contracts' checks found errors; they stand above")]
     Found { errors: usize },
@@ -80,17 +96,34 @@ pub(crate) fn run(command: &ContractCommand, out: &mut dyn Write) -> Result<Answ
         return Err(Failure::of(CheckError::Found { errors }));
     }
     let has_warnings = checks.iter().any(|check| !check.warnings.is_empty());
-    Ok(Answer::yes_if(!(args.strict && has_warnings)))
+    let agrees = checks.iter().filter_map(|check| check.comparison.as_ref()).all(|it| it.is_equal);
+    Ok(Answer::yes_if(agrees && !(args.strict && has_warnings)))
+}
+
+/// The value that is to be compared with a store's.
+fn given(args: &CheckArgs) -> Result<Option<Vec<u8>>, Failure> {
+    let value = match (&args.value, &args.value_file) {
+        (Some(text), _) => text.clone().into_bytes(),
+        (None, Some(path)) => {
+            std::fs::read(path).map_err(|source| Failure::File { path: path.clone(), source })?
+        }
+        (None, None) => return Ok(None),
+    };
+    match args.keys.len() {
+        1 => Ok(Some(value)),
+        count => Err(Failure::of(CheckError::Keys { count })),
+    }
 }
 
 /// One check after the other: so the times of their reads are those of a store that has nothing else to do.
 async fn checked(args: &CheckArgs, contracts: &Contracts) -> Result<Vec<Check>, Failure> {
+    let given = given(args)?;
     let keys: Vec<_> = args.keys.iter().map(|key| Bytes::copy_from_slice(key.as_bytes())).collect();
     let mut checks = Vec::new();
     for contract in chosen(args.map.as_deref(), contracts).map_err(Failure::of)? {
         if let Some(reader) = contracts.readers().get(contract.store) {
             let seen = look::look(contract, reader, &keys).await;
-            let check = finding::judge(contract, reader, seen);
+            let check = finding::judge(contract, reader, seen, given.as_deref());
             checks.push(if args.no_values { check.without_values() } else { check });
         }
     }

@@ -1,8 +1,10 @@
 //! What `contract check` prints: a paragraph per map and store for people, one object for programs.
 
+use super::comparison::{Comparison, Field};
 use super::finding::{Check, Key, Shown};
 use crate::output::{Output, figure, plain_table};
 use comfy_table::Cell;
+use counterfoil_comparator::store::{About, Description, Eviction};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -46,37 +48,80 @@ fn write_check(check: &Check, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "  {}", line.trim_end())?;
         }
     }
+    if let Some(comparison) = &check.comparison {
+        write_comparison(comparison, out)?;
+    }
     for (kind, texts) in [("warning", &check.warnings), ("error", &check.errors)] {
         texts.iter().try_for_each(|text| writeln!(out, "  {kind}: {text}"))?;
     }
     writeln!(out)
 }
 
-/// What is known of the store, a line each.
+fn write_comparison(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
+    let Comparison { is_equal, given, stored, differences } = comparison;
+    let verb = if *is_equal { "equals" } else { "differs from" };
+    writeln!(out, "  the value that was given {verb} what the store has")?;
+    let text = |value: &Option<Shown>| value.as_ref().map(escaped);
+    let is_hidden = given.is_none();
+    let nothing = if is_hidden { "(hidden)" } else { "absent" };
+    for (name, value) in [("given", given), ("store", stored)] {
+        writeln!(out, "  {name:<7} {}", text(value).unwrap_or_else(|| nothing.to_owned()))?;
+    }
+    for Field { path, how, rule, is_weak } in differences {
+        writeln!(out, "  differ  {path}: {how}")?;
+        let condition = if *is_weak { ", if it need not agree" } else { "" };
+        if let Some(rule) = rule {
+            writeln!(out, "          rules: {{ {rule} }}{condition}")?;
+        }
+    }
+    Ok(())
+}
+
+/// What is known of the store, and what is not, a line each.
 fn facts(check: &Check) -> Vec<(&'static str, String)> {
     let told = &check.description;
     let mut facts = Vec::new();
     if let Some(server) = &told.server {
-        let role = match told.is_primary {
-            Some(true) => ", primary",
-            Some(false) => ", replica",
-            None => "",
-        };
-        facts.push(("server", format!("{server}{role}")));
+        facts.push((About::Server.label(), format!("{server}{}", role(told))));
     }
     if let Some(tables) = &told.tables_scanned {
         let said =
             if tables.is_empty() { "an index serves the lookup" } else { "no index serves the lookup" };
-        facts.push(("index", said.to_owned()));
+        facts.push((About::Index.label(), said.to_owned()));
     }
     if let Some(rights) = &told.may_write {
         let said = if rights.is_empty() { "read only" } else { "more than reading" };
-        facts.push(("rights", said.to_owned()));
+        facts.push((About::Rights.label(), said.to_owned()));
     }
+    facts.extend(told.eviction.as_ref().map(|eviction| (About::Eviction.label(), evicts(eviction))));
+    if told.has_scan == Some(false) {
+        facts.push(("scan", "not implemented, so the store's keys cannot be gone through".to_owned()));
+    }
+    let untold = told.untold.iter();
+    facts.extend(untold.map(|it| (it.about.label(), format!("cannot be told: {}", it.why))));
     if let Some(read_ms) = check.read_ms {
         facts.push(("read", format!("{} in {read_ms:.1} ms", count(check.keys.len(), "key"))));
     }
     facts
+}
+
+fn role(told: &Description) -> String {
+    let cluster = if told.is_cluster == Some(true) { ", cluster" } else { "" };
+    let role = match told.is_primary {
+        Some(true) => ", primary",
+        Some(false) => ", replica",
+        None => "",
+    };
+    format!("{cluster}{role}")
+}
+
+fn evicts(eviction: &Eviction) -> String {
+    let policy = &eviction.policy;
+    match eviction.memory_bytes_max {
+        None => format!("nothing, as there is no limit ({policy})"),
+        Some(_) if !eviction.drops_values() => "nothing".to_owned(),
+        Some(limit) => format!("values beyond {limit} bytes ({policy})"),
+    }
 }
 
 fn table(keys: &[Key]) -> String {
@@ -103,11 +148,15 @@ fn value(key: &Key) -> String {
 }
 
 /// One line, whatever the bytes are: a terminal obeys control characters.
-fn shown(bytes: &Shown) -> String {
-    let text = match bytes {
+fn escaped(bytes: &Shown) -> String {
+    match bytes {
         Shown::Text(text) => text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'"),
         Shown::Hex(hex) => format!("0x{hex}"),
-    };
+    }
+}
+
+fn shown(bytes: &Shown) -> String {
+    let text = escaped(bytes);
     if text.chars().count() <= SHOWN_CHARS_MAX {
         return text;
     }

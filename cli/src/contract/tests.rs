@@ -157,3 +157,72 @@ fn a_configuration_that_is_none_is_refused_as_config_check_refuses_it() {
     let error = Place::new().check(&json!([{ "name": "cart" }]), &[]).0.unwrap_err().to_string();
     assert!(error.contains("maps[0].store"), "{error}");
 }
+
+#[test]
+fn a_value_of_the_map_is_put_beside_that_of_the_store_with_the_rules_that_make_them_equal() {
+    let place = Place::new();
+    let file = rusqlite::Connection::open(place.folder.path().join("app.db")).unwrap();
+    file.execute_batch(r#"INSERT INTO cart VALUES ('d', '{"total":12.5,"n":1,"s":[2,1]}', 1, 'r')"#).unwrap();
+    let given = place.folder.path().join("given.json");
+    std::fs::write(&given, r#"{"total":"12.50","n":2,"s":[1,2],"only":1}"#).unwrap();
+    let with = |flags: &[&str]| {
+        let (answer, out) = place.check(&json!([cart()]), &[&["--map", "cart"], flags].concat());
+        (answer.map_err(|error| error.to_string()), out)
+    };
+    let file = given.display().to_string();
+    let (answer, out) = with(&["--key", "d", "--value-file", &file]);
+    assert_eq!(answer, Ok(Answer::No), "{out}");
+    for line in [
+        "the value that was given differs from what the store has",
+        r#"given   {"n":2,"only":1,"s":[1,2],"total":"12.50"}"#,
+        r#"store   {"n":1,"s":[2,1],"total":12.5}"#,
+        r#"differ  n: another value"#,
+        r#"rules: { ignore: ["n"] }, if it need not agree"#,
+        "differ  only: only in the value that was given",
+        r#"rules: { sets: ["s"] }"#,
+        "differ  total: the same number, written differently",
+        r#"rules: { numbers: [{fields: ["total"]}] }"#,
+    ] {
+        assert!(out.contains(line), "{line} in {out}");
+    }
+    let (answer, out) = with(&["--key", "d", "--value-file", &file, "--no-values", "--output", "json"]);
+    let told: Value = serde_json::from_str(&out).unwrap();
+    let comparison = &told["checks"][0]["comparison"];
+    assert_eq!(
+        (answer, &comparison["given"], &comparison["stored"]),
+        (Ok(Answer::No), &Value::Null, &Value::Null)
+    );
+    assert!(!out.contains("12.5") && comparison["differences"][3]["path"] == "total", "{comparison:#}");
+    for (flags, expected, said) in [
+        (
+            &["--key", "d", "--value", r#"{"n":1.0,"s":[2,1],"total":12.5}"#][..],
+            Ok(Answer::Yes),
+            "equals what the store has",
+        ),
+        (&["--key", "z", "--value", "{}"], Ok(Answer::No), "store   absent"),
+        (&["--key", "d", "--value", "-"], Err("1 of"), "error: the value that was given: "),
+        (&["--key", "c", "--value", "{}"], Err("1 of"), "cannot be compared"),
+        (&["--key", "d", "--key", "c", "--value", "{}"], Err("--key: 2 keys"), ""),
+        (&["--key", "d", "--value-file", "/nowhere"], Err("/nowhere"), ""),
+    ] {
+        let (answer, out) = with(flags);
+        let is_so = match (&answer, expected) {
+            (Ok(answer), Ok(expected)) => *answer == expected,
+            (Err(error), Err(expected)) => error.starts_with(expected),
+            _ => false,
+        };
+        assert!(is_so && out.contains(said), "{flags:?} gave {answer:?}: {out}");
+    }
+}
+
+#[test]
+fn more_keys_than_one_read_takes_are_read_in_several() {
+    let place = Place::new();
+    let keys: Vec<_> = (0..1_001).map(|key| format!("--key={key}")).chain(["--key=a".to_owned()]).collect();
+    let flags: Vec<_> = keys.iter().map(String::as_str).chain(["--output", "json"]).collect();
+    let (answer, out) = place.check(&json!([cart()]), &flags);
+    let told: Value = serde_json::from_str(&out).unwrap();
+    let found = told["checks"][0]["keys"].as_array().unwrap();
+    assert_eq!((answer.ok(), found.len()), (Some(Answer::Yes), 1_002));
+    assert_eq!(found.last().unwrap()["is_found"], true);
+}

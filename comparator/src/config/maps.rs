@@ -1,12 +1,12 @@
 //! From the maps and stores of a configuration to contracts: one for each store of a map.
 
 use super::{MS, Written, WrittenMap, WrittenMapStore};
-use crate::contract::{Contract, Contracts};
+use crate::contract::{Contract, Contracts, Sample};
 use crate::store::{Reader, Rows, WrittenLookup};
-use counterfoil_digest::{Codec, Form, MapDigesters};
+use counterfoil_digest::{Codec, Form, MapDigesters, RuleProblem};
 use counterfoil_judge::Terms;
 use counterfoil_keys::{DeploymentKey, Keyring, TenantName};
-use counterfoil_settings::Problems;
+use counterfoil_settings::{Problem, Problems};
 use std::collections::BTreeMap;
 
 /// Most contracts; the key table has 16 bits for one.
@@ -51,11 +51,7 @@ fn readers<'a>(written: &'a Written, problems: &mut Problems) -> Readers<'a> {
     for (name, store) in &written.stores {
         match Reader::new(name, store) {
             Ok(reader) => _ = readers.insert(name.as_str(), reader),
-            Err(found) => {
-                for problem in found.0 {
-                    problems.add(format!("stores.{name}.{}", problem.path), problem.message);
-                }
-            }
+            Err(found) => problems.add_below(&format!("stores.{name}"), found.0),
         }
     }
     readers
@@ -74,6 +70,8 @@ fn of_map(
         problems.add(format!("{path}.tenant"), error.to_string());
     }
     let tenant = tenant.unwrap_or_default();
+    let sample = sample(map, path, problems);
+    check_cohorts(map, path, problems);
     let Some(form) = form(map, path, problems) else { return Vec::new() };
     let rows = if map.codec == Codec::Columns { Rows::Columns } else { Rows::Value };
     let mut contracts = Vec::new();
@@ -90,6 +88,9 @@ fn of_map(
                 lookup,
                 scan,
                 terms: terms(map, &store),
+                sample,
+                severity: map.severity,
+                cohorts: map.cohorts.clone(),
             });
         }
     }
@@ -98,14 +99,32 @@ fn of_map(
 
 /// How the map's values are compared.
 fn form(map: &WrittenMap, path: &str, problems: &mut Problems) -> Option<Form> {
-    let found = match Form::new(map.codec, &map.rules) {
-        Ok(form) => return Some(form),
-        Err(found) => found,
+    let note = |found: Vec<RuleProblem>| {
+        let found = found.into_iter().map(|RuleProblem { path, message }| Problem { path, message });
+        problems.add_below(path, found);
     };
-    for problem in found {
-        problems.add(format!("{path}.{}", problem.path), problem.message);
+    Form::new(map.codec, &map.rules).map_err(note).ok()
+}
+
+/// Which of the map's keys are checked.
+fn sample(map: &WrittenMap, path: &str, problems: &mut Problems) -> Sample {
+    let sample = Sample::of(map.sample);
+    if sample.is_none() {
+        let message = format!("is {}; write the share of keys to check, above 0 and at most 1", map.sample);
+        problems.add(format!("{path}.sample"), message);
     }
-    None
+    sample.unwrap_or(Sample::ALL)
+}
+
+fn check_cohorts(map: &WrittenMap, path: &str, problems: &mut Problems) {
+    for (at, cohort) in map.cohorts.iter().enumerate() {
+        let message = match cohort.split_once('=') {
+            _ if map.cohorts.iter().take(at).any(|other| other == cohort) => "is there twice; remove one",
+            Some((key, value)) if !key.is_empty() && !value.is_empty() => continue,
+            _ => "write a key of baggage and its value, such as `deployment=canary`",
+        };
+        problems.add(format!("{path}.cohorts[{at}]"), format!("`{cohort}`: {message}"));
+    }
 }
 
 /// The stores of a map, each with the path of the keys that are about it.

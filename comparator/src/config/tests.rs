@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use super::*;
-use crate::contract::MapId;
+use crate::contract::{MapId, Sample, Severity};
 use counterfoil_judge::Terms;
 use counterfoil_keys::TenantName;
 use counterfoil_settings::Sources;
@@ -75,6 +75,29 @@ fn a_contract_has_the_form_of_its_codec_and_rules() {
     let text = form("codec: bytes, rules: {trimmed: [a, b]}").unwrap_err();
     for expected in ["maps[0].rules.trimmed[0]: ", "maps[0].rules.trimmed[1]: "] {
         assert!(text.contains(expected), "{expected} in:\n{text}");
+    }
+}
+
+#[test]
+fn a_contract_may_check_a_share_of_its_keys_and_say_how_much_they_matter() {
+    let contract = |change: &str| {
+        let settings = settings(|yaml| yaml.replace("deadline_ms", &format!("{change}deadline_ms")))?;
+        let contract = settings.contracts.iter().next().unwrap();
+        Ok((contract.sample, settings.contracts.severity("cart").unwrap()))
+    };
+    assert_eq!(contract(""), Ok((Sample::ALL, Severity::Warning)));
+    let quarter = Sample::of(0.25).unwrap();
+    assert_eq!(contract("sample: 0.25, severity: critical, "), Ok((quarter, Severity::Critical)));
+    for (wrong, told) in [
+        ("sample: 0, ", "maps[0].sample: is 0; write the share of keys to check, above 0 and at most 1"),
+        ("sample: -1, ", "maps[0].sample"),
+        ("sample: 25, ", "maps[0].sample"),
+        ("severity: fatal, ", "maps[0].severity"),
+        ("cohorts: [canary], ", "maps[0].cohorts[0]: `canary`: write a key of baggage and its value"),
+        ("cohorts: [a=b, a=b], ", "maps[0].cohorts[1]: `a=b`: is there twice"),
+    ] {
+        let text: Result<(Sample, Severity), String> = contract(wrong);
+        assert!(text.as_ref().is_err_and(|text| text.starts_with(told)), "{told} in {text:?}");
     }
 }
 

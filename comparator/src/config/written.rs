@@ -1,6 +1,7 @@
 //! The configuration of a comparator, as a person writes it.
 
 use super::{WrittenListen, WrittenSweep};
+use crate::contract::Severity;
 use crate::store::{WrittenLookup, WrittenStore};
 use counterfoil_digest::{Codec, WrittenRules};
 use counterfoil_judge::Scope;
@@ -135,6 +136,20 @@ pub struct WrittenMap {
     /// copy of its own, as caches do, which must follow the store within the deadline.
     #[serde(default)]
     pub scope: WrittenScope,
+    /// The share of the map's keys that are checked, above 0 and at most 1. A key is checked or not by its hash, so one that is
+    /// has its whole history; events of the others end `shed` for the reason `sampled`, and cost neither memory nor a read.
+    #[serde(default = "every_key")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub sample: f64,
+    /// Cohorts whose outcomes are counted by themselves, as their events carry them: `key=value`, such as
+    /// `deployment=canary`. Events of others are counted as `other`. The sidecar's `cohort_keys` has to have the key.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    pub cohorts: Vec<String>,
+    /// How much a divergence of the map matters: `critical`, `warning` or `info`. It stands beside each divergence in the API,
+    /// the log and the metrics, for whoever is to be told.
+    #[serde(default)]
+    pub severity: Severity,
 }
 
 /// Whose map a contract is about.
@@ -159,6 +174,10 @@ impl From<WrittenScope> for Scope {
 
 fn tenant() -> String {
     TenantName::default().to_string()
+}
+
+fn every_key() -> f64 {
+    1.0
 }
 
 fn deadline_ms() -> u32 {

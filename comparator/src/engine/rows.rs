@@ -2,18 +2,44 @@
 
 use super::{Admitted, Engine, NO_CONTRACT, Standing};
 use crate::clocks::Translation;
-use crate::contract::MapId;
-use crate::table::{Arrival, Change, Effects, Ended};
+use crate::contract::{Contract, MapId, Sample};
+use crate::table::{Arrival, Change, Effects, Ended, Marks};
 use counterfoil_digest::{bucket, key_hash};
-use counterfoil_judge::{Interval, Outcome, Reason, Reported, Time, Write, WriteId};
-use counterfoil_keys::KeyNumber;
+use counterfoil_judge::{Interval, Outcome, Reason, Reported, Shed, Time, Write, WriteId};
+use counterfoil_keys::{KeyNumber, TenantName};
 use counterfoil_proto::{BucketSet, Row};
 use std::sync::atomic::Ordering;
 
+/// A map that a batch names.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    name: &'a str,
+    /// None if the source's tenant has no contract for it.
+    checks: &'a [MapId],
+    /// The same for all its checks but for what differs between its stores.
+    contract: Option<&'a Contract>,
+}
+
+const NAMELESS: Named<'_> = Named { name: "", checks: &[], contract: None };
+
+impl Named<'_> {
+    fn has_in_sample(&self, hash: u64) -> bool {
+        self.contract.map_or(Sample::ALL, |contract| contract.sample).has(hash)
+    }
+
+    /// What is told along with the row's outcome; `cohorts` is the batch's dictionary.
+    fn marks(&self, row: &Row<'_>, cohorts: &[String]) -> Marks {
+        let cohort = row.cohort.and_then(|place| cohorts.get(place));
+        let cohort = cohort.zip(self.contract).and_then(|(name, contract)| contract.cohort(name));
+        Marks { trace: row.trace, cohort }
+    }
+}
+
 impl Engine {
-    /// Puts the rows of a batch from number `first_new` on into the table, each once for every check of its map. Those that
-    /// nothing can be said about end at once: of a map that the source's tenant has no contract for, or in times that nothing
-    /// relates to the comparator's or that have not come yet.
+    /// Puts the rows of a batch from number `first_new` on into the table, each once for every check of its map. Others end
+    /// at once: those whose keys the contract's sample leaves out, and those that nothing can be said about, which are of a
+    /// map that the source's tenant has no contract for, or in times that nothing relates to the comparator's or that have
+    /// not come yet.
     pub(super) fn apply(
         &self,
         admitted: &Admitted,
@@ -24,36 +50,38 @@ impl Engine {
     ) -> Effects {
         let Admitted { columns, key, source, .. } = admitted;
         let Standing { is_open, .. } = standing;
-        let maps: Vec<_> = columns
-            .maps()
-            .iter()
-            .map(|name| (self.contracts.find(&source.name.tenant, name), &**name))
-            .collect();
+        let maps: Vec<_> = columns.maps().iter().map(|name| self.named(&source.name.tenant, name)).collect();
         let mut counts = vec![0u64; maps.len()];
         let (mut arrivals, mut ended) = (Vec::with_capacity(columns.len()), Vec::new());
         for (seq, row) in columns.rows().filter(|(seq, _)| *seq >= first_new) {
             if let Some(count) = counts.get_mut(row.map) {
                 *count += 1;
             }
-            let (checks, name) = maps.get(row.map).copied().unwrap_or((&[], ""));
-            let id = WriteId { source: source.id, seq };
-            let hash = key_hash(name, row.key);
+            let map = maps.get(row.map).copied().unwrap_or(NAMELESS);
+            let (checks, hash) = (map.checks, key_hash(map.name, row.key));
+            let (id, marks) = (WriteId { source: source.id, seq }, map.marks(&row, columns.cohorts()));
+            let end = |map, outcome| Ended { map, id, outcome, marks };
             match translation.filter(|clock| !is_to_come(&row, *clock, at)) {
-                _ if checks.is_empty() => ended.push(undetermined(NO_CONTRACT, id, &row, Reason::NoContract)),
+                _ if checks.is_empty() => {
+                    ended.push(end(NO_CONTRACT, Outcome::Undetermined(Reason::NoContract)));
+                }
+                _ if !map.has_in_sample(hash) => {
+                    ended.extend(checks.iter().map(|map| end(*map, Outcome::Shed(Shed::Sampled))));
+                }
                 Some(clock) => {
                     let of_checks =
                         checks.iter().filter_map(|map| self.arrival(*map, hash, id, *key, &row, clock));
-                    arrivals.extend(of_checks.map(|arrival| arrival.standing(is_open)));
+                    arrivals.extend(of_checks.map(|arrival| arrival.standing(is_open, marks)));
                 }
                 None => {
                     let mut buckets = BucketSet::none();
                     buckets.insert(bucket(hash));
                     self.doubt(&source.name.tenant, &buckets, at, Reason::Clock);
-                    ended.extend(checks.iter().map(|map| undetermined(*map, id, &row, Reason::Clock)));
+                    ended.extend(checks.iter().map(|map| end(*map, Outcome::Undetermined(Reason::Clock))));
                 }
             }
         }
-        let counts = maps.iter().map(|(checks, _)| *checks).zip(counts).filter(|(_, count)| *count > 0);
+        let counts = maps.iter().map(|map| map.checks).zip(counts).filter(|(_, count)| *count > 0);
         let accepted = if is_open { self.accept(counts) } else { Vec::new() };
         if is_open {
             let outcomes = accepted.iter().map(|(_, count)| count).sum();
@@ -69,6 +97,12 @@ impl Engine {
         }
         effects.accepted = accepted;
         effects
+    }
+
+    fn named<'a>(&'a self, tenant: &TenantName, name: &'a str) -> Named<'a> {
+        let checks = self.contracts.find(tenant, name);
+        let contract = checks.first().and_then(|first| self.contracts.get(*first));
+        Named { name, checks, contract }
     }
 
     /// Counts the events of each map for each of its checks, before the table has them.
@@ -113,14 +147,14 @@ impl Engine {
             deadline,
             pending: true,
         };
-        Some(Arrival { map, hash, key: row.key, digested_under, write, trace: row.trace })
+        Some(Arrival { map, hash, key: row.key, digested_under, write, marks: Marks::default() })
     }
 }
 
 impl Arrival<'_> {
-    /// The same, waiting for its outcome or not.
-    fn standing(self, is_open: bool) -> Self {
-        Self { write: Write { pending: is_open, ..self.write }, ..self }
+    /// The same with its marks, waiting for its outcome or not.
+    fn standing(self, is_open: bool, marks: Marks) -> Self {
+        Self { write: Write { pending: is_open, ..self.write }, marks, ..self }
     }
 }
 
@@ -128,8 +162,4 @@ impl Arrival<'_> {
 fn is_to_come(row: &Row<'_>, clock: Translation, at: Time) -> bool {
     let after = |leg: Interval| clock.earliest(leg.end) > at;
     row.legs.map.is_some_and(after) || row.legs.store.is_some_and(|(leg, _)| after(leg))
-}
-
-fn undetermined(map: MapId, id: WriteId, row: &Row<'_>, reason: Reason) -> Ended {
-    Ended { map, id, outcome: Outcome::Undetermined(reason), trace: row.trace }
 }

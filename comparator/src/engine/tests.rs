@@ -1,11 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use super::trial::{
-    A, B, BASKET, CART, COPIES, Sender, TWINS, Trial, at, header, heartbeat, writes, writes_of,
+    A, B, BASKET, CART, COPIES, SAMPLED, Sender, TWINS, Trial, at, header, heartbeat, writes, writes_of,
 };
 use super::*;
+use crate::contract::Cohort;
 use crate::table::{Change, Class, Ended, Observed, Seen, Turned};
-use counterfoil_judge::{Digest, Interval, Kind, Outcome, Verdict};
+use counterfoil_judge::{Digest, Interval, Kind, Outcome, Shed, Verdict};
 
 mod chain;
 mod replaying;
@@ -65,6 +66,29 @@ fn accepted_events_are_told_once_by_map() {
     assert_eq!(unknown.accepted, [(NO_CONTRACT, 1)]);
     assert_eq!(unknown.ended[0].outcome, Outcome::Undetermined(Reason::NoContract));
     assert_eq!([CART, BASKET, NO_CONTRACT].map(|map| trial.engine.accepted(map)), [2, 1, 1]);
+}
+
+#[test]
+fn events_of_keys_outside_the_sample_end_at_once_and_the_others_are_checked() {
+    let trial = Trial::new();
+    let keys: Vec<_> = (0..100).map(|key| key.to_string()).collect();
+    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+    let heard = trial.hear(&writes(header("a", 0, 0), "sampled", &keys, 0), 11);
+    assert_eq!(heard.accepted, [(SAMPLED, 100)], "they are accepted all the same");
+    let left_out = heard.ended.len();
+    assert!((30..70).contains(&left_out), "{left_out} of 100 left out");
+    assert!(heard.ended.iter().all(|it| it.map == SAMPLED && it.outcome == Outcome::Shed(Shed::Sampled)));
+    assert!(heard.ended.iter().all(|it| it.marks.cohort.map(Cohort::index) == Some(1)));
+    let census = trial.engine.table().census()[SAMPLED.index()];
+    assert_eq!((census.keys, census.open), (100 - left_out, 100 - left_out as u64));
+    let probed: Vec<_> = (0..10).flat_map(|_| look(&trial.engine, SAMPLED, 30, A).ended).collect();
+    assert_eq!(probed.len(), 100 - left_out, "nothing else is read");
+    assert!(
+        probed.iter().all(|it| it.marks.cohort.map(Cohort::index) == Some(1)),
+        "their cohort is known still"
+    );
+    let again = trial.hear(&writes(header("a", 100, 0), "sampled", &keys, 20), 31);
+    assert_eq!(again.ended.len(), left_out, "the same keys: {:?}", again.ended);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! An engine for tests: three maps in one store and two in two, two deployment keys, and sources in the engine's own clock. Instants are milliseconds.
+//! An engine for tests: four maps in one store and two in two, two deployment keys, and sources in the engine's own clock. Instants are milliseconds.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::{Anything, Engine, Limits, Options};
@@ -24,6 +24,9 @@ pub(crate) const TWINS: [MapId; 2] = [MapId(3), MapId(4)];
 /// The map `copies`, of which each process has its own, against each of its two stores.
 pub(crate) const COPIES: [MapId; 2] = [MapId(5), MapId(6)];
 
+/// Half of whose keys are checked, and whose cohorts are counted. Every event is of the second one.
+pub(crate) const SAMPLED: MapId = MapId(7);
+
 pub(crate) const A: Digest = Digest([1; 16]);
 pub(crate) const B: Digest = Digest([2; 16]);
 
@@ -37,6 +40,7 @@ maps:
 - {name: depot, store: main, prefix: 'depot:', deadline_ms: 1000, tenant: acme}
 - {name: twin, deadline_ms: 1000, stores: [{store: main, hash: a}, {store: spare, hash: b, deadline_ms: 500}]}
 - {name: copies, scope: process, deadline_ms: 1000, stores: [{store: main, hash: c}, {store: spare, hash: c}]}
+- {name: sampled, store: main, prefix: 'sampled:', deadline_ms: 1000, sample: 0.5, cohorts: ['zone=a', 'deployment=canary']}
 ledger: {path: unused.db}
 sources: {timeout_ms: 10000, expiry_ms: 60000}
 probe: {first_delay_ms: 10, gap_ms_min: 50, gap_ms_max: 400}
@@ -157,6 +161,7 @@ pub(crate) fn writes(header: Header, map: &str, keys: &[&str], begin: i64) -> wi
 pub(crate) fn writes_of(digest: Digest, header: Header, map: &str, keys: &[&str], begin: i64) -> wire::Batch {
     let mut builder = BatchBuilder::default();
     let leg = Interval::new(at(begin), at(begin + 10));
+    let cohort = builder.cohort("deployment=canary");
     for key in keys {
         let map = builder.map(map);
         builder.push(&Row {
@@ -167,7 +172,7 @@ pub(crate) fn writes_of(digest: Digest, header: Header, map: &str, keys: &[&str]
             map_order: None,
             version: None,
             trace: None,
-            cohort: None,
+            cohort: Some(cohort),
         });
     }
     builder.finish(header)

@@ -16,19 +16,21 @@ pub(super) fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result
     let rows_max = filter.limit.clamp(1, PAGE_ROWS_MAX);
     let state = filter.state.map(State::as_str);
     let after = filter.after.map(|Cursor(row)| row);
-    let conditions: [(&str, Option<&dyn ToSql>); 5] = [
-        ("map = ", filter.map.as_ref().map(|map| map as &dyn ToSql)),
-        ("store = ", filter.store.as_ref().map(|store| store as &dyn ToSql)),
-        ("state = ", state.as_ref().map(|state| state as &dyn ToSql)),
-        ("kind = ", filter.kind.as_ref().map(|kind| kind as &dyn ToSql)),
-        ("row < ", after.as_ref().map(|row| row as &dyn ToSql)),
+    let maps = filter.maps.as_ref().map(|maps| serde_json::Value::from(maps.clone()).to_string());
+    let conditions: [(&str, Option<&dyn ToSql>); 6] = [
+        ("map = ?", filter.map.as_ref().map(|map| map as &dyn ToSql)),
+        ("map IN (SELECT value FROM json_each(?))", maps.as_ref().map(|maps| maps as &dyn ToSql)),
+        ("store = ?", filter.store.as_ref().map(|store| store as &dyn ToSql)),
+        ("state = ?", state.as_ref().map(|state| state as &dyn ToSql)),
+        ("kind = ?", filter.kind.as_ref().map(|kind| kind as &dyn ToSql)),
+        ("row < ?", after.as_ref().map(|row| row as &dyn ToSql)),
     ];
     let mut sql = format!("SELECT {COLUMNS} FROM divergence WHERE TRUE");
     let mut parameters = Vec::new();
     for (condition, parameter) in conditions {
         if let Some(parameter) = parameter {
             parameters.push(parameter);
-            sql.push_str(&format!(" AND {condition}?{}", parameters.len()));
+            sql.push_str(&format!(" AND {condition}"));
         }
     }
     // One more than asked for tells whether there is a next page.

@@ -181,6 +181,8 @@ pub struct Cursor(pub(super) i64);
 pub struct Filter {
     /// Of this map.
     pub map: Option<String>,
+    /// Of one of these maps.
+    pub maps: Option<Vec<String>>,
     /// Of this store.
     pub store: Option<String>,
     /// In this state.

@@ -169,6 +169,8 @@ async fn a_filter_lets_through_what_it_names() {
         (Filter { state: Some(State::Confirmed), ..none() }, &[5, 4, 3, 2, 1, 0]),
         (Filter { map, kind, state: Some(State::Confirmed), ..none() }, &[0]),
         (Filter { map: Some("no such".into()), ..none() }, &[]),
+        (Filter { maps: Some(vec!["no such".into(), "even".into()]), ..none() }, &[10, 8, 6, 4, 2, 0]),
+        (Filter { maps: Some(Vec::new()), ..none() }, &[]),
     ] {
         assert_eq!(seqs(&ledger, filter.clone(), async || ()).await, expected, "{filter:?}");
     }

@@ -3,6 +3,8 @@
 //! The service's contract is written in `proto/counterfoil/v1/store.proto`. Each place of the pool is a connection of its
 //! own, so that a service behind a balancer by connections gets its share.
 
+mod describe;
+
 use super::gather::Asked;
 use super::lookup::Lookup;
 use super::pool::{Lease, Pool};

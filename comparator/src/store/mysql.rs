@@ -22,7 +22,9 @@
 //! in it has no form.
 
 mod cell;
+mod describe;
 mod expand;
+mod grants;
 
 use super::gather::{Asked, integer, representable};
 use super::lookup::{KeyType, Lookup, Shape, Sql};
@@ -221,8 +223,7 @@ impl<'l> Question<'l> {
         let mut gathered = asked.gathered();
         if let Some(last) = asked.keys().last() {
             let places = expand::places(asked.keys().len());
-            let query = expand::query(self.query, places)
-                .ok_or_else(|| StoreError::query("it must take the keys in one place, as in `k IN (?)`"))?;
+            let query = expand::query(self.query, places).ok_or_else(expand::no_place)?;
             let keys = asked.keys().iter().chain(std::iter::repeat(last)).take(places);
             let (rows, columns) = session.ask(query, keys.map(|key| self.bound(key)).collect()).await?;
             let layout = self.layout(&columns)?;

@@ -5,6 +5,7 @@
 //! `MGET` tells a key that holds something other than a string as absent, and so do we: the
 //! string that the map holds is indeed not there.
 
+mod describe;
 mod step;
 
 use super::lookup::Lookup;

@@ -1,7 +1,7 @@
 //! What changes a table, and what has to be done after it.
 
 use super::Calibration;
-use crate::contract::MapId;
+use crate::contract::{Cohort, MapId};
 use bytes::Bytes;
 use counterfoil_judge::{Digest, Divergence, Interval, Outcome, Reason, Time, Verdict, Write, WriteId};
 use counterfoil_keys::KeyNumber;
@@ -19,8 +19,17 @@ pub struct Arrival<'a> {
     pub digested_under: KeyNumber,
     /// The write, in the comparator's timeline.
     pub write: Write,
+    /// What is told along with its outcome.
+    pub marks: Marks,
+}
+
+/// What an event has that no verdict depends on, and that is told along with its outcome.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Marks {
     /// The span it happened in.
     pub trace: Option<TraceRef>,
+    /// Its cohort, if its contract names that.
+    pub cohort: Option<Cohort>,
 }
 
 /// A divergence that was open when the comparator was started over.
@@ -101,8 +110,8 @@ pub struct Ended {
     pub id: WriteId,
     /// How it ended.
     pub outcome: Outcome,
-    /// The span it happened in.
-    pub trace: Option<TraceRef>,
+    /// What it came with.
+    pub marks: Marks,
 }
 
 /// What happened to a divergence.

@@ -1,12 +1,12 @@
 //! One key: its writes and its divergence. [`judging`] says what a read makes of it, [`due`] when to look next.
 //!
 //! A table holds millions of these, most of them with one write that waits to be confirmed. So what only some keys have
-//! (a probe under way, a divergence, traces) is kept elsewhere, and the hash is computed anew where it is needed.
+//! (a probe under way, a divergence, marks) is kept elsewhere, and the hash is computed anew where it is needed.
 
 mod due;
 mod judging;
 
-use super::{Effects, Ended, Rules};
+use super::{Effects, Ended, Marks, Rules};
 use crate::contract::MapId;
 use counterfoil_judge::{Divergence, History, Interval, Outcome, Reason, Time, Write, WriteId};
 use counterfoil_keys::KeyNumber;
@@ -61,7 +61,7 @@ struct Extra {
     /// The probe under way: from when it was taken, open at its end until the store was read.
     reading: Option<Interval>,
     open: Option<Open>,
-    traces: SmallVec<[(WriteId, TraceRef); 1]>,
+    marks: SmallVec<[(WriteId, Marks); 1]>,
     /// Until when writes whose digests are under other deployment keys may land.
     doubted_until: Option<Time>,
     /// The write beside which a value was found that nobody reported, before the check was calibrated.
@@ -190,15 +190,15 @@ impl Entry {
     pub(super) fn write(
         &mut self,
         write: Write,
-        trace: Option<TraceRef>,
+        marks: Marks,
         now: Time,
         rules: &Rules,
         effects: &mut Effects,
     ) {
         let wanted_at = now.plus(rules.probing.first_delay);
         let wanted_at = wanted_at.max(expected_at(&write).plus(rules.lags.delay(self.map())));
-        if let Some(trace) = trace {
-            self.extra_mut().traces.push((write.id, trace));
+        if marks != Marks::default() {
+            self.extra_mut().marks.push((write.id, marks));
         }
         let is_pending = write.pending;
         self.insert(write, now, effects);
@@ -249,16 +249,16 @@ impl Entry {
     }
 
     fn trace(&self, id: WriteId) -> Option<TraceRef> {
-        self.extra.as_ref()?.traces.iter().find(|(of, _)| *of == id).map(|(_, trace)| *trace)
+        self.extra.as_ref()?.marks.iter().find(|(of, _)| *of == id)?.1.trace
     }
 
     fn tell_ended(&mut self, ended: Vec<(WriteId, Outcome)>, effects: &mut Effects) {
         let map = self.map();
-        let mut traces = self.extra.as_mut().map(|extra| &mut extra.traces);
+        let mut marked = self.extra.as_mut().map(|extra| &mut extra.marks);
         for (id, outcome) in ended {
-            let at = traces.as_ref().and_then(|traces| traces.iter().position(|(of, _)| *of == id));
-            let trace = traces.as_mut().zip(at).map(|(traces, at)| traces.swap_remove(at).1);
-            effects.ended.push(Ended { map, id, outcome, trace });
+            let at = marked.as_ref().and_then(|marked| marked.iter().position(|(of, _)| *of == id));
+            let marks = marked.as_mut().zip(at).map(|(marked, at)| marked.swap_remove(at).1);
+            effects.ended.push(Ended { map, id, outcome, marks: marks.unwrap_or_default() });
         }
     }
 
@@ -279,7 +279,7 @@ impl Extra {
     fn is_void(&self) -> bool {
         self.reading.is_none()
             && self.open.is_none()
-            && self.traces.is_empty()
+            && self.marks.is_empty()
             && self.doubted_until.is_none()
             && self.unknown_beside.is_none()
     }

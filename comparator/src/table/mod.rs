@@ -29,7 +29,7 @@ mod shedding;
 mod taints;
 
 pub use calibration::Calibration;
-pub use change::{Arrival, Change, Effects, Ended, Observed, Probe, Seen, Turn, Turned, Unresolved};
+pub use change::{Arrival, Change, Effects, Ended, Marks, Observed, Probe, Seen, Turn, Turned, Unresolved};
 pub use class::{Class, PerClass};
 pub use rest::{Place, Walk};
 pub(crate) use taints::Taints;

@@ -10,7 +10,7 @@ use super::shedding::Shedding;
 use super::{Arrival, Census, Effects, Ended, Observed, Rules, Unresolved};
 use crate::contract::MapId;
 use counterfoil_digest::bucket;
-use counterfoil_judge::{History, Outcome, Reason, Scope, Time};
+use counterfoil_judge::{History, Outcome, Reason, Scope, Shed, Time};
 use counterfoil_keys::KeyNumber;
 use counterfoil_proto::BucketSet;
 use hashbrown::HashTable;
@@ -85,7 +85,7 @@ impl Shard {
             let before = entry.due;
             let is_to_move_up = before <= now && entry.class() != Class::Fresh;
             entry.take_key(arrival.digested_under, forgotten_until, effects);
-            entry.write(arrival.write, arrival.trace, now, rules, effects);
+            entry.write(arrival.write, arrival.marks, now, rules, effects);
             let due = entry.due;
             if due < before || is_to_move_up {
                 self.await_due(arrival.map, due, slot);
@@ -153,8 +153,8 @@ impl Shard {
             taints.add(&buckets, arrival.write.ended_wholly(), Reason::Shed);
         }
         if arrival.write.pending {
-            let (map, id, trace) = (arrival.map, arrival.write.id, arrival.trace);
-            effects.ended.push(Ended { map, id, outcome: Outcome::Shed, trace });
+            let (map, id, marks) = (arrival.map, arrival.write.id, arrival.marks);
+            effects.ended.push(Ended { map, id, outcome: Outcome::Shed(Shed::Room), marks });
         }
     }
 

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use super::*;
-use crate::contract::Contract;
+use crate::contract::{Contract, Sample, Severity};
 use crate::store::Lookup;
 use counterfoil_digest::{Codec, MapDigesters, key_hash};
 use counterfoil_judge::{
@@ -39,6 +39,9 @@ fn table_of(terms: Terms, keys_max: usize) -> Table {
         digesters: MapDigesters::new(&keys().tenant(&tenant), "cart", Codec::Bytes),
         tenant,
         terms,
+        sample: Sample::ALL,
+        severity: Severity::default(),
+        cohorts: Vec::new(),
     };
     let table = Table::new(Arc::new(Contracts::new(vec![contract], Vec::new())), PROBING, keys_max);
     table.assume_calibrated();
@@ -75,7 +78,14 @@ fn put(table: &Table, key: &[u8], write: Write, now: Time) -> Effects {
 }
 
 fn put_under(table: &Table, key: &[u8], digested_under: KeyNumber, write: Write, now: Time) -> Effects {
-    let arrival = Arrival { map: MAP, hash: key_hash("cart", key), key, digested_under, write, trace: None };
+    let arrival = Arrival {
+        map: MAP,
+        hash: key_hash("cart", key),
+        key,
+        digested_under,
+        write,
+        marks: Marks::default(),
+    };
     table.apply(Change::Writes(vec![arrival]), now)
 }
 
@@ -345,7 +355,7 @@ fn a_million_keys_at_once_stay_within_the_tables_bound() {
         key,
         digested_under: KeyNumber::default(),
         write: write(*n, A, 0, 10),
-        trace: None,
+        marks: Marks::default(),
     };
     let keys: &'static [(u64, [u8; 8])] = keys.leak();
     let effects = table.apply(Change::Writes(keys.iter().map(arrival).collect()), at(11));

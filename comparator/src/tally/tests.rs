@@ -6,7 +6,7 @@ use counterfoil_telemetry::Telemetry;
 const MS: i64 = 1_000_000;
 
 fn tally() -> Tally {
-    Tally::new("cart", "main", true, Some(30_000 * MS))
+    Tally::new("cart", "main", true, Severity::Critical, Some(30_000 * MS))
 }
 
 fn confirm(tally: &Tally, lag_ms: i64, times: u64) {
@@ -20,11 +20,27 @@ fn shares(tally: &Tally) -> Vec<(&'static str, Option<i64>, Option<f64>)> {
 #[test]
 fn nothing_is_said_of_a_share_before_there_is_a_sample() {
     let tally = tally();
-    for other in [Outcome::Superseded, Outcome::Shed, Outcome::Undetermined(Reason::Gap)] {
+    for other in [Outcome::Superseded, Outcome::Shed(Shed::Sampled), Outcome::Undetermined(Reason::Gap)] {
         tally.ended(other);
     }
     assert!(tally.within().iter().all(|it| it.share.is_none() && it.nines.is_none()));
     assert_eq!(tally.reads_per_confirmed(), None);
+}
+
+#[test]
+fn coverage_is_of_what_was_to_be_checked_and_tells_a_sample_from_want_of_room() {
+    let tally = tally();
+    assert_eq!((tally.coverage(), tally.shed()), (None, vec![]));
+    (0..90).for_each(|_| tally.ended(Outcome::Shed(Shed::Sampled)));
+    assert_eq!(tally.coverage(), None, "none of them was to be checked");
+    confirm(&tally, 1, 6);
+    tally.ended(Outcome::Divergent);
+    tally.ended(Outcome::Superseded);
+    tally.ended(Outcome::Undetermined(Reason::Gap));
+    tally.ended(Outcome::Shed(Shed::Room));
+    assert_eq!(tally.coverage(), Some(0.7));
+    assert_eq!(tally.shed(), [("room", 1), ("sampled", 90)]);
+    assert_eq!(tally.outcomes().last(), Some(&("shed", 91)));
 }
 
 #[test]
@@ -73,9 +89,9 @@ fn reads_are_told_per_confirmed_event() {
 #[test]
 fn every_series_is_at_0_from_the_start_and_counts_with_the_summary() {
     let telemetry = Telemetry::install("test", &counterfoil_telemetry::Written::default()).unwrap();
-    let tally = Tally::new("tallied", "main", true, Some(5 * MS));
-    let second = Tally::new("tallied", "spare", false, None);
-    let other = Tally::new(OTHER, OTHER, true, None);
+    let tally = Tally::new("tallied", "main", true, Severity::Info, Some(5 * MS));
+    let second = Tally::new("tallied", "spare", false, Severity::Info, None);
+    let other = Tally::new(OTHER, OTHER, true, Severity::Info, None);
     let value = |series: &str| {
         let text = telemetry.render_metrics();
         let line = text.lines().find_map(|line| line.strip_prefix(series).map(str::to_owned));

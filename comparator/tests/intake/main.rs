@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod budget;
+mod contracts;
 mod reader;
 mod restart;
 mod stores;

@@ -69,7 +69,7 @@ async fn each_store_is_judged_by_itself_and_the_divergence_names_the_one_that_di
     assert_eq!(summary["ledger"][0]["store"], "spare", "{summary}");
     // The other tests of this process count as well.
     let metrics = running.get_text("/metrics").await.1;
-    let labels = "map=\"cart\",store=\"spare\",kind=\"missing\",turn=\"confirmed\"";
+    let labels = "map=\"cart\",store=\"spare\",kind=\"missing\",turn=\"confirmed\",severity=\"warning\"";
     let series = format!("counterfoil_divergence_turns_total{{{labels}}} ");
     let counted = metrics.lines().find_map(|line| line.strip_prefix(&series)?.parse::<u64>().ok());
     assert!(counted >= Some(1), "{series} in:\n{metrics}");

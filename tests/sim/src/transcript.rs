@@ -75,7 +75,7 @@ impl Transcript {
                     self.text(reason.label().as_bytes());
                     (3, 0)
                 }
-                Outcome::Shed => (4, 0),
+                Outcome::Shed(_) => (4, 0),
             };
             self.line.push(place);
             self.line.extend_from_slice(&detail.to_le_bytes());

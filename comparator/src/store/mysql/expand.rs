@@ -1,5 +1,7 @@
 //! One `?` for each key, since MySQL has no arrays to bind.
 
+use super::super::StoreError;
+
 /// How many places a query has for so many keys: few different numbers, so that few statements are prepared.
 pub(super) fn places(keys: usize) -> usize {
     keys.next_power_of_two()
@@ -13,6 +15,11 @@ pub(super) fn query(query: &str, places: usize) -> Option<String> {
     }
     let more = ", ?".repeat(places.saturating_sub(1));
     Some(format!("{before}(?{more}){after}"))
+}
+
+/// The error of a query that cannot be expanded.
+pub(super) fn no_place() -> StoreError {
+    StoreError::query("it must take the keys in one place, as in `k IN (?)`")
 }
 
 #[cfg(test)]

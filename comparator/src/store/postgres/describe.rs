@@ -76,6 +76,7 @@ impl Session {
             is_primary: Some(true),
             tables_scanned: Some(plan.scanned.into_iter().collect()),
             may_write: Some(may_write),
+            ..Description::default()
         })
     }
 

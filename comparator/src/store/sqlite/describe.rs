@@ -24,6 +24,7 @@ impl Sqlite {
             tables_scanned: Some(scanned),
             // The file is opened read-only, whoever owns it.
             may_write: Some(Vec::new()),
+            ..Description::default()
         })
     }
 }

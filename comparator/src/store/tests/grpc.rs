@@ -249,6 +249,27 @@ async fn a_scan_that_does_not_get_on_or_is_not_there_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_service_that_is_asked_about_itself_says_whether_it_can_be_gone_through() {
+    let scan = ScanResponse { entries: vec![], next: Bytes::new() };
+    for (scan, expected) in [
+        (Ok(scan), Ok(Some(true))),
+        (Err(Status::unimplemented("")), Ok(Some(false))),
+        (Err(Status::not_found("")), Err("query")),
+    ] {
+        let serving = serve(Says { read: Arc::new(|_| Err(Status::internal(""))), scan }).await;
+        let told = reader(&WrittenStore::new(serving.url.as_str())).describe(&cart(), &[]).await;
+        let has_scan = told.as_ref().map(|told| told.has_scan).map_err(StoreError::label);
+        assert_eq!(has_scan, expected, "{told:?}");
+        let open = told.map_or(vec![], |told| told.untold.iter().map(|it| it.about).collect());
+        assert_eq!(
+            open.contains(&About::Rights) && open.contains(&About::Index),
+            expected.is_ok(),
+            "{open:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_deadline_and_the_password_of_the_moment_are_sent_along() {
     let folder = tempfile::tempdir().unwrap();
     let password_file = folder.path().join("password");

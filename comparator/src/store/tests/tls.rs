@@ -68,6 +68,14 @@ async fn a_server_is_believed_for_its_authority_and_its_name_and_nothing_else() 
 }
 
 #[tokio::test]
+async fn a_server_tells_about_itself_over_an_encrypted_connection() {
+    for (url, lookup) in servers().await {
+        let told = encrypted(&url, right()).describe(&lookup, &[Bytes::from_static(b"a")]).await.unwrap();
+        assert!(told.server.is_some() && told.is_primary == Some(true), "{url}: {told:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_shows_its_certificate_to_a_server_that_wants_one() {
     let user = fresh_name();
     super::mysql::run(&format!("CREATE USER {user} REQUIRE X509; GRANT SELECT ON *.* TO {user}")).await;

@@ -9,7 +9,7 @@ use crate::world::World;
 use counterfoil_clock::Domain;
 use counterfoil_comparator::budget::Ending;
 use counterfoil_comparator::config::Probing;
-use counterfoil_comparator::contract::{Contract, Contracts};
+use counterfoil_comparator::contract::{self, Contract, Contracts, Severity};
 use counterfoil_comparator::engine::{Anything, Engine, Limits, Options};
 use counterfoil_comparator::scheduler::{Read, Request, Scheduler};
 use counterfoil_comparator::sources::Silence;
@@ -185,6 +185,9 @@ fn contracts(plan: &Plan, key: &DeploymentKey) -> Contracts {
         digesters: MapDigesters::new(&keys.tenant(&tenant), &map.name, Codec::Bytes),
         tenant: tenant.clone(),
         terms: terms(map),
+        sample: contract::Sample::ALL,
+        severity: Severity::default(),
+        cohorts: Vec::new(),
     };
     let contracts = plan.maps.iter().filter(|map| map.has_contract).map(contract).collect();
     let written = WrittenStore {

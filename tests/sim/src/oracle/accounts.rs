@@ -131,7 +131,7 @@ impl Oracle {
     fn note(&mut self, write: WriteRef, outcome: Outcome, world: &World) {
         let it = world.writes.get(write);
         match outcome {
-            Outcome::Shed => {
+            Outcome::Shed(_) => {
                 self.paths.hit("key shed");
                 self.shed.insert(it.key);
             }
@@ -141,7 +141,7 @@ impl Oracle {
             }
             _ => {}
         }
-        if outcome != Outcome::Shed && self.shed.remove(&it.key) {
+        if !matches!(outcome, Outcome::Shed(_)) && self.shed.remove(&it.key) {
             self.paths.hit("shed key admitted again");
         }
     }

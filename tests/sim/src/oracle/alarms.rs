@@ -170,7 +170,7 @@ impl Oracle {
             Outcome::Superseded => {
                 world.keys.get(it.key).last_mapped == Some(write) && !may_be_followed(write, world)
             }
-            Outcome::Divergent | Outcome::Undetermined(_) | Outcome::Shed => false,
+            Outcome::Divergent | Outcome::Undetermined(_) | Outcome::Shed(_) => false,
         };
         if is_wrong {
             let story = self.story(it.key, world);

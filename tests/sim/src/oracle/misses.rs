@@ -81,7 +81,7 @@ impl Oracle {
         arrived != Some(true)
             || behind
             || doubt >= Time(fault.since)
-            || outcomes.any(|outcome| matches!(outcome, Outcome::Undetermined(_) | Outcome::Shed))
+            || outcomes.any(|outcome| matches!(outcome, Outcome::Undetermined(_) | Outcome::Shed(_)))
     }
 
     /// Whether something was said about the doubt of a copy that had to follow: about the last event it had, or about its
@@ -97,7 +97,8 @@ impl Oracle {
             let outcome = last.and_then(|(write, _)| self.outcomes.get(&write));
             let is_tainted = last.is_some_and(|(_, it)| Time(it.map.0) <= doubt);
             is_tainted
-                || outcome.is_none_or(|outcome| matches!(outcome, Outcome::Undetermined(_) | Outcome::Shed))
+                || outcome
+                    .is_none_or(|outcome| matches!(outcome, Outcome::Undetermined(_) | Outcome::Shed(_)))
         })
     }
 

@@ -45,7 +45,7 @@ impl Score {
             Outcome::Superseded => "superseded".to_owned(),
             Outcome::Divergent => "divergent".to_owned(),
             Outcome::Undetermined(reason) => format!("undetermined: {}", reason.label()),
-            Outcome::Shed => "shed".to_owned(),
+            Outcome::Shed(_) => "shed".to_owned(),
         };
         *self.outcomes.entry(label).or_default() += 1;
     }

@@ -52,7 +52,7 @@ fn judged(checker: &Counterfoil, world: &World) -> Findings {
                 findings.judged_keys.insert(world.writes.get(write).key);
             }
             Outcome::Undetermined(_) => findings.undetermined_writes += 1,
-            Outcome::Superseded | Outcome::Shed => {}
+            Outcome::Superseded | Outcome::Shed(_) => {}
         }
     }
     findings

@@ -2,9 +2,9 @@
 
 use crate::cpu::cpu_ns_of;
 use counterfoil_comparator::config::Probing;
-use counterfoil_comparator::contract::{Contract, Contracts, MapId};
+use counterfoil_comparator::contract::{Contract, Contracts, MapId, Sample, Severity};
 use counterfoil_comparator::store::Lookup;
-use counterfoil_comparator::table::{Arrival, Change, Class, Observed, Probe, Seen, Table};
+use counterfoil_comparator::table::{Arrival, Change, Class, Marks, Observed, Probe, Seen, Table};
 use counterfoil_digest::{Codec, MapDigesters, key_hash};
 use counterfoil_judge::{
     Digest, Interval, Outcome, Reported, Scope, StoreOutcome, Terms, Time, Write, WriteId,
@@ -72,7 +72,7 @@ impl Form {
             key,
             digested_under: KeyNumber::default(),
             write: write(number + self.keys * u64::from(round), round),
-            trace: self.traced.then_some(span),
+            marks: Marks { trace: self.traced.then_some(span), cohort: None },
         }
     }
 }
@@ -116,6 +116,9 @@ impl Crowd {
             scan: None,
             digesters: MapDigesters::new(&keys, MAP_NAME, Codec::Bytes),
             terms: TERMS,
+            sample: Sample::ALL,
+            severity: Severity::default(),
+            cohorts: Vec::new(),
         };
         let contracts = Arc::new(Contracts::new(vec![contract], Vec::new()));
         // The shards are not filled evenly.
