@@ -25,6 +25,16 @@ pub fn postgres_url() -> String {
     needed("COUNTERFOIL_TEST_POSTGRES")
 }
 
+/// The private MariaDB of this test run.
+///
+/// # Panics
+///
+/// If there is none.
+#[must_use]
+pub fn mariadb_url() -> String {
+    needed("COUNTERFOIL_TEST_MARIADB")
+}
+
 fn needed(name: &str) -> String {
     environment(name)
         .unwrap_or_else(|| panic!("{name} is not set; run `cargo xtask test`, which starts the stores"))

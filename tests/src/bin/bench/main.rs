@@ -10,6 +10,7 @@ mod comparator;
 mod cpu;
 mod crowd;
 mod demo;
+mod feed;
 mod floor;
 mod levels;
 mod load;
@@ -20,6 +21,7 @@ mod report;
 mod rounds;
 mod rule;
 mod sidecar;
+mod stores;
 mod table;
 mod usage;
 mod workload;
@@ -31,7 +33,7 @@ type Part = (&'static str, fn() -> Section);
 
 /// In the order in which they are measured and shown. The rule and the table count the CPU time of this process, so they
 /// come before anything that starts threads in it.
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("rule", rule::section),
     ("table", table::section),
     ("memory", memory::section),
@@ -39,6 +41,7 @@ const PARTS: [Part; 7] = [
     ("levels", levels::section),
     ("calls", calls::section),
     ("recovery", recovery::section),
+    ("stores", stores::section),
 ];
 
 fn main() {

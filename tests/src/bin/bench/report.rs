@@ -47,6 +47,11 @@ impl Figure {
         Self { what: what.into(), value, target: None, unit, decimals }
     }
 
+    /// Whether it should be as large or small as something.
+    pub(crate) fn has_target(&self) -> bool {
+        self.target.is_some()
+    }
+
     fn row(&self) -> String {
         let Self { what, value, unit, decimals, .. } = self;
         let (target, verdict) = match self.target {
