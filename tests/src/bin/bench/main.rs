@@ -1,5 +1,5 @@
 //! `cargo xtask bench`: what Counterfoil costs, against its targets; writes `docs/benchmarks.md`. With names of parts as
-//! arguments it measures those alone, and shows the figures without writing them.
+//! arguments it measures those alone, and shows the figures; with `--write` before them it puts them into the page.
 //!
 //! Every figure is CPU time that the kernel counted, memory that it counted, events that were counted, or, for an emitter's
 //! calls and for opening a spool, time that passed. The figures of the processes vary from run to run on a busy machine.
@@ -45,7 +45,9 @@ const PARTS: [Part; 8] = [
 ];
 
 fn main() {
-    let named: Vec<String> = std::env::args().skip(1).collect();
+    let mut named: Vec<String> = std::env::args().skip(1).collect();
+    let is_to_be_written = named.is_empty() || named.first().is_some_and(|first| first == "--write");
+    named.retain(|name| name != "--write");
     let is_known = |name: &String| PARTS.iter().any(|(part, _)| part == name);
     let known = PARTS.map(|(part, _)| part).join(", ");
     assert!(named.iter().all(is_known), "the parts are {known}");
@@ -55,5 +57,9 @@ fn main() {
         section()
     });
     let report = Report { sections: measured.collect() };
-    if named.is_empty() { report.write() } else { report.show() }
+    match (named.is_empty(), is_to_be_written) {
+        (true, _) => report.write(),
+        (false, true) => report.write_into_page(),
+        (false, false) => report.show(),
+    }
 }

@@ -1,8 +1,7 @@
 //! `docs/benchmarks.md`.
 
-use std::fmt::Write;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One figure, and what it should be.
 pub(crate) struct Figure {
@@ -124,12 +123,18 @@ that segment is nearly full here. Time is the middle one of five openings, memor
 ";
 
 impl Report {
-    /// Writes the page, and shows it.
+    /// Writes the page with these sections alone, and shows it.
     pub(crate) fn write(&self) {
-        let page = format!("{HEAD}\nMachine: {}.\n{}", machine(), self.tables());
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md");
-        fs::write(&path, &page).expect("docs/benchmarks.md is written");
-        eprint!("{page}");
+        write(&self.tables());
+        self.show();
+    }
+
+    /// Puts these sections into the page, in place of what it says under their titles, and shows them.
+    pub(crate) fn write_into_page(&self) {
+        let page = fs::read_to_string(page()).unwrap_or_default();
+        let (_, tables) = page.split_at(page.find(TITLE_MARK).unwrap_or(page.len()));
+        write(&self.sections.iter().fold(tables.to_owned(), |tables, section| section.put_into(&tables)));
+        self.show();
     }
 
     /// Shows the figures.
@@ -138,14 +143,36 @@ impl Report {
     }
 
     fn tables(&self) -> String {
-        let mut tables = String::new();
-        for Section { title, figures } in &self.sections {
-            let rows = figures.iter().map(|figure| figure.row() + "\n").collect::<String>();
-            write!(tables, "\n## {title}\n\n| what | measured | target | |\n|---|---|---|---|\n{rows}")
-                .expect("a string grows");
-        }
-        tables
+        self.sections.iter().map(Section::table).collect()
     }
+}
+
+/// How the title of a section begins.
+const TITLE_MARK: &str = "\n## ";
+
+impl Section {
+    fn table(&self) -> String {
+        let Self { title, figures } = self;
+        let rows = figures.iter().map(|figure| figure.row() + "\n").collect::<String>();
+        format!("{TITLE_MARK}{title}\n\n| what | measured | target | |\n|---|---|---|---|\n{rows}")
+    }
+
+    /// These sections with this one in place of that with the same title, or at their end.
+    fn put_into(&self, sections: &str) -> String {
+        let title = format!("{TITLE_MARK}{}\n", self.title);
+        let Some((before, old)) = sections.split_once(&title) else { return sections.to_owned() + &self.table() };
+        let after = old.find(TITLE_MARK).and_then(|end| old.get(end..)).unwrap_or_default();
+        format!("{before}{}{after}", self.table())
+    }
+}
+
+fn page() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md")
+}
+
+fn write(tables: &str) {
+    let text = format!("{HEAD}\nMachine: {}.\n{tables}", machine());
+    fs::write(page(), text).expect("docs/benchmarks.md is written");
 }
 
 /// What the figures were taken on.
