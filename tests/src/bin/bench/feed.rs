@@ -2,13 +2,20 @@
 
 use bytes::Bytes;
 use counterfoil_clock::{Domain, now};
+use counterfoil_digest::{Codec, MapDigester};
+use counterfoil_judge::{Interval, Reported, StoreOutcome, Time};
 use counterfoil_keys::{DeploymentKey, MacKey, Purpose, Signer, SigningKey, TenantKey, TenantName};
 use counterfoil_proto::wire::intake_client::IntakeClient;
 use counterfoil_proto::wire::{Reply, Upload, reply};
-use counterfoil_proto::{BatchBuilder, Header};
+use counterfoil_proto::{BatchBuilder, Header, Row};
 use counterfoil_tests::emit::now_ns;
 use prost::Message;
+use std::iter;
+use std::thread;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_stream::wrappers::ReceiverStream;
 
 /// Events in a batch: what a busy sidecar sends.
@@ -17,9 +24,49 @@ pub(crate) const EVENTS_PER_BATCH: u64 = 4_096;
 /// Uploads on their way.
 const UPLOADS_MAX: u64 = 16;
 
+/// From one promise of the source to the next: what a source does that is as busy as this many reads need.
+const PROMISE_EVERY: Duration = Duration::from_millis(10);
+
+/// As many threads as a comparator has.
+pub(crate) fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
 /// What batches are authenticated and values digested under: the key that every test's configuration names.
-pub(crate) fn tenant_key() -> TenantKey {
+fn tenant_key() -> TenantKey {
     DeploymentKey::new("k1", [7; 32]).tenant(&TenantName::default())
+}
+
+/// A row of a store, and when it was written: to map and store, in an instant.
+pub(crate) struct Written {
+    pub(crate) at: Time,
+    pub(crate) key: String,
+    pub(crate) value: Vec<u8>,
+}
+
+/// The events of writes to the map `name`.
+pub(crate) fn batches(name: &str, rows: impl Iterator<Item = Written>) -> impl Iterator<Item = BatchBuilder> {
+    let digester = MapDigester::new(&tenant_key(), name, Codec::Bytes);
+    let mut rows = rows.peekable();
+    iter::from_fn(move || {
+        rows.peek()?;
+        let mut builder = BatchBuilder::default();
+        let map = builder.map(name);
+        for Written { at, key, value } in rows.by_ref().take(EVENTS_PER_BATCH as usize) {
+            let leg = Interval::new(at, at);
+            builder.push(&Row {
+                map,
+                key: key.as_bytes(),
+                digest: digester.digest(Some(&value)).expect("bytes are bytes"),
+                legs: Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) },
+                map_order: None,
+                version: None,
+                trace: None,
+                cohort: None,
+            });
+        }
+        Some(builder)
+    })
 }
 
 /// The stream, and how far it is.
@@ -66,9 +113,20 @@ impl Feed {
         }
     }
 
-    /// Promises that everything begun before now was reported.
-    pub(crate) async fn promise(&mut self) {
-        self.send([BatchBuilder::default()]).await;
+    /// Promises again and again that everything begun before was reported, while `run` runs in a thread of its own.
+    pub(crate) fn promise_while<T: Send>(&mut self, runtime: &Runtime, run: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|threads| {
+            let running = threads.spawn(run);
+            runtime.block_on(async {
+                let mut ticks = interval(PROMISE_EVERY);
+                ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                while !running.is_finished() {
+                    self.send([BatchBuilder::default()]).await;
+                    ticks.tick().await;
+                }
+            });
+            running.join().expect("it came to its end")
+        })
     }
 
     fn upload(&mut self, mut events: BatchBuilder) -> Upload {

@@ -22,6 +22,7 @@ mod rounds;
 mod rule;
 mod sidecar;
 mod stores;
+mod sweep;
 mod table;
 mod usage;
 mod workload;
@@ -33,7 +34,7 @@ type Part = (&'static str, fn() -> Section);
 
 /// In the order in which they are measured and shown. The rule and the table count the CPU time of this process, so they
 /// come before anything that starts threads in it.
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     ("rule", rule::section),
     ("table", table::section),
     ("memory", memory::section),
@@ -42,6 +43,7 @@ const PARTS: [Part; 8] = [
     ("calls", calls::section),
     ("recovery", recovery::section),
     ("stores", stores::section),
+    ("sweep", sweep::section),
 ];
 
 fn main() {

@@ -160,7 +160,9 @@ impl Section {
     /// These sections with this one in place of that with the same title, or at their end.
     fn put_into(&self, sections: &str) -> String {
         let title = format!("{TITLE_MARK}{}\n", self.title);
-        let Some((before, old)) = sections.split_once(&title) else { return sections.to_owned() + &self.table() };
+        let Some((before, old)) = sections.split_once(&title) else {
+            return sections.to_owned() + &self.table();
+        };
         let after = old.find(TITLE_MARK).and_then(|end| old.get(end..)).unwrap_or_default();
         format!("{before}{}{after}", self.table())
     }

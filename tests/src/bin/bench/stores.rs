@@ -4,21 +4,20 @@
 mod bare;
 mod shop;
 
-use crate::feed::{EVENTS_PER_BATCH, Feed, tenant_key};
+use crate::feed::{Feed, Written, batches, runtime};
 use crate::report::{Figure, Section};
 use crate::rounds::median;
 use crate::usage::CpuTime;
+use crate::workload::value;
 use counterfoil_clock::now;
-use counterfoil_digest::{Codec, MapDigester};
-use counterfoil_judge::{Interval, Reported, StoreOutcome, Time};
-use counterfoil_proto::{BatchBuilder, Row};
+use counterfoil_judge::Time;
+use counterfoil_proto::BatchBuilder;
 use counterfoil_tests::{Harness, Map, Setup};
 use serde_json::json;
-use shop::{KEYS, Kind, Shop, key, value};
-use std::thread::{self, sleep};
+use shop::{KEYS, Kind, Shop, key};
+use std::thread::sleep;
 use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::runtime::Runtime;
 
 /// Rounds of each store, in each of which both ways take their turn.
 const ROUNDS: usize = 5;
@@ -28,10 +27,10 @@ pub(crate) const KEYS_PER_READ: usize = 500;
 const RATIO_MIN: f64 = 0.8;
 
 const MAP: &str = "cart";
-/// From the writes to the instant at which all keys become due: long enough for all events to be in the table by then.
+/// From a write to the instant at which its key becomes due: long enough for all events to be in the table by then.
 const FIRST_DELAY_MS: u32 = 4_000;
-/// From one promise of the source to the next: what a source does that is as busy as this many reads need.
-const PROMISE_EVERY: Duration = Duration::from_millis(10);
+/// From one write to the next, in nanoseconds: keys become due faster than any store is read.
+const WRITTEN_EVERY_NS: i64 = 800;
 /// From one look at how many events are confirmed to the next.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -53,12 +52,8 @@ pub(crate) fn section() -> Section {
     Section { title: TITLE, figures }
 }
 
-const TITLE: &str = "Keys read and judged over one connection, 500 per read, 500,000 keys with values of 200 bytes";
-
-/// As many threads as the comparator has.
-fn runtime() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
-}
+const TITLE: &str =
+    "Keys read and judged over one connection, 500 per read, 500,000 keys with values of 200 bytes";
 
 /// What one round of a store said.
 struct Round {
@@ -81,10 +76,16 @@ impl Round {
 
 fn of_store(kind: Kind, rounds: &[Round]) -> [Figure; 4] {
     let name = kind.name();
-    let [bare, judged, cpu_ns] =
-        [|it: &Round| it.bare, |it: &Round| it.judged, |it: &Round| it.cpu_ns].map(|of| median(rounds.iter().map(of)));
+    let [bare, judged, cpu_ns] = [|it: &Round| it.bare, |it: &Round| it.judged, |it: &Round| it.cpu_ns]
+        .map(|of| median(rounds.iter().map(of)));
     [
-        Figure::least(format!("{name}: read and judged, as a multiple of bare reads"), judged / bare, RATIO_MIN, "x", 2),
+        Figure::least(
+            format!("{name}: read and judged, as a multiple of bare reads"),
+            judged / bare,
+            RATIO_MIN,
+            "x",
+            2,
+        ),
         Figure::plain(format!("{name}: read and judged"), judged, "keys/s", 0),
         Figure::plain(format!("{name}: bare reads"), bare, "keys/s", 0),
         Figure::plain(format!("{name}: CPU of the comparator per key"), cpu_ns, "ns", 0),
@@ -97,59 +98,34 @@ fn judged(shop: &Shop, runtime: &Runtime) -> (f64, f64) {
     let map = Map { deadline_ms: 600_000, ..Map::new(MAP, shop.place.clone()) };
     // A machine that is busy for a moment must not pass for a store that is strained.
     let budget = json!({ "latency_ms_target": 2_000 });
-    let store = json!({ "url": shop.url, "concurrency": 1, "keys_per_read_max": KEYS_PER_READ, "budget": budget });
+    let store =
+        json!({ "url": shop.url, "concurrency": 1, "keys_per_read_max": KEYS_PER_READ, "budget": budget });
     let setup = Setup::new().comparator("/stores/main", store).map(&map);
     let setup = setup.comparator("/probe", json!({ "first_delay_ms": FIRST_DELAY_MS }));
     let mut harness = Harness::prepared(setup);
     harness.start_comparator();
     let mut feed = runtime.block_on(Feed::open(harness.grpc()));
-    let written_at = now();
-    let due = written_at.plus(i64::from(FIRST_DELAY_MS) * 1_000_000);
-    runtime.block_on(feed.send(batches(written_at)));
+    let from = now();
+    let due = from.plus(i64::from(FIRST_DELAY_MS) * 1_000_000);
+    runtime.block_on(feed.send(written(from)));
     wait_until(due);
     let cpu = CpuTime::of(harness.comparator_id().expect("the comparator runs"));
-    let done = thread::scope(|threads| {
-        let done = threads.spawn(|| all_confirmed(&harness));
-        runtime.block_on(async {
-            let mut ticks = interval(PROMISE_EVERY);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            while !done.is_finished() {
-                feed.promise().await;
-                ticks.tick().await;
-            }
-        });
-        done.join().expect("they were all confirmed")
-    });
+    let done = feed.promise_while(runtime, || all_confirmed(&harness));
     (KEYS as f64 * 1e9 / done.since(due) as f64, cpu.spent_ns() / KEYS as f64)
 }
 
-/// A write of every key, each with what the store holds, all at one instant.
-fn batches(written_at: Time) -> impl Iterator<Item = BatchBuilder> {
-    let digester = MapDigester::new(&tenant_key(), MAP, Codec::Bytes);
-    let leg = Interval::new(written_at, written_at);
-    let mut numbers = (0..KEYS).peekable();
-    std::iter::from_fn(move || {
-        numbers.peek()?;
-        let mut builder = BatchBuilder::default();
-        let map = builder.map(MAP);
-        for number in numbers.by_ref().take(EVENTS_PER_BATCH as usize) {
-            builder.push(&Row {
-                map,
-                key: key(number).as_bytes(),
-                digest: digester.digest(Some(value(number).as_bytes())).expect("bytes are bytes"),
-                legs: Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) },
-                map_order: None,
-                version: None,
-                trace: None,
-                cohort: None,
-            });
-        }
-        Some(builder)
-    })
+/// A write of every key, each with what the store holds.
+fn written(from: Time) -> impl Iterator<Item = BatchBuilder> {
+    let at = move |number| from.plus(i64::try_from(number).unwrap_or(0) * WRITTEN_EVERY_NS);
+    batches(
+        MAP,
+        (0..KEYS).map(move |number| Written { at: at(number), key: key(number), value: value(number) }),
+    )
 }
 
 fn wait_until(due: Time) {
-    let left = u64::try_from(due.since(now())).expect("all events were taken in before their keys became due");
+    let left =
+        u64::try_from(due.since(now())).expect("all events were taken in before their keys became due");
     sleep(Duration::from_nanos(left));
 }
 

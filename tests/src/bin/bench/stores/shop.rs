@@ -1,15 +1,15 @@
 //! A store of each kind, filled with the same rows.
 
+use crate::workload::{value, value_in_sql};
 use counterfoil_tests::stores::{mariadb_url, postgres_url, redis_url};
 use counterfoil_tests::unique;
 use mysql_async::prelude::Queryable;
+use std::path::Path;
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
 /// How many keys there are.
 pub(crate) const KEYS: u64 = 500_000;
-/// Bytes of a value.
-const VALUE_BYTES: usize = 200;
 /// A prime that does not divide the number of keys: they are read in an order that is not theirs.
 const KEY_STEP: u64 = 104_729;
 /// Keys that are put into Redis at a time.
@@ -84,20 +84,15 @@ pub(crate) fn key(number: u64) -> String {
     format!("user-{number:015}")
 }
 
-pub(crate) fn value(number: u64) -> String {
-    let part = format!("{number:08} ");
-    part.repeat(VALUE_BYTES.div_ceil(part.len())).chars().take(VALUE_BYTES).collect()
-}
-
 /// All keys, so many at a time.
 pub(crate) fn reads(keys_per_read: usize) -> Vec<Vec<String>> {
     let keys: Vec<_> = (0..KEYS).map(|number| key(number * KEY_STEP % KEYS)).collect();
     keys.chunks(keys_per_read).map(<[String]>::to_vec).collect()
 }
 
-fn fill_sqlite(path: &std::path::Path, table: &str) {
+fn fill_sqlite(path: &Path, table: &str) {
     let mut file = rusqlite::Connection::open(path).expect("a new file");
-    let create = format!("PRAGMA journal_mode=WAL; CREATE TABLE {table} (k TEXT PRIMARY KEY, v TEXT)");
+    let create = format!("PRAGMA journal_mode=WAL; CREATE TABLE {table} (k TEXT PRIMARY KEY, v BLOB)");
     file.execute_batch(&create).expect("a new table");
     let rows = file.transaction().expect("a transaction");
     {
@@ -114,10 +109,10 @@ async fn fill_postgres(url: &str, table: &str) {
     tokio::spawn(connection);
     let rows = format!(
         "CREATE TABLE {table} (k text PRIMARY KEY, v text);
-         INSERT INTO {table} SELECT 'user-' || lpad(n::text, 15, '0'),
-             left(repeat(lpad(n::text, 8, '0') || ' ', {VALUE_BYTES}), {VALUE_BYTES})
+         INSERT INTO {table} SELECT concat('user-', lpad(n::text, 15, '0')), {}
              FROM generate_series(0, {KEYS} - 1) AS n;
-         VACUUM ANALYZE {table}"
+         VACUUM ANALYZE {table}",
+        value_in_sql("n::text")
     );
     for command in rows.split(';') {
         client.batch_execute(command).await.expect("the rows are there");
@@ -130,8 +125,9 @@ async fn fill_mariadb(url: &str, table: &str) {
     let rows = format!(
         "CREATE TABLE {table} (k varchar(64) COLLATE utf8mb4_bin PRIMARY KEY, v varchar(255));
          INSERT INTO {table} SELECT concat('user-', lpad(seq, 15, '0')),
-             left(repeat(concat(lpad(seq, 8, '0'), ' '), {VALUE_BYTES}), {VALUE_BYTES}) FROM seq_0_to_{last};
-         ANALYZE TABLE {table}"
+             {} FROM seq_0_to_{last};
+         ANALYZE TABLE {table}",
+        value_in_sql("seq")
     );
     for command in rows.split(';') {
         connection.query_drop(command).await.expect("the rows are there");
