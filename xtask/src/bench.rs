@@ -18,9 +18,9 @@ pub(crate) enum Bench {
 /// Runs the bench of this name; without one, that of cost. `arguments` are handed to a named one.
 pub(crate) fn run(name: Option<Bench>, arguments: &[String]) -> Done {
     match name {
-        None => cost(&[]),
+        None => cost(&["bench-memory", "bench-spool"], &[]),
         Some(Bench::Accuracy) => accuracy(arguments),
-        Some(Bench::Stores) => cost(&["--write", "stores", "sweep"]),
+        Some(Bench::Stores) => cost(&[], &["--write", "stores", "sweep"]),
     }
 }
 
@@ -31,10 +31,10 @@ fn accuracy(arguments: &[String]) -> Done {
     cargo::run(&command)
 }
 
-/// Writes `docs/benchmarks.md`, with all its sections or those that `arguments` name.
-fn cost(arguments: &[&str]) -> Done {
+/// Writes `docs/benchmarks.md`, with all its sections or those that `arguments` name; `helpers` are programs that they run.
+fn cost(helpers: &[&str], arguments: &[&str]) -> Done {
     cargo::run(&["build", "--release", "--package", "counterfoil"])?;
-    for helper in ["bench-memory", "bench-spool"] {
+    for helper in helpers {
         cargo::run(&["build", "--release", "--package", "counterfoil-tests", "--bin", helper])?;
     }
     let reladiff = python::with_reladiff()?;
