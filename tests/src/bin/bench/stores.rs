@@ -14,7 +14,7 @@ use counterfoil_judge::Time;
 use counterfoil_proto::BatchBuilder;
 use counterfoil_tests::{Harness, Map, Setup};
 use serde_json::json;
-use shop::{KEYS, Kind, Shop, key};
+use shop::{KEYS, Kind, Shop, key, numbers};
 use std::thread::sleep;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -28,7 +28,7 @@ const RATIO_MIN: f64 = 0.8;
 
 const MAP: &str = "cart";
 /// From a write to the instant at which its key becomes due: long enough for all events to be in the table by then.
-const FIRST_DELAY_MS: u32 = 4_000;
+const FIRST_DELAY_MS: u32 = 6_000;
 /// From one write to the next, in nanoseconds: keys become due faster than any store is read.
 const WRITTEN_EVERY_NS: i64 = 800;
 /// From one look at how many events are confirmed to the next.
@@ -116,11 +116,12 @@ fn judged(shop: &Shop, runtime: &Runtime) -> (f64, f64) {
 
 /// A write of every key, each with what the store holds.
 fn written(from: Time) -> impl Iterator<Item = BatchBuilder> {
-    let at = move |number| from.plus(i64::try_from(number).unwrap_or(0) * WRITTEN_EVERY_NS);
-    batches(
-        MAP,
-        (0..KEYS).map(move |number| Written { at: at(number), key: key(number), value: value(number) }),
-    )
+    let mut at = from;
+    let row = move |number| {
+        at = at.plus(WRITTEN_EVERY_NS);
+        Written { at, key: key(number), value: value(number) }
+    };
+    batches(MAP, numbers().map(row))
 }
 
 fn wait_until(due: Time) {

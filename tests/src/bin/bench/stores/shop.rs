@@ -10,7 +10,7 @@ use tokio_postgres::NoTls;
 
 /// How many keys there are.
 pub(crate) const KEYS: u64 = 500_000;
-/// A prime that does not divide the number of keys: they are read in an order that is not theirs.
+/// A prime that does not divide the number of keys: they are written and read in an order that is not theirs.
 const KEY_STEP: u64 = 104_729;
 /// Keys that are put into Redis at a time.
 const KEYS_PER_PUT: u64 = 5_000;
@@ -84,9 +84,14 @@ pub(crate) fn key(number: u64) -> String {
     format!("user-{number:015}")
 }
 
+/// The numbers of all keys, in the order in which they are written and read.
+pub(crate) fn numbers() -> impl Iterator<Item = u64> {
+    (0..KEYS).map(|place| place * KEY_STEP % KEYS)
+}
+
 /// All keys, so many at a time.
 pub(crate) fn reads(keys_per_read: usize) -> Vec<Vec<String>> {
-    let keys: Vec<_> = (0..KEYS).map(|number| key(number * KEY_STEP % KEYS)).collect();
+    let keys: Vec<_> = numbers().map(key).collect();
     keys.chunks(keys_per_read).map(<[String]>::to_vec).collect()
 }
 
