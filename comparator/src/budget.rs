@@ -220,6 +220,12 @@ impl Budget {
         self.short_since = was_short.then(|| self.short_since.unwrap_or(now));
     }
 
+    /// Whether more was wanted than there was.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.short_since.is_some()
+    }
+
     /// A read of `keys` keys of `map`, made within `at`, is back.
     pub fn back(&mut self, map: MapId, keys: usize, at: Interval, ending: Ending) {
         self.reads = self.reads.saturating_sub(1);

@@ -1,11 +1,14 @@
 //! The prober: makes the reads that the scheduler asks for, and tells what it concludes of them.
 //!
 //! One loop owns it all: on each tick it has observations judged and sends off reads. Reads run as tasks of their own and
-//! come back through a bounded channel.
+//! come back through a bounded channel. While more keys of a store are due than it may be read at a time, each read that comes
+//! back lets the next go at once, and there are always some more reads than connections: these stand ready, so that no
+//! connection waits until what it read is digested and the next keys are chosen.
 //!
 //! # Invariants
 //!
 //! - Each read that the scheduler asked for comes back to it, with what was seen or why nothing was seen.
+//! - No more reads of a store are made at a time than its `concurrency`; one that stands ready has not begun.
 
 mod stores;
 mod swept;
@@ -13,7 +16,7 @@ mod swept;
 pub(crate) use stores::Told;
 
 use crate::Parts;
-use crate::budget::Ending;
+use crate::budget::{Bounds, Ending};
 use crate::contract::Contract;
 use crate::metrics;
 use crate::scheduler::{Read, Request, Scheduler};
@@ -30,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use stores::{ReadSeries, StoreSeries};
 use swept::SweepSeries;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +44,10 @@ const TICK: Duration = Duration::from_millis(5);
 /// From one look at the gauges to the next, in nanoseconds.
 const GAUGES_EVERY: i64 = 5_000_000_000;
 
+/// Reads of a store that stand ready besides those that are made: one for the connection that comes free next, and one more
+/// for while the loop judges.
+const READY_READS: usize = 2;
+
 /// Reads that may wait for the loop.
 const DONE_MAX: usize = 256;
 
@@ -49,6 +56,8 @@ pub(crate) struct Prober {
     parts: Arc<Parts>,
     scheduler: Scheduler,
     gauges_at: Time,
+    /// Of each store, how many more reads may be made at a time.
+    places: Vec<Arc<Semaphore>>,
     series: Vec<StoreSeries>,
     sweep_series: Vec<SweepSeries>,
     waiting_series: Gauge,
@@ -58,10 +67,15 @@ impl Prober {
     /// Keeps to the budgets of the contracts' stores, and sweeps as `sweep` says.
     pub(crate) fn new(parts: Arc<Parts>, sweep: &sweep::Settings) -> Self {
         let readers = parts.engine.contracts().readers();
-        let bounds = readers.iter().map(|reader| reader.bounds());
+        let bounds = readers.iter().map(|reader| {
+            let bounds = reader.bounds();
+            Bounds { concurrency: bounds.concurrency + READY_READS, ..bounds }
+        });
+        let places = readers.iter().map(|reader| Arc::new(Semaphore::new(reader.bounds().concurrency)));
         Self {
             scheduler: Scheduler::new(parts.engine.clone(), bounds.collect()).sweeping(sweep),
             gauges_at: Time::MIN,
+            places: places.collect(),
             series: readers.iter().map(|reader| StoreSeries::new(reader)).collect(),
             sweep_series: readers.iter().map(|reader| SweepSeries::new(reader)).collect(),
             waiting_series: metrics::WAITING.gauge(&[]),
@@ -72,40 +86,62 @@ impl Prober {
     /// Runs until `stop`; reads under way are then dropped, and their events stay open.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let (done, mut back) = mpsc::channel(DONE_MAX);
-        let mut reads = JoinSet::new();
+        let mut reads = Reads { tasks: JoinSet::new(), done };
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                Some(read) = back.recv() => self.scheduler.take_back(read, now()),
-                _ = tick.tick() => {
-                    while reads.try_join_next().is_some() {}
-                    let at = now();
-                    let effects = self.scheduler.tick(at);
-                    self.parts.telling.tell(effects).await;
-                    for request in self.scheduler.send_off(at) {
-                        self.send(request, &mut reads, done.clone());
-                    }
-                    self.tell_of_stores(at);
-                    self.set_gauges(at);
-                }
+                Some(read) = back.recv() => self.take_back(read, &mut reads).await,
+                _ = tick.tick() => self.tick(&mut reads).await,
             }
         }
     }
 
-    fn send(&self, request: Request, reads: &mut JoinSet<()>, done: mpsc::Sender<Read>) {
+    async fn tick(&mut self, reads: &mut Reads) {
+        while reads.tasks.try_join_next().is_some() {}
+        let at = now();
+        self.judge(at).await;
+        let requests = self.scheduler.send_off(at);
+        requests.into_iter().for_each(|request| self.send(request, reads));
+        self.tell_of_stores(at);
+        self.set_gauges(at);
+    }
+
+    async fn take_back(&mut self, read: Read, reads: &mut Reads) {
+        let (store, at) = (read.store, now());
+        self.scheduler.take_back(read, at);
+        if self.scheduler.is_short(store) {
+            let requests = self.scheduler.send_off_to(store, at);
+            requests.into_iter().for_each(|request| self.send(request, reads));
+        }
+        if self.scheduler.is_behind() {
+            self.judge(at).await;
+        }
+    }
+
+    async fn judge(&mut self, at: Time) {
+        let effects = self.scheduler.tick(at);
+        self.parts.telling.tell(effects).await;
+    }
+
+    fn send(&self, request: Request, reads: &mut Reads) {
         let contracts = self.parts.engine.contracts().clone();
         let reader = contracts.readers().get(request.store).cloned();
-        let (Some(reader), Some(series)) = (reader, self.series.get(request.store)) else { return };
+        let (Some(reader), Some(series), Some(places)) =
+            (reader, self.series.get(request.store), self.places.get(request.store).cloned())
+        else {
+            return;
+        };
         series.sent(request.delay);
         let series = series.reads.clone();
         if let Some(tally) = self.parts.tallies.of(request.map) {
             tally.looked_up(request.probes.len() as u64);
         }
-        reads.spawn(async move {
+        let done = reads.done.clone();
+        reads.tasks.spawn(async move {
             let Some(contract) = contracts.get(request.map) else { return };
-            let read = read(&reader, contract, request, &series).await;
+            let read = read(&reader, &places, contract, request, &series).await;
             // The loop is gone only when the comparator stops.
             _ = done.send(read).await;
         });
@@ -134,12 +170,28 @@ impl Prober {
     }
 }
 
+/// The reads that are made or stand ready, and where they come back.
+struct Reads {
+    tasks: JoinSet<()>,
+    done: mpsc::Sender<Read>,
+}
+
 /// Makes a read. Where the store does not answer, each probe is told so.
-async fn read(reader: &Reader, contract: &Contract, request: Request, series: &ReadSeries) -> Read {
+async fn read(
+    reader: &Reader,
+    places: &Semaphore,
+    contract: &Contract,
+    request: Request,
+    series: &ReadSeries,
+) -> Read {
     let keys: Vec<Bytes> = request.probes.iter().map(|probe| probe.key.clone()).collect();
+    let place = places.acquire().await.expect("nothing closes the semaphore");
     let begin = now();
     let answers = reader.read_many(&contract.lookup, &keys).await;
     let at = Interval::new(begin, now());
+    drop(place);
+    // The read that was ready begins, and only then is digested what this one gave.
+    tokio::task::yield_now().await;
     series.read(keys.len(), at);
     let (ending, seen) = match answers {
         Ok(answers) => {

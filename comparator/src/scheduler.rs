@@ -29,6 +29,10 @@ pub const OBSERVATIONS_MAX: usize = 200_000;
 /// Most keys that are given up at a time, so that this takes a bounded time; what is left over is given up the next time.
 const GIVEN_UP_MAX: usize = 10_000;
 
+/// Once a tick has judged so many observations it leaves the others to the next, so that reads which come back meanwhile do not
+/// wait for it, and the store for them.
+const JUDGED_MAX: usize = 2_000;
+
 /// A read to be made.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request {
@@ -73,6 +77,8 @@ pub struct Scheduler {
     /// Observations being made, or waiting for watermarks.
     under_way: usize,
     waiting: Vec<Waiting>,
+    /// Whether the last tick left observations to the next that could have been judged.
+    is_behind: bool,
 }
 
 impl Scheduler {
@@ -86,7 +92,7 @@ impl Scheduler {
         };
         let stores = bounds.into_iter().enumerate();
         let stores = stores.map(|(place, bounds)| Store::new(place, bounds, maps_of(place))).collect();
-        Self { engine, stores, under_way: 0, waiting: Vec::new() }
+        Self { engine, stores, under_way: 0, waiting: Vec::new(), is_behind: false }
     }
 
     /// The same, with a sweep over what is at rest.
@@ -104,28 +110,52 @@ impl Scheduler {
         self.engine.mind_silence(at);
         let (contracts, sources) = (self.engine.contracts(), self.engine.sources());
         let horizons = sources.horizons(contracts.tenants(), self.engine.clocks(), at);
-        let is_passed = |read: &mut Waiting| horizons.get(read.tenant).is_some_and(|it| read.passed_by < *it);
+        let is_passed = |read: &Waiting| horizons.get(read.tenant).is_some_and(|it| read.passed_by < *it);
+        let (mut judged, mut left) = (0, false);
+        let is_to_be_judged = |read: &mut Waiting| {
+            let is_passed = is_passed(read);
+            left |= is_passed && judged >= JUDGED_MAX;
+            let is_taken = is_passed && judged < JUDGED_MAX;
+            judged += if is_taken { read.observed.len() } else { 0 };
+            is_taken
+        };
         let mut effects = Effects::default();
-        for read in self.waiting.extract_if(.., is_passed) {
+        for read in self.waiting.extract_if(.., is_to_be_judged) {
             self.under_way = self.under_way.saturating_sub(read.observed.len());
             let judged = self.engine.table().apply(Change::Observed(read.observed), at);
             append(&mut effects, judged);
         }
+        self.is_behind = left;
         append(&mut effects, self.give_up(at));
         effects
+    }
+
+    /// Whether the last tick left something to the next that could have been judged.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.is_behind
     }
 
     /// Takes the keys that are due at `at` from the table, as many as the budgets allow; gives the reads to be made.
     #[must_use]
     pub fn send_off(&mut self, at: Time) -> Vec<Request> {
-        let mut requests = Vec::new();
-        for store in &mut self.stores {
-            let planned =
-                store.plan(self.engine.table(), OBSERVATIONS_MAX.saturating_sub(self.under_way), at);
-            self.under_way += planned.iter().map(|request| request.probes.len()).sum::<usize>();
-            requests.extend(planned);
-        }
+        (0..self.stores.len()).flat_map(|store| self.send_off_to(store, at)).collect()
+    }
+
+    /// The same for the keys of one store.
+    #[must_use]
+    pub fn send_off_to(&mut self, store: usize, at: Time) -> Vec<Request> {
+        let Some(store) = self.stores.get_mut(store) else { return Vec::new() };
+        let room = OBSERVATIONS_MAX.saturating_sub(self.under_way);
+        let requests = store.plan(self.engine.table(), room, at);
+        self.under_way += requests.iter().map(|request| request.probes.len()).sum::<usize>();
         requests
+    }
+
+    /// Whether more keys of the store were due than there was room for when it was last sent to.
+    #[must_use]
+    pub fn is_short(&self, store: usize) -> bool {
+        self.stores.get(store).is_some_and(|store| store.budget.is_short())
     }
 
     /// Takes back a read at `at`. What it saw is judged by a later tick.

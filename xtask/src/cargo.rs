@@ -19,8 +19,15 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 
 /// Runs cargo and gives an error that repeats the command if it did not end well.
 pub(crate) fn run(arguments: &[&str]) -> Done {
+    run_with(arguments, |_| {})
+}
+
+/// The same with what `tell` puts into its environment.
+pub(crate) fn run_with(arguments: &[&str], tell: impl FnOnce(&mut Command)) -> Done {
     eprintln!("$ cargo {}", arguments.join(" "));
-    let status = cargo(arguments).status().map_err(|error| format!("cargo: {error}"))?;
+    let mut command = cargo(arguments);
+    tell(&mut command);
+    let status = command.status().map_err(|error| format!("cargo: {error}"))?;
     if status.success() {
         Ok(())
     } else {

@@ -14,6 +14,7 @@ mod mutants;
 mod python;
 mod server;
 mod sim;
+mod stores;
 mod supply;
 mod test;
 mod tools;

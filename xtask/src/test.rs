@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every test, with the servers they need, and at the end what was left out and why.
 
-use crate::certificates::Certificates;
 use crate::server::Server;
+use crate::stores::Stores;
 use crate::tools::Tools;
 use crate::{Done, cargo, tools};
 use std::collections::BTreeSet;
@@ -17,26 +17,18 @@ pub(crate) fn run(filter: &[String], package: Option<&str>) -> Done {
         // dependencies from being built twice.
         cargo::run(&["build", "--workspace", "--bins", "--locked"])?;
     }
-    let certificates = Certificates::make()?;
-    let postgres = Server::postgres(&tools, &certificates)?;
-    let postgres_standby = Server::postgres_standby(&tools, &certificates, &postgres)?;
-    let mariadb = Server::mariadb(&tools, &certificates)?;
-    let mariadb_spare = Server::mariadb(&tools, &certificates)?;
-    let redis = Server::redis(&tools, &certificates)?;
+    let stores = Stores::start(&tools)?;
+    let postgres_standby = Server::postgres_standby(&tools, stores.certificates(), stores.postgres())?;
+    let mariadb_spare = Server::mariadb(&tools, stores.certificates())?;
     let cluster = Server::redis_cluster(&tools)?;
-    eprintln!("started {}, {} and {}", postgres.url, mariadb.url, redis.url);
     let folder = tempfile::tempdir().map_err(|error| format!("a temporary folder: {error}"))?;
     let skips = folder.path().join("skips");
 
     let mut command = runner(filter, package);
-    command.env("COUNTERFOIL_TEST_POSTGRES", &postgres.url);
+    stores.tell(&mut command);
     command.env("COUNTERFOIL_TEST_POSTGRES_STANDBY", &postgres_standby.url);
-    command.env("COUNTERFOIL_TEST_MARIADB", &mariadb.url);
     command.env("COUNTERFOIL_TEST_MARIADB_SPARE", &mariadb_spare.url);
-    command.env("COUNTERFOIL_TEST_REDIS", &redis.url);
     command.env("COUNTERFOIL_TEST_REDIS_CLUSTER", &cluster.url);
-    command.env("COUNTERFOIL_TEST_REDIS_TLS", &redis.tls_url);
-    command.env("COUNTERFOIL_TEST_CERTIFICATES", certificates.path());
     command.env("COUNTERFOIL_TEST_PYTHON", &tools.python);
     command.env("COUNTERFOIL_TEST_PROMETHEUS", &tools.prometheus);
     command.env("COUNTERFOIL_TEST_PROMTOOL", &tools.promtool);

@@ -96,6 +96,36 @@ fn no_more_observations_are_under_way_than_allowed() {
 }
 
 #[test]
+fn what_a_tick_does_not_get_to_is_left_to_the_next() {
+    let trial = Trial::new();
+    let mut scheduler = scheduler(&trial, 3, 1_500);
+    let keys: Vec<_> = (0..4_500).map(|n| n.to_string()).collect();
+    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+    trial.hear(&writes(header("a", 0, 20), "cart", &keys, 0), 20);
+    assert_eq!(read(&mut scheduler, 30, Ok(A)), 4_500);
+    assert!(scheduler.tick(at(30)).ended.is_empty() && !scheduler.is_behind(), "nothing may be judged yet");
+    trial.hear(&heartbeat(header("a", 4_500, 31)), 31);
+    for (judged, is_behind) in [(3_000, true), (1_500, false)] {
+        assert_eq!((scheduler.tick(at(31)).ended.len(), scheduler.is_behind()), (judged, is_behind));
+    }
+}
+
+#[test]
+fn a_store_is_short_while_more_keys_are_due_than_reads_may_be_made() {
+    let trial = Trial::new();
+    let mut scheduler = scheduler(&trial, 1, 2);
+    assert!(!scheduler.is_short(0), "nothing is wanted");
+    trial.hear(&writes(header("a", 0, 20), "cart", &["k", "l", "m"], 0), 20);
+    for (keys, is_short) in [(2, true), (1, false)] {
+        let mut requests = scheduler.send_off_to(0, at(30));
+        let request = requests.pop().unwrap();
+        assert_eq!((request.probes.len(), scheduler.is_short(0)), (keys, is_short));
+        scheduler.take_back(answer(request, 30, Ok(A)), at(30));
+    }
+    assert!(!scheduler.is_short(1), "there is no such store");
+}
+
+#[test]
 fn a_read_that_told_nothing_leaves_its_key_to_be_read_again() {
     let trial = Trial::new();
     let mut scheduler = scheduler(&trial, 1, 10);

@@ -2,7 +2,7 @@
 
 use super::{Answer, Found, KeyError, KeyType};
 use bytes::Bytes;
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// The keys of one question, each once.
 pub(super) struct Asked<'k> {
@@ -68,12 +68,18 @@ impl Gathered<'_, '_> {
     /// The answers in the order of the question. A key without a row is absent, unless a row came for a key that nobody
     /// asked for.
     pub(super) fn in_order(self) -> Vec<Answer> {
-        let missing = if self.other_key { Err(KeyError::OtherKey) } else { Ok(Found::Absent) };
+        let Self { asked, slots, other_key } = self;
+        let missing = if other_key { Err(KeyError::OtherKey) } else { Ok(Found::Absent) };
+        let answers: Vec<_> = slots.into_iter().map(|slot| slot.unwrap_or_else(|| missing.clone())).collect();
+        if asked.keys.len() == asked.slot_of_question.len() {
+            // Nearly always: each key was asked once, so that its slot is its place, and no value need be copied.
+            return answers;
+        }
         let answer = |slot: &Result<usize, KeyError>| match slot {
-            Ok(slot) => self.slots.get(*slot).cloned().flatten().unwrap_or_else(|| missing.clone()),
+            Ok(slot) => answers.get(*slot).cloned().unwrap_or_else(|| missing.clone()),
             Err(error) => Err(error.clone()),
         };
-        self.asked.slot_of_question.iter().map(answer).collect()
+        asked.slot_of_question.iter().map(answer).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 use super::lookup::Shape;
 use super::{Answer, Found, KeyError, StoreError};
 use counterfoil_digest::cell::{Cell, object};
+use std::borrow::Cow;
 
 /// One row. Columns count from 0; the first one is the key.
 pub(super) trait Row {
@@ -75,7 +76,7 @@ impl Layout {
     pub(super) fn answer(&self, row: &impl Row) -> Answer {
         let (value, version) = match self {
             Self::Value { version } => match bytes(row, 1)? {
-                Some(value) => (value, version),
+                Some(value) => (value.into_owned(), version),
                 None => return Ok(Found::Absent),
             },
             Self::Columns { members, version } => (columns(row, members)?, version),
@@ -86,18 +87,18 @@ impl Layout {
 }
 
 /// The row's key; `None` if it holds none.
-pub(super) fn key(row: &impl Row) -> Option<Vec<u8>> {
+pub(super) fn key(row: &impl Row) -> Option<Cow<'_, [u8]>> {
     bytes(row, 0).ok().flatten()
 }
 
 /// A column as the bytes of its one form; `None` if it is null.
-fn bytes(row: &impl Row, column: usize) -> Result<Option<Vec<u8>>, KeyError> {
+fn bytes(row: &impl Row, column: usize) -> Result<Option<Cow<'_, [u8]>>, KeyError> {
     Ok(Some(match row.cell(column)? {
         Cell::Null => return Ok(None),
-        Cell::Bool(value) => value.to_string().into_bytes(),
-        Cell::Integer(value) => value.to_string().into_bytes(),
-        Cell::Text(text) | Cell::Json(text) => text.as_bytes().to_vec(),
-        Cell::Bytes(bytes) => bytes.to_vec(),
+        Cell::Bool(value) => value.to_string().into_bytes().into(),
+        Cell::Integer(value) => value.to_string().into_bytes().into(),
+        Cell::Text(text) | Cell::Json(text) => text.as_bytes().into(),
+        Cell::Bytes(bytes) => bytes.into(),
         Cell::Decimal(_)
         | Cell::Float32(_)
         | Cell::Float(_)

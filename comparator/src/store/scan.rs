@@ -4,6 +4,7 @@ use super::lookup::{KeyType, Lookup};
 use super::row::{self, Row};
 use super::{Answer, KeyError, StoreError};
 use counterfoil_digest::cell::Cell;
+use std::borrow::Cow;
 
 /// How the rows of a map's store are gone through; see [`WrittenLookup::scan`](super::WrittenLookup::scan).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -71,7 +72,7 @@ pub(super) fn key_of(row: &impl Row, key_type: KeyType) -> Result<Vec<u8>, Store
         KeyType::Bytes => matches!(cell, Ok(Cell::Bytes(_) | Cell::Text(_))),
         KeyType::Integer => matches!(cell, Ok(Cell::Integer(_))),
     };
-    row::key(row).filter(|_| is_so).ok_or_else(|| {
+    row::key(row).filter(|_| is_so).map(Cow::into_owned).ok_or_else(|| {
         let (found, key_type) = (row.type_name(0), key_type.name());
         StoreError::query(format!("the scan gave a key of type {found}, not {key_type}; see key_type"))
     })

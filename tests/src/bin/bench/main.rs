@@ -1,5 +1,5 @@
 //! `cargo xtask bench`: what Counterfoil costs, against its targets; writes `docs/benchmarks.md`. With names of parts as
-//! arguments it measures those alone, and shows the figures without writing them.
+//! arguments it measures those alone, and shows the figures; with `--write` before them it puts them into the page.
 //!
 //! Every figure is CPU time that the kernel counted, memory that it counted, events that were counted, or, for an emitter's
 //! calls and for opening a spool, time that passed. The figures of the processes vary from run to run on a busy machine.
@@ -10,6 +10,7 @@ mod comparator;
 mod cpu;
 mod crowd;
 mod demo;
+mod feed;
 mod floor;
 mod levels;
 mod load;
@@ -20,6 +21,8 @@ mod report;
 mod rounds;
 mod rule;
 mod sidecar;
+mod stores;
+mod sweep;
 mod table;
 mod usage;
 mod workload;
@@ -31,7 +34,7 @@ type Part = (&'static str, fn() -> Section);
 
 /// In the order in which they are measured and shown. The rule and the table count the CPU time of this process, so they
 /// come before anything that starts threads in it.
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 9] = [
     ("rule", rule::section),
     ("table", table::section),
     ("memory", memory::section),
@@ -39,10 +42,14 @@ const PARTS: [Part; 7] = [
     ("levels", levels::section),
     ("calls", calls::section),
     ("recovery", recovery::section),
+    ("stores", stores::section),
+    ("sweep", sweep::section),
 ];
 
 fn main() {
-    let named: Vec<String> = std::env::args().skip(1).collect();
+    let mut named: Vec<String> = std::env::args().skip(1).collect();
+    let is_to_be_written = named.is_empty() || named.first().is_some_and(|first| first == "--write");
+    named.retain(|name| name != "--write");
     let is_known = |name: &String| PARTS.iter().any(|(part, _)| part == name);
     let known = PARTS.map(|(part, _)| part).join(", ");
     assert!(named.iter().all(is_known), "the parts are {known}");
@@ -52,5 +59,9 @@ fn main() {
         section()
     });
     let report = Report { sections: measured.collect() };
-    if named.is_empty() { report.write() } else { report.show() }
+    match (named.is_empty(), is_to_be_written) {
+        (true, _) => report.write(),
+        (false, true) => report.write_into_page(),
+        (false, false) => report.show(),
+    }
 }

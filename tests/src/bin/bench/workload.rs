@@ -26,7 +26,7 @@ pub(crate) struct Workload {
 
 impl Workload {
     pub(crate) fn new() -> Self {
-        let values: Vec<_> = (0..EVENTS_PER_FRAME).map(value).collect();
+        let values: Vec<_> = (0..EVENTS_PER_FRAME as u64).map(value).collect();
         let events: Vec<_> = values.iter().zip(0..).map(|(value, at)| event(at, value)).collect();
         let bytes = events.iter().map(Message::encoded_len).max().expect("there are events") + 3;
         assert_eq!(bytes, EVENT_BYTES, "the size of an event changed; set the length of the key");
@@ -51,8 +51,14 @@ fn append_varint(number: usize, bytes: &mut Vec<u8>) {
     prost::encode_length_delimiter(number, bytes).expect("a vector grows");
 }
 
-fn value(at: usize) -> Vec<u8> {
+/// The value with this number.
+pub(crate) fn value(at: u64) -> Vec<u8> {
     format!("{at:08} ").into_bytes().into_iter().cycle().take(VALUE_BYTES).collect()
+}
+
+/// The same in SQL, of a number that is written as text.
+pub(crate) fn value_in_sql(at: &str) -> String {
+    format!("left(repeat(concat(lpad({at}, 8, '0'), ' '), {VALUE_BYTES}), {VALUE_BYTES})")
 }
 
 fn event(at: usize, value: &[u8]) -> Event {
