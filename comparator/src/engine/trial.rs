@@ -168,6 +168,7 @@ pub(crate) fn writes_of(digest: Digest, header: Header, map: &str, keys: &[&str]
             version: None,
             trace: None,
             cohort: None,
+            prints: &[],
         });
     }
     builder.finish(header)

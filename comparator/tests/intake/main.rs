@@ -108,6 +108,7 @@ fn batch(running: &Running, map: &str, first_seq: u64, keys: &[&str]) -> wire::B
             version: Some(VERSION.into()),
             trace: None,
             cohort: None,
+            prints: &[],
         });
     }
     builder.finish(header(first_seq, now()))

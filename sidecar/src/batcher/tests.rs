@@ -29,6 +29,7 @@ fn push(batcher: &mut Batcher, seq: u64, map: MapName<'_>, cohort: Option<&str>,
         version: None,
         trace: None,
         cohort: None,
+        prints: &[],
     };
     batcher.push(seq, Entry { map, cohort, row }, fill, Time(100));
 }

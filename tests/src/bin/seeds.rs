@@ -119,6 +119,7 @@ fn batch(root: &Path) -> Done {
         version: None,
         trace: None,
         cohort: None,
+        prints: &[],
     };
     builder.push(&plain);
     keep(root, "batch", "plain", &builder.finish(header.clone()).encode_to_vec())?;

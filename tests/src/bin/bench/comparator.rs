@@ -128,6 +128,7 @@ fn batch(first_seq: u64, previous_mac: Bytes) -> Vec<u8> {
             version: None,
             trace: None,
             cohort: None,
+            prints: &[],
         });
     }
     let header = Header {
