@@ -177,7 +177,7 @@ impl Comparator {
         let announce = move |turned: &ledger::Turned| telling::announce(&announced, turned);
         let ledger = Ledger::open(&settings.ledger, announce)?;
         let engine = Arc::new(Engine::new(engine::Options {
-            contracts: contracts.clone(),
+            contracts,
             keys: settings.keys,
             verify: counterfoil_keys::verify,
             own_clock: Domain::of_this_process(),
@@ -191,8 +191,7 @@ impl Comparator {
             silence: settings.silence,
         }));
         let telling = Telling::new(
-            contracts,
-            engine.sources().clone(),
+            engine.clone(),
             tallies.clone(),
             ledger.clone(),
             telemetry.tracer(),

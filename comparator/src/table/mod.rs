@@ -28,8 +28,10 @@ mod shard;
 mod shedding;
 mod taints;
 
-pub use calibration::Calibration;
-pub use change::{Arrival, Change, Effects, Ended, Observed, Probe, Seen, Turn, Turned, Unresolved};
+pub use calibration::{Calibration, FieldHint, Hints};
+pub use change::{
+    Against, Apart, Arrival, Change, Effects, Ended, Marked, Observed, Probe, Seen, Turn, Turned, Unresolved,
+};
 pub use class::{Class, PerClass};
 pub use rest::{Place, Walk};
 pub(crate) use taints::Taints;
@@ -165,7 +167,7 @@ impl Table {
     /// first. `turn` picks the shard to begin with, so that with a small limit none starves.
     #[must_use]
     pub fn due(&self, map: MapId, class: Class, now: Time, limit: usize, turn: usize) -> Vec<Probe> {
-        self.take(limit, turn, |shard, room, take| shard.due(map, class, now, room, take))
+        self.take((map, now), limit, turn, |shard, room, take| shard.due(map, class, now, room, take))
     }
 
     /// Takes up to `limit` probes of `map` and `class` that are due at `now`, and whose deadline (or, where no event waits,
@@ -178,12 +180,16 @@ impl Table {
         (now, patience): (Time, i64),
         limit: usize,
     ) -> Vec<Probe> {
-        self.take(limit, 0, |shard, room, take| shard.overdue(map, class, (now, patience), room, take))
+        let overdue = |shard: &mut Shard, room, take: &mut dyn FnMut(u32, &Entry, Time)| {
+            shard.overdue(map, class, (now, patience), room, take);
+        };
+        self.take((map, now), limit, 0, overdue)
     }
 
-    /// Takes up to `limit` probes from the shards one after the other.
+    /// Takes up to `limit` probes of `map` at `now` from the shards one after the other.
     fn take(
         &self,
+        (map, now): (MapId, Time),
         limit: usize,
         turn: usize,
         take: impl Fn(&mut Shard, usize, &mut dyn FnMut(u32, &Entry, Time)),
@@ -198,7 +204,10 @@ impl Table {
                 let room = limit - probes.len();
                 take(&mut lock(shard), room, &mut |slot, entry, due| {
                     let (key, digested_under) = (Bytes::copy_from_slice(entry.key()), entry.digested_under());
-                    probes.push(Probe { shard: number, slot, digested_under, due, key });
+                    let fields = entry.fields_to_compare(now);
+                    let spellings = self.rules.calibrations.spellings_of(map, &key, digested_under);
+                    let against = Against { digested_under, fields, spellings };
+                    probes.push(Probe { shard: number, slot, due, key, against });
                 });
             }
         }
@@ -243,6 +252,12 @@ impl Table {
     #[must_use]
     pub fn calibration_sample(&self, map: MapId) -> Option<Bytes> {
         self.rules.calibrations.sample(map)
+    }
+
+    /// While `map` is uncalibrated, where values of the two sides differ, and the rules under which they would not.
+    #[must_use]
+    pub fn calibration_hints(&self, map: MapId) -> Option<Hints> {
+        self.rules.calibrations.hints(map)
     }
 
     /// Takes it as known that both sides write values in the same form.

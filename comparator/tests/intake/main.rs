@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod budget;
+mod fields;
+mod forms;
 mod restart;
 mod stores;
 #[path = "../support/mod.rs"]
@@ -57,13 +59,18 @@ impl Running {
     }
 
     async fn stream(&self) -> (mpsc::Sender<wire::Upload>, Streaming<wire::Reply>) {
+        let (uploads, replies, welcome) = self.welcomed().await;
+        assert_eq!((&welcome.maps[..], &welcome.forms[..]), (&["cart".into()][..], &["bytes/1".into()][..]));
+        (uploads, replies)
+    }
+
+    async fn welcomed(&self) -> (mpsc::Sender<wire::Upload>, Streaming<wire::Reply>, wire::IntakeWelcome) {
         let mut client = IntakeClient::connect(format!("http://{}", self.grpc)).await.unwrap();
         let (uploads, outgoing) = mpsc::channel(16);
         let mut replies = client.stream(ReceiverStream::new(outgoing)).await.unwrap().into_inner();
         let welcome = replies.message().await.unwrap().unwrap();
         let Some(Body::Welcome(welcome)) = welcome.body else { panic!("{welcome:?}") };
-        assert_eq!((&welcome.maps[..], &welcome.forms[..]), (&["cart".into()][..], &["bytes/1".into()][..]));
-        (uploads, replies)
+        (uploads, replies, welcome)
     }
 
     fn upload(&self, number: u64, batch: &wire::Batch) -> wire::Upload {

@@ -73,6 +73,8 @@ impl Form {
             digested_under: KeyNumber::default(),
             write: write(number + self.keys * u64::from(round), round),
             trace: self.traced.then_some(span),
+            prints: &[],
+            spellings: &[],
         }
     }
 }
@@ -154,7 +156,7 @@ impl Crowd {
 
     fn agreeing(&self, probe: Probe) -> Observed {
         let at = written_at(self.round).plus(READ_AFTER);
-        let seen = Ok(Seen { digest: digest(self.round), version: None });
+        let seen = Ok(Seen::new(digest(self.round), None));
         Observed { probe, at: Interval::new(at, at.plus(MS)), seen }
     }
 
