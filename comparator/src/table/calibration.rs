@@ -20,7 +20,7 @@ mod samples;
 
 pub use hints::{FieldHint, Hints};
 
-use super::{Arrival, MapId, Marked};
+use super::{Arrival, MapId, Marked, Table};
 use bytes::Bytes;
 use counterfoil_digest::Hint;
 use counterfoil_keys::KeyNumber;
@@ -61,6 +61,33 @@ impl Calibration {
             Self::Calibrated => "calibrated",
             Self::Uncalibrated => "uncalibrated",
         }
+    }
+}
+
+impl Table {
+    /// What is known of the form in which the two sides of `map` write values.
+    #[must_use]
+    pub fn calibration(&self, map: MapId) -> Calibration {
+        self.rules.calibrations.of(map)
+    }
+
+    /// While `map` is uncalibrated, a key whose value in the store is in a form that nobody reported: who may see values
+    /// can look there for what differs.
+    #[must_use]
+    pub fn calibration_sample(&self, map: MapId) -> Option<Bytes> {
+        self.rules.calibrations.sample(map)
+    }
+
+    /// While `map` is uncalibrated, where values of the two sides differ, and the rules under which they would not.
+    #[must_use]
+    pub fn calibration_hints(&self, map: MapId) -> Option<Hints> {
+        self.rules.calibrations.hints(map)
+    }
+
+    /// Takes it as known that both sides write values in the same form.
+    #[cfg(test)]
+    pub(crate) fn assume_calibrated(&self) {
+        self.rules.calibrations.assume();
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Arrival<'a> {
     pub write: Write,
     /// The span it happened in.
     pub trace: Option<TraceRef>,
-    /// The prints of its value's fields, sorted; empty where the map's side does not tell them.
+    /// The prints of its value's fields; empty where the map's side does not tell them.
     pub prints: &'a [Print],
     /// The spellings of its value, which few writes tell; empty for the others.
     pub spellings: &'a [Print],

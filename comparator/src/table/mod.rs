@@ -241,31 +241,6 @@ impl Table {
         self.rules.lags.delay(map)
     }
 
-    /// What is known of the form in which the two sides of `map` write values.
-    #[must_use]
-    pub fn calibration(&self, map: MapId) -> Calibration {
-        self.rules.calibrations.of(map)
-    }
-
-    /// While `map` is uncalibrated, a key whose value in the store is in a form that nobody reported: who may see values
-    /// can look there for what differs.
-    #[must_use]
-    pub fn calibration_sample(&self, map: MapId) -> Option<Bytes> {
-        self.rules.calibrations.sample(map)
-    }
-
-    /// While `map` is uncalibrated, where values of the two sides differ, and the rules under which they would not.
-    #[must_use]
-    pub fn calibration_hints(&self, map: MapId) -> Option<Hints> {
-        self.rules.calibrations.hints(map)
-    }
-
-    /// Takes it as known that both sides write values in the same form.
-    #[cfg(test)]
-    pub(crate) fn assume_calibrated(&self) {
-        self.rules.calibrations.assume();
-    }
-
     /// How many of the buckets are closed to new keys for lack of room, and how often one was opened again.
     #[must_use]
     pub fn shedding(&self) -> (u32, u64) {
