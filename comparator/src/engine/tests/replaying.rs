@@ -78,7 +78,7 @@ fn what_is_not_covered_any_more_is_counted_and_forgotten_by_the_journal_alone() 
 fn the_prints_of_a_batch_are_those_of_its_events_and_come_again_with_it() {
     let mut batch = writes(header("a", 0, 0), "cart", &["k", "l"], 0);
     batch.field_counts = vec![1, 2];
-    batch.field_prints = vec![[7; 8], [8; 8], [9; 8]].concat().into();
+    batch.field_prints = [[7; 8], [8; 8], [9; 8]].concat().into();
     let trial = Trial::new();
     replay(&trial, &batch, WAS_OPEN, 1, 11);
     let probes = trial.engine.table().due(CART, Class::Fresh, at(2_000), 10, 0);
