@@ -1,6 +1,6 @@
 //! Prints of a value's fields: where two values differ, without either.
 
-use crate::codec::{Codec, CodecError};
+use crate::codec::CodecError;
 use crate::path::MemberName;
 use crate::print::{Print, append};
 use crate::tree::{Node, write_members};
@@ -87,7 +87,7 @@ impl MapDigester {
         scratch: &mut Scratch,
         mut tell: impl FnMut(&str, Print),
     ) -> Result<Digest, CodecError> {
-        if matches!(self.form.codec(), Codec::Bytes | Codec::Text) {
+        if !self.form.has_fields() {
             let canonical = self.form.canonical(value)?;
             tell(ITSELF, self.field(ITSELF, &canonical, &mut scratch.preimage));
             return Ok(self.digest_of(&canonical, &mut scratch.preimage));
@@ -139,7 +139,7 @@ impl MapDigester {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
-    use crate::{Form, Rule, tests::digester};
+    use crate::{Codec, Form, Rule, tests::digester};
     use proptest::prelude::*;
     use std::fmt::Write;
 

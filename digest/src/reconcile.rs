@@ -51,6 +51,8 @@ struct Left<'a> {
     digester: &'a MapDigester,
     /// Sorted.
     prints: Vec<Print>,
+    /// Whether not all of its parts were taken.
+    is_cut: bool,
     preimage: Vec<u8>,
 }
 
@@ -58,12 +60,9 @@ impl<'a> Left<'a> {
     fn new(digester: &'a MapDigester, spellings: &[Print]) -> Self {
         let mut prints = spellings.to_vec();
         prints.sort_unstable();
-        Self { digester, prints, preimage: Vec::new() }
-    }
-
-    /// Whether not all of its parts were taken.
-    fn is_cut(&mut self) -> bool {
-        self.has(ROOT, Reading::End, b"")
+        let mut left = Self { digester, prints, is_cut: false, preimage: Vec::new() };
+        left.is_cut = left.has(ROOT, Reading::End, b"");
+        left
     }
 
     /// How a value of bytes or text differs that is the same JSON.
@@ -118,7 +117,7 @@ impl<'v> Right<'_, 'v> {
     fn stranger(&mut self, place: &str, path: &Path, node: &Node<'v>) {
         if self.left.is_there(place) {
             self.found.note_other(path, Difference::Other);
-        } else if !self.left.is_cut() {
+        } else if !self.left.is_cut {
             self.found.note_lonely(path, node, Difference::RightOnly);
         }
     }
@@ -137,7 +136,7 @@ impl<'v> Right<'_, 'v> {
             });
         }
         let has_others = !self.left.spells(place, &Spelling::of_names(Reading::Names, both.into_iter()));
-        if !has_others || self.left.is_cut() {
+        if !has_others || self.left.is_cut {
             return;
         }
         let others = path.join(Step::Each);
@@ -184,7 +183,7 @@ impl<'v> Right<'_, 'v> {
     fn into_hints(mut self) -> Vec<Hint> {
         let useless = [self.rounded_too_far(), meeting(&self.found)].concat();
         self.found.give_up(useless.iter());
-        if self.left.is_cut() {
+        if self.left.is_cut {
             self.found.note_without_rule(&Path::default(), Difference::NotCompared);
         }
         self.found.into_hints()

@@ -173,6 +173,33 @@ fn spellings_say_nothing_of_a_value_of_another_map_or_form() {
     assert!(digester("cart", Codec::Bytes).spellings(b"no JSON").unwrap().is_empty());
 }
 
+#[test]
+fn a_spelling_is_hashed_as_the_documentation_says() {
+    let spellings = digester("cart", Codec::Json).spellings(br#"{"a":[{"b.c":"1.50 "}]}"#).unwrap();
+    let print = |place: &str, reading: &str, canonical: &str| {
+        let mut preimage = Vec::new();
+        for part in ["cart", "json/1", "spelling/1", place, reading, canonical] {
+            crate::print::append(&mut preimage, part.as_bytes());
+        }
+        Print(crate::tests::key(7).value_key().hash(&preimage)[..8].try_into().unwrap())
+    };
+    let mut expected = [
+        print(".", "object", ""),
+        print(".", "names", r#"["a"]"#),
+        print("a", "array", ""),
+        print("a", "length", "1"),
+        print("a", "itself", r#"[{"b.c":"1.50 "}]"#),
+        print("a", "set", r#"[{"b.c":"1.50 "}]"#),
+        print("a.0", "object", ""),
+        print("a.0", "names", r#"["b.c"]"#),
+        print(r"a.0.b\.c", "scalar", ""),
+        print(r"a.0.b\.c", "itself", r#""1.50 ""#),
+        print(r"a.0.b\.c", "trimmed", r#""1.50""#),
+    ];
+    expected.sort_unstable();
+    assert_eq!(spellings, expected);
+}
+
 /// The field as it is told where only the right value is at hand.
 fn seen_from_the_right(hint: &Hint, right: &serde_json::Value) -> String {
     let Some((last, above)) = hint.field.steps().split_last() else { return hint.field.to_string() };

@@ -148,3 +148,16 @@ fn batches_whose_columns_do_not_fit_are_refused() {
         assert!(message.contains(expected), "{message:?} should say {expected:?}");
     }
 }
+
+#[test]
+fn a_batch_without_prints_is_read_as_ever_and_one_with_them_has_them() {
+    let columns = |bytes: &[u8]| Columns::try_from(wire::Batch::decode(bytes).unwrap()).unwrap();
+    let plain = columns(include_bytes!("../../../fuzz/corpus/batch/seed-plain"));
+    assert_eq!((plain.len(), plain.samples()), (1, &[][..]));
+    assert!(plain.rows().all(|(_, row)| row.key == b"user-7" && row.prints.is_empty()));
+    let all = columns(include_bytes!("../../../fuzz/corpus/batch/seed-all-columns"));
+    let prints: Vec<_> = all.rows().map(|(_, row)| row.prints.to_vec()).collect();
+    let two = |number: u8| vec![Print([number; 8]), Print([9; 8])];
+    assert_eq!(prints, [vec![], two(1), two(2), two(3)]);
+    assert_eq!(all.samples(), [Sample { row: 3, spellings: [Print([5; 8])].into() }]);
+}

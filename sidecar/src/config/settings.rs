@@ -1,19 +1,22 @@
 //! The sidecar's configuration as it is used.
 
+use super::maps::{Map, maps};
 use super::naming::{self, Naming};
 use super::way::{self, Uplink};
-use super::{Written, WrittenBatch, WrittenLimits, WrittenMap, WrittenSocket, WrittenSpool};
-use counterfoil_digest::Form;
+use super::{Written, WrittenBatch, WrittenLimits, WrittenSocket, WrittenSpool};
+use counterfoil_digest::{FIELDS_MAX, Print, SPELLINGS_MAX};
 use counterfoil_keys::TenantName;
 use counterfoil_settings::Problems;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Bytes of a frame besides the key and the value of its only event.
 const EVENT_OVERHEAD_BYTES: u32 = 1_024;
+
+/// Most bytes of the prints of one event, its sample among them.
+const PRINTS_BYTES_MAX: u64 = ((FIELDS_MAX + 1 + SPELLINGS_MAX) * size_of::<Print>()) as u64;
 
 /// The longest socket path that the kernel takes (`sun_path`, without its closing zero).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -97,15 +100,6 @@ impl Allowed {
             Self::Listed { uids, gids } => uids.contains(&uid) || gids.contains(&gid),
         }
     }
-}
-
-/// A map that is known.
-#[derive(Clone, Debug)]
-pub struct Map {
-    /// Its name.
-    pub name: Arc<str>,
-    /// How its values are written, and what does not count in them.
-    pub form: Form,
 }
 
 /// Where batches are kept on disk.
@@ -207,7 +201,7 @@ fn check_relations(written: &Written, problems: &mut Problems) {
             ),
         );
     }
-    let largest_batch = u64::from(batch.bytes_max) + u64::from(limits.key_bytes_max);
+    let largest_batch = u64::from(batch.bytes_max) + u64::from(limits.key_bytes_max) + PRINTS_BYTES_MAX;
     if largest_batch * 2 > u64::from(uplink.unacked_bytes_max) {
         problems.add(
             "uplink.unacked_bytes_max",
@@ -245,21 +239,6 @@ fn check_names(written: &Written, problems: &mut Problems) {
             problems.add(format!("cohort_keys[{at}]"), message);
         }
     }
-}
-
-fn maps(written: &[WrittenMap], problems: &mut Problems) -> Vec<Map> {
-    let mut maps = Vec::new();
-    for (at, map) in written.iter().enumerate() {
-        match Form::new(map.codec, &map.rules) {
-            Ok(form) => maps.push(Map { name: map.name.as_str().into(), form }),
-            Err(found) => {
-                for problem in found {
-                    problems.add(format!("maps[{at}].{}", problem.path), problem.message);
-                }
-            }
-        }
-    }
-    maps
 }
 
 fn check_keys(written: &Written, problems: &mut Problems) {
@@ -307,14 +286,14 @@ fn socket(written: WrittenSocket, problems: &mut Problems) -> Socket {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use counterfoil_settings::Sources;
 
-    const GOOD: &str = "kind: sidecar\nmaps: [{name: cart}]\n\
+    pub(crate) const GOOD: &str = "kind: sidecar\nmaps: [{name: cart}]\n\
         uplink: {endpoint: 'http://127.0.0.1:7411', insecure: true}\nkeys: [{id: k1, file: /k}]\n";
 
-    fn settings(yaml: &str, overlays: &[&str]) -> Result<Settings, Problems> {
+    pub(crate) fn settings(yaml: &str, overlays: &[&str]) -> Result<Settings, Problems> {
         let overlays = overlays.iter().map(|&overlay| overlay.to_owned()).collect();
         let written = Sources { yaml: yaml.to_owned(), overlays }.written::<Written>()?;
         Settings::try_from_written(written)
@@ -382,20 +361,6 @@ mod tests {
             "source.services",
         ];
         assert_eq!(paths, expected, "{problems}");
-    }
-
-    #[test]
-    fn a_map_may_have_rules_and_each_that_cannot_be_used_is_told_with_its_path() {
-        let maps = "maps=[{name: a, codec: json, rules: {ignore: [seen_at]}}, {name: b}]";
-        let maps = settings(GOOD, &[maps]).unwrap().maps;
-        let forms: Vec<_> = maps.iter().map(|map| map.form.describe()).collect();
-        assert_eq!(forms, ["json/1, ignore: seen_at", "bytes/1"]);
-        let wrong =
-            "maps=[{name: a}, {name: b, codec: json, rules: {numbers: [{fields: [a, .., c]}], sets: []}}]";
-        let problems = settings(GOOD, &[wrong]).unwrap_err().to_string();
-        assert!(problems.starts_with("maps[1].rules.numbers[0].fields[1]: has an empty name"), "{problems}");
-        let unknown = settings(GOOD, &["maps=[{name: a, rules: {ignored: [a]}}]"]).unwrap_err().to_string();
-        assert!(unknown.starts_with("maps[0].rules.ignored: unknown key"), "{unknown}");
     }
 
     #[test]

@@ -204,5 +204,5 @@ fn push(batcher: &mut Batcher, seq: u64, write: WriteRef, world: &World, fill: &
         cohort: None,
         prints: &[],
     };
-    batcher.push(seq, Entry { map: MapName { place, name }, cohort: None, row }, fill, now);
+    batcher.push(seq, Entry { map: MapName { place, name }, cohort: None, row, sample: &[] }, fill, now);
 }
