@@ -7,6 +7,7 @@
 //! - `GET /v1/sources`: what each source reported and lost.
 //! - `GET /v1/clocks?limit=&after=`: how well the clocks of other machines are known, in pages.
 
+mod calibration;
 mod clocks;
 mod sweep;
 
@@ -117,6 +118,10 @@ struct CheckSummary {
     calibration: Option<&'static str>,
     /// While uncalibrated, a key whose value in the store is in a form that the map's side never reported.
     calibration_sample: Option<String>,
+    /// While uncalibrated, where the two sides differ: what always does first.
+    calibration_hints: Vec<calibration::HintSummary>,
+    /// While uncalibrated, what to write in both configurations so that they would not; `null` if nothing helps.
+    suggested_rules: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -198,6 +203,7 @@ fn of_map(mut stores: BTreeMap<String, CheckSummary>) -> MapSummary {
 
 fn check_summary(parts: &Parts, id: MapId, tally: &Tally, census: Census) -> CheckSummary {
     let (engine, table) = (&parts.engine, parts.engine.table());
+    let hints = table.calibration_hints(id);
     let mut outcomes: BTreeMap<_, _> = tally.outcomes().into_iter().collect();
     outcomes.insert("open", census.open);
     CheckSummary {
@@ -215,6 +221,8 @@ fn check_summary(parts: &Parts, id: MapId, tally: &Tally, census: Census) -> Che
         within: tally.within(),
         calibration: engine.contracts().get(id).map(|_| table.calibration(id).label()),
         calibration_sample: table.calibration_sample(id).map(|key| shown(&key)),
+        calibration_hints: hints.as_ref().map_or_else(Vec::new, calibration::summaries),
+        suggested_rules: hints.and_then(|hints| hints.suggested_rules()),
     }
 }
 

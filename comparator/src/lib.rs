@@ -10,7 +10,7 @@
 //! # Invariants
 //!
 //! - It reads stores and never writes to one.
-//! - No key and no value stands in a log line or a metric; keys stand in the ledger and its API.
+//! - No key, no value and no name of a field stands in a log line or a metric; keys and names stand in the ledger and its API.
 //! - Each accepted event ends in exactly one outcome for each store of its map: per map and store, events = confirmed + superseded + divergent + undetermined
 //!   + shed + open, and the summary shows all of them.
 
@@ -179,7 +179,7 @@ impl Comparator {
         let announce = move |turned: &ledger::Turned| telling::announce(&announced, turned);
         let ledger = Ledger::open(&settings.ledger, announce)?;
         let engine = Arc::new(Engine::new(engine::Options {
-            contracts: contracts.clone(),
+            contracts,
             keys: settings.keys,
             verify: counterfoil_keys::verify,
             own_clock: Domain::of_this_process(),
@@ -193,8 +193,7 @@ impl Comparator {
             silence: settings.silence,
         }));
         let telling = Telling::new(
-            contracts,
-            engine.sources().clone(),
+            engine.clone(),
             tallies.clone(),
             ledger.clone(),
             telemetry.tracer(),

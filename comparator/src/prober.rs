@@ -10,6 +10,7 @@
 //! - Each read that the scheduler asked for comes back to it, with what was seen or why nothing was seen.
 //! - No more reads of a store are made at a time than its `concurrency`; one that stands ready has not begun.
 
+mod digesting;
 mod stores;
 mod swept;
 
@@ -20,15 +21,14 @@ use crate::budget::{Bounds, Ending};
 use crate::contract::Contract;
 use crate::metrics;
 use crate::scheduler::{Read, Request, Scheduler};
-use crate::store::{Answer, Found, Reader, StoreError};
+use crate::store::{Reader, StoreError};
 use crate::sweep;
-use crate::table::{Observed, Probe, Seen};
-use ::metrics::{Counter, Gauge};
+use crate::table::Observed;
+use ::metrics::Gauge;
 use bytes::Bytes;
 use counterfoil_clock::now;
-use counterfoil_digest::{MapDigesters, digest_many};
 use counterfoil_judge::{Interval, Reason, Time};
-use counterfoil_keys::KeyNumber;
+use digesting::seen;
 use std::sync::Arc;
 use std::time::Duration;
 use stores::{ReadSeries, StoreSeries};
@@ -195,8 +195,8 @@ async fn read(
     series.read(keys.len(), at);
     let (ending, seen) = match answers {
         Ok(answers) => {
-            let under = request.probes.iter().map(Probe::digested_under);
-            (Ending::Answered, digests(&contract.digesters, under.zip(&answers), &series.key_errors))
+            let answers = request.probes.iter().map(|probe| &probe.against).zip(&answers);
+            (Ending::Answered, seen(&contract.digesters, answers, &series.key_errors))
         }
         Err(error) => {
             tracing::warn!(store = reader.name(), %error, "a read of the store told nothing");
@@ -217,61 +217,5 @@ fn ending(error: &StoreError) -> Ending {
             Ending::Unanswered(error.label())
         }
         StoreError::Query { .. } | StoreError::TooManyKeys { .. } => Ending::Refused,
-    }
-}
-
-/// Digests what was found, each value under the key of what it is compared with. What the store or the codec cannot
-/// represent tells nothing about its key.
-fn digests<'a>(
-    digesters: &MapDigesters,
-    answers: impl Iterator<Item = (KeyNumber, &'a Answer)>,
-    key_errors: &Counter,
-) -> Vec<Result<Seen, Reason>> {
-    // Every number is that of a batch that was accepted, so there is a digester under it.
-    let (digesters, answers): (Vec<_>, Vec<_>) =
-        answers.filter_map(|(key, answer)| Some((digesters.under(key)?, answer))).unzip();
-    let values = digesters.into_iter().zip(&answers).map(|(digester, answer)| match answer {
-        Ok(Found::Value(value, _)) => (digester, Some(value.as_slice())),
-        Ok(Found::Absent) | Err(_) => (digester, None),
-    });
-    let mut digests = Vec::with_capacity(answers.len());
-    digest_many(values, &mut digests);
-    let told = answers.iter().zip(digests).map(|(answer, digest)| match (answer, digest) {
-        (Ok(Found::Value(_, version)), Ok(digest)) => Ok(Seen { digest, version: *version }),
-        (Ok(Found::Absent), Ok(digest)) => Ok(Seen { digest, version: None }),
-        _ => {
-            key_errors.increment(1);
-            Err(Reason::Store)
-        }
-    });
-    told.collect()
-}
-
-#[cfg(test)]
-#[path = "../../tests/vectors/mod.rs"]
-#[allow(dead_code, reason = "of what vectors tell, digests are the prober's")]
-mod vectors;
-
-#[cfg(test)]
-mod tests {
-    use super::vectors::{File, Vector, files, hex};
-    use super::*;
-
-    #[test]
-    fn the_digests_of_what_a_store_holds_are_those_of_the_vectors() {
-        for file in files() {
-            for vector in &file.vectors {
-                let seen = seen(&file, vector);
-                let digest_hex = seen.ok().map(|seen| hex(&seen.digest.0));
-                assert_eq!(digest_hex, vector.expected.digest_hex, "{}", vector.about);
-                assert_eq!(seen.err(), vector.expected.refused.as_ref().map(|_| Reason::Store));
-            }
-        }
-    }
-
-    fn seen(file: &File, vector: &Vector) -> Result<Seen, Reason> {
-        let digesters = MapDigesters::new(&file.keys(), &vector.map, vector.form());
-        let answer = Ok(vector.value().map_or(Found::Absent, |value| Found::Value(value, None)));
-        digests(&digesters, std::iter::once((KeyNumber::default(), &answer)), &Counter::noop()).remove(0)
     }
 }

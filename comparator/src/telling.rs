@@ -2,9 +2,9 @@
 //! divergences, and leaves a span for the check of a write that was traced.
 
 use crate::contract::{Contracts, MapId};
+use crate::engine::Engine;
 use crate::ledger::{self, DivergenceId, Ledger, Opened, Stats, Transition};
 use crate::metrics;
-use crate::sources::Sources;
 use crate::table::{Calibration, Effects, Ended, Turn, Turned};
 use crate::tally::{OTHER, Tallies};
 use counterfoil_judge::{Kind, Outcome, Shed, Time, WriteId};
@@ -25,8 +25,7 @@ const RATIO_UNIT: u64 = 1 << 32;
 
 /// Carries out effects.
 pub(crate) struct Telling {
-    contracts: Arc<Contracts>,
-    sources: Arc<Sources>,
+    engine: Arc<Engine>,
     tallies: Arc<Tallies>,
     ledger: Ledger,
     traces: Option<Traces>,
@@ -40,18 +39,17 @@ struct Traces {
 }
 
 impl Telling {
-    /// Tells through `tallies` and `ledger`, and through `tracer` if there is one: a share of `ratio` (0 to 1) of the
+    /// Tells what `engine` found through `tallies` and `ledger`, and through `tracer` if there is one: a share of `ratio` (0 to 1) of the
     /// checks that found nothing wrong get a span, all others always do.
     pub(crate) fn new(
-        contracts: Arc<Contracts>,
-        sources: Arc<Sources>,
+        engine: Arc<Engine>,
         tallies: Arc<Tallies>,
         ledger: Ledger,
         tracer: Option<SdkTracer>,
         ratio: f64,
     ) -> Self {
         let traces = tracer.map(|tracer| Traces { tracer, ratio: parts(ratio), sum: AtomicU64::new(0) });
-        Self { contracts, sources, tallies, ledger, traces }
+        Self { engine, tallies, ledger, traces }
     }
 
     /// Carries out `effects`. Waits while the ledger is behind.
@@ -82,21 +80,25 @@ impl Telling {
             tracing::error!(%error, "divergences are not recorded any more; restart the comparator");
         }
         // From now on the journal may let go of them.
-        self.sources.ended(effects.ended.iter().map(|ended| ended.id));
+        self.engine.sources().ended(effects.ended.iter().map(|ended| ended.id));
     }
 
     fn calibrated(&self, map: MapId, now: Calibration) {
         if let Some(tally) = self.tallies.of(map) {
             tally.calibrated(now);
         }
+        let hints = self.engine.table().calibration_hints(map);
+        let fields_always = hints.map_or(0, |hints| hints.always());
         let (map, store) = (self.name(map), self.store(map));
         match now {
             Calibration::Uncalibrated => tracing::error!(
                 map,
                 store,
+                fields_always,
                 "nearly every value in the store is in a form that the map's side never reports; until they agree, such values \
-                 are undetermined and not divergent: compare the codec of the map in both configurations, and what the \
-                 store's lookup gives"
+                 are undetermined and not divergent: `calibration_hints` and `suggested_rules` of the map in /v1/summary say \
+                 which fields always differ and what to write; without them, compare the codec of the map in both \
+                 configurations, and what the store's lookup gives"
             ),
             Calibration::Calibrated | Calibration::Calibrating => {
                 tracing::info!(map, store, "the values of both sides have the same form")
@@ -112,11 +114,11 @@ impl Telling {
     fn transition(&self, turned: &Turned) -> Transition {
         let named = turned.divergence.named;
         let source = self.source(named);
-        let id = divergence_id(&self.contracts, turned.map, &turned.key, &source, named.seq);
+        let id = divergence_id(self.engine.contracts(), turned.map, &turned.key, &source, named.seq);
         let at_unix_ns = counterfoil_clock::wall_unix_ns();
         match turned.turn {
             Turn::Opened => self.opened(turned, id, source, at_unix_ns).into(),
-            Turn::Confirmed => Transition::Confirmed { id, at_unix_ns },
+            Turn::Confirmed => Transition::Confirmed { id, at_unix_ns, fields: turned.fields.clone() },
             Turn::Resolved(how) => Transition::Resolved { id, at_unix_ns, how },
         }
     }
@@ -144,6 +146,7 @@ impl Telling {
             write_ended_ns: known.map(|ended| ended.0),
             seen_after_ns: known.map(|ended| turned.at.end.since(ended)),
             trace_id: turned.trace.map(|trace| trace.trace_id),
+            fields: turned.fields.clone(),
         }
     }
 
@@ -180,15 +183,16 @@ impl Telling {
     }
 
     fn name(&self, map: MapId) -> &str {
-        self.contracts.get(map).map_or(OTHER, |contract| &*contract.name)
+        self.engine.contracts().get(map).map_or(OTHER, |contract| &*contract.name)
     }
 
     fn store(&self, map: MapId) -> Option<&str> {
-        self.contracts.store_name(map)
+        self.engine.contracts().store_name(map)
     }
 
     fn source(&self, write: WriteId) -> String {
-        self.sources
+        self.engine
+            .sources()
             .get(write.source)
             .map_or_else(|| "forgotten".to_owned(), |source| source.name.to_string())
     }

@@ -52,6 +52,12 @@ impl Form {
         &self.name
     }
 
+    /// Whether values may have fields.
+    #[must_use]
+    pub fn has_fields(&self) -> bool {
+        matches!(self.codec, Codec::Json | Codec::Columns)
+    }
+
     /// How values are written.
     pub(crate) fn codec(&self) -> Codec {
         self.codec

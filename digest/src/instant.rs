@@ -107,6 +107,16 @@ impl Instant {
     pub(crate) fn text(self, precision: Precision) -> String {
         DateTimePrinter::new().precision(Some(precision.digits())).timestamp_to_string(&self.0)
     }
+
+    /// The point in time without what is finer than `precision`.
+    pub(crate) fn truncated(self, precision: Precision) -> Self {
+        Self::parse(&self.text(precision)).unwrap_or(self)
+    }
+
+    /// Whether nothing of it is finer than `precision`.
+    pub(crate) fn is_at(self, precision: Precision) -> bool {
+        self.truncated(precision) == self
+    }
 }
 
 #[cfg(test)]

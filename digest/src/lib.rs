@@ -15,8 +15,11 @@
 //! with each batch.
 //!
 //! A form is a codec and rules about what does not count ([`WrittenRules`]). Its name stands for the rules too, so values that are
-//! compared under different rules have different digests. Where two values differ is told by digests of their fields
-//! ([`MapDigester::fields`]), and, where both values are at hand, why, and the rule to write ([`explain`]).
+//! compared under different rules have different digests. Where two values differ, and why, is told
+//!
+//! - by one value and the prints of the other's fields ([`MapDigester::prints`]): which fields differ;
+//! - by one value and the spellings of the other ([`MapDigester::spellings`]): why, and the rule to write;
+//! - by both values, where both are at hand ([`explain`]): the same.
 //!
 //! # Invariants
 //!
@@ -32,19 +35,26 @@ mod fields;
 mod form;
 mod instant;
 mod path;
+mod print;
+mod reconcile;
 mod rules;
+mod sample;
+mod spelling;
 mod tree;
 
 pub use bucket::{BUCKETS, bucket, key_hash};
 pub use codec::{Codec, CodecError, NotColumns};
 pub use counterfoil_judge::Digest;
 pub use explain::{Difference, Hint, explain};
-pub use fields::{FIELDS_MAX, FieldDigest, differing};
+pub use fields::{Differing, FIELDS_MAX};
 pub use form::Form;
 pub use instant::{Epoch, Precision};
 pub use path::{Path, PathError};
+pub use print::{Print, Prints};
 pub use rules::{Rule, RuleProblem, WrittenNumbers, WrittenRules, WrittenTimestamps};
+pub use sample::SPELLINGS_MAX;
 
+use crate::fields::Scratch;
 use counterfoil_keys::{KeyNumber, Keyring, TenantKey, ValueKey};
 
 /// Digests the values of one map: the map's form and everything of the preimage that does not change.
@@ -79,13 +89,17 @@ impl MapDigester {
     fn digest_with(&self, value: Option<&[u8]>, scratch: &mut Vec<u8>) -> Result<Digest, CodecError> {
         let Some(value) = value else { return Ok(Digest::ABSENT) };
         let canonical = self.form.canonical(value)?;
+        Ok(self.digest_of(&canonical, scratch))
+    }
+
+    /// The digest of a value with this canonical form.
+    fn digest_of(&self, canonical: &[u8], scratch: &mut Vec<u8>) -> Digest {
         scratch.clear();
         scratch.extend_from_slice(&self.prefix);
-        scratch.extend_from_slice(&length(canonical.len()));
-        scratch.extend_from_slice(&canonical);
+        print::append(scratch, canonical);
         let mut digest = [0; 16];
         digest.copy_from_slice(self.key.hash(scratch).split_at(16).0);
-        Ok(Digest(digest))
+        Digest(digest)
     }
 }
 
@@ -125,6 +139,22 @@ pub fn digest_many<'a>(
 ) {
     let mut scratch = Vec::new();
     digests.extend(values.map(|(map, value)| map.digest_with(value, &mut scratch)));
+}
+
+/// Digests many values as [`digest_many`] does, and appends the prints of the fields of those that come with `true`; of others, and
+/// of those that the codec does not want, none.
+pub fn digest_and_print_many<'a>(
+    values: impl Iterator<Item = (&'a MapDigester, Option<&'a [u8]>, bool)>,
+    digests: &mut Vec<Result<Digest, CodecError>>,
+    prints: &mut Prints,
+) {
+    let mut scratch = Scratch::default();
+    digests.extend(values.map(|(map, value, is_printed)| {
+        prints.take(|prints| match value.filter(|_| is_printed) {
+            Some(value) => map.digest_and_print(value, &mut scratch, |_, print| prints.push(print)),
+            None => map.digest_with(value, &mut scratch.preimage),
+        })
+    }));
 }
 
 /// The 4-byte length prefix of a preimage. Values are bounded far below 4 GiB by the frame limit.
@@ -185,6 +215,27 @@ mod tests {
         let one: Vec<_> = values.iter().map(|(map, value)| map.digest(*value)).collect();
         assert_eq!(many, one);
         assert!(many[2].is_err(), "0xff is not text");
+    }
+
+    #[test]
+    fn digests_and_prints_are_those_that_each_value_gives_alone() {
+        let maps = [digester("a", Codec::Json), digester("b", Codec::Columns)];
+        let values: [(&MapDigester, Option<&[u8]>, bool); 6] = [
+            (&maps[0], Some(br#"{"b":1.0,"a":[true]}"#), true),
+            (&maps[1], Some(b"{"), true),
+            (&maps[1], None, true),
+            (&maps[1], Some(br#"{"b":1.0,"a":[true]}"#), false),
+            (&maps[1], Some(br#"{"c":{"d":1.50}}"#), true),
+            (&maps[0], Some(b"7"), true),
+        ];
+        let (mut digests, mut prints) = (Vec::new(), Prints::default());
+        digest_and_print_many(values.into_iter(), &mut digests, &mut prints);
+        for (at, (map, value, is_printed)) in values.into_iter().enumerate() {
+            assert_eq!(digests[at], map.digest(value), "{at}");
+            let alone = value.filter(|_| is_printed).and_then(|value| map.prints(value).ok());
+            assert_eq!(prints.of(at), alone.unwrap_or_default(), "{at}");
+        }
+        assert_eq!([0, 1, 2, 3, 4, 5, 6].map(|at| prints.of(at).len()), [2, 0, 0, 0, 1, 1, 0]);
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub(crate) enum Step {
     Each,
 }
 
+/// The name of a member as it is written in a path.
+pub(crate) struct MemberName<'a>(pub(crate) &'a str);
+
 /// It is no path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum PathError {
@@ -52,6 +55,13 @@ impl Path {
     /// The path one step further down.
     pub(crate) fn join(&self, step: Step) -> Self {
         Self(self.0.iter().cloned().chain([step]).collect())
+    }
+
+    /// Whether the two may lead to one part.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        let is_same =
+            |(one, other): (&Step, &Step)| one == other || *one == Step::Each || *other == Step::Each;
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(is_same)
     }
 
     /// Whether it can be written, and read back.
@@ -127,11 +137,18 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Each => f.write_str("*"),
-            Self::Member(name) => match name.as_str() {
-                "" => f.write_str(r"\0"),
-                "*" => f.write_str(r"\*"),
-                name => f.write_str(&name.replace('\\', r"\\").replace('.', r"\.")),
-            },
+            Self::Member(name) => MemberName(name).fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for MemberName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            "" => f.write_str(r"\0"),
+            "*" => f.write_str(r"\*"),
+            name if name.contains(['\\', '.']) => f.write_str(&name.replace('\\', r"\\").replace('.', r"\.")),
+            name => f.write_str(name),
         }
     }
 }

@@ -123,13 +123,25 @@ impl<'a> Node<'a> {
             Self::Decimal(number) => out.extend_from_slice(number.to_string().as_bytes()),
             Self::Text(text) => write_text(text, out),
             Self::Array(nodes) => write_between(*b"[]", nodes, out, |node, out| node.write(numbers, out)),
-            Self::Object(members) => write_between(*b"{}", members, out, |(name, node), out| {
-                write_text(name, out);
-                out.push(b':');
-                node.write(numbers, out);
-            }),
+            Self::Object(members) => write_members(members, numbers, out, &mut |_, _| {}),
         }
     }
+}
+
+/// Appends the canonical form of an object with these members; each is told, by its name and the canonical form of its value.
+pub(crate) fn write_members(
+    members: &[(String, Node<'_>)],
+    numbers: Numbers,
+    out: &mut Vec<u8>,
+    tell: &mut dyn FnMut(&str, &[u8]),
+) {
+    write_between(*b"{}", members, out, |(name, node), out| {
+        write_text(name, out);
+        out.push(b':');
+        let begin = out.len();
+        node.write(numbers, out);
+        tell(name, out.get(begin..).unwrap_or_default());
+    });
 }
 
 /// The members of the object `text` in their order.
@@ -177,7 +189,7 @@ fn write_between<T>(
     [open, close]: [u8; 2],
     parts: &[T],
     out: &mut Vec<u8>,
-    write: impl Fn(&T, &mut Vec<u8>),
+    mut write: impl FnMut(&T, &mut Vec<u8>),
 ) {
     out.push(open);
     for (at, part) in parts.iter().enumerate() {

@@ -3,7 +3,7 @@
 #[path = "../../tests/vectors/mod.rs"]
 mod vectors;
 
-use counterfoil_digest::{CodecError, MapDigesters, bucket, key_hash};
+use counterfoil_digest::{CodecError, MapDigesters, Print, bucket, key_hash};
 use counterfoil_keys::KeyNumber;
 use vectors::{Expected, File, Vector, hex};
 
@@ -32,7 +32,19 @@ fn found(file: &File, vector: &Vector) -> Expected {
         refused,
         canonical_hex: canonical.ok().flatten().map(|canonical| hex(&canonical)),
         digest_hex: digest.ok().map(|digest| hex(&digest.0)),
+        prints_hex: wanted(&vector.expected.prints_hex, &value, |value| digester.prints(value)),
+        spellings_hex: wanted(&vector.expected.spellings_hex, &value, |value| digester.spellings(value)),
     }
+}
+
+/// The prints of `value`, if the vector is to have them.
+fn wanted(
+    expected: &Option<Vec<String>>,
+    value: &Option<Vec<u8>>,
+    prints: impl FnOnce(&[u8]) -> Result<Vec<Print>, CodecError>,
+) -> Option<Vec<String>> {
+    let prints = expected.as_ref().and(value.as_deref()).map(prints)?;
+    prints.ok().map(|prints| prints.iter().map(|print| hex(&print.0)).collect())
 }
 
 fn reason(error: &CodecError) -> &'static str {

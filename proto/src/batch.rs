@@ -5,13 +5,16 @@
 
 mod builder;
 mod columns;
+mod prints;
 
 pub use builder::BatchBuilder;
 pub use columns::{BatchError, Columns};
+pub use prints::Sample;
 
 use crate::loss::Loss;
 use bytes::Bytes;
 use counterfoil_clock::Domain;
+use counterfoil_digest::Print;
 use counterfoil_judge::{Digest, Reported, Time};
 
 /// Stands for "none" in the columns of map order and version.
@@ -48,6 +51,8 @@ pub struct Row<'a> {
     pub trace: Option<TraceRef>,
     /// Index of the cohort in the batch's dictionary.
     pub cohort: Option<usize>,
+    /// The prints of its value's fields, in no order; none where they do not travel.
+    pub prints: &'a [Print],
 }
 
 /// What a batch says besides its events.

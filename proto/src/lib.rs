@@ -8,7 +8,7 @@ mod batch;
 mod loss;
 mod time;
 
-pub use batch::{BatchBuilder, BatchError, Columns, Header, Row, TraceRef};
+pub use batch::{BatchBuilder, BatchError, Columns, Header, Row, Sample, TraceRef};
 pub use loss::{BucketSet, Loss, LossError, LossReason};
 pub use time::{nanoseconds, time};
 

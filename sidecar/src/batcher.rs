@@ -18,6 +18,7 @@ pub use seal::{About, Seal, Sealed};
 
 use bytes::Bytes;
 use counterfoil_clock::Domain;
+use counterfoil_digest::Print;
 use counterfoil_judge::{Interval, Time};
 use counterfoil_keys::Key as _;
 use counterfoil_proto::{BatchBuilder, BucketSet, Header, Loss, LossReason, Row};
@@ -60,6 +61,8 @@ pub struct Entry<'a> {
     pub cohort: Option<&'a str>,
     /// Everything else; the batcher sets the places of map and cohort.
     pub row: Row<'a>,
+    /// The spellings of its value; none where it is no sample.
+    pub sample: &'a [Print],
 }
 
 /// A known map: its place in the configuration and its name.
@@ -164,6 +167,9 @@ impl Batcher {
         entry.row.map = place.unwrap_or_else(|| self.enter(entry.map));
         entry.row.cohort = entry.cohort.map(|cohort| self.builder.cohort(cohort));
         self.builder.push(&entry.row);
+        if !entry.sample.is_empty() {
+            self.builder.sample(entry.sample);
+        }
         self.opened.get_or_insert(now);
         let cohorts_full = entry.row.cohort.is_some_and(|place| place + 1 >= COHORTS_MAX);
         if self.builder.len() >= fill.events_max || self.builder.bytes() >= fill.bytes_max || cohorts_full {

@@ -3,13 +3,15 @@
 //! Every key has a default that suits a pod, except the maps, the uplink and the keys. [`Settings`] is the
 //! same as it is used; the conversion between the two is where relations between keys are checked.
 
+mod maps;
 mod naming;
 mod settings;
 mod way;
 
+pub use maps::{Map, Told};
 pub(crate) use naming::{INSTANCE_BYTES_MAX, NAME_BYTES_MAX, NotGranted, is_name};
 pub use naming::{Naming, Service, Services, WrittenService, WrittenSource};
-pub use settings::{Allowed, Backoff, Key, Map, Settings, Socket, Spool};
+pub use settings::{Allowed, Backoff, Key, Settings, Socket, Spool};
 pub use way::{Tls, Uplink};
 
 use counterfoil_digest::{Codec, WrittenRules};
@@ -190,6 +192,11 @@ pub struct WrittenMap {
     /// What does not count in its values. The comparator must say the same.
     #[serde(default)]
     pub rules: WrittenRules,
+    /// Whether more than a digest of each value travels, so that a divergence names the fields that differ, and a map whose
+    /// values are written otherwise in the store is told with the rule that helps: prints of the fields, and samples. `true` where
+    /// not set; of a map without fields, the codecs `bytes` and `text`, there are samples only.
+    #[serde(default)]
+    pub fields: Option<bool>,
 }
 
 /// The section `batch`.

@@ -1,9 +1,9 @@
-//! The maps that are known, and the digests of their values.
+//! The maps that are known, and what is told of their values.
 
 use crate::batcher::MapName;
-use crate::config;
+use crate::config::{self, Told};
 use crate::events::Checked;
-use counterfoil_digest::{CodecError, Digest, MapDigesters, digest_many};
+use counterfoil_digest::{CodecError, Digest, MapDigesters, Print, Prints, digest_and_print_many};
 use counterfoil_keys::{KeyNumber, Keyring, TenantKey};
 use counterfoil_proto::wire::emit::{Event, Op};
 use std::collections::HashMap;
@@ -11,16 +11,33 @@ use std::sync::Arc;
 
 /// Digests the values of the configured maps, under any of the tenant's keys.
 pub(crate) struct Digester {
-    maps: Vec<(Arc<str>, MapDigesters)>,
+    maps: Vec<Map>,
     places: HashMap<Arc<str>, usize>,
+}
+
+struct Map {
+    name: Arc<str>,
+    digesters: MapDigesters,
+    told: Told,
+}
+
+/// What values gave, in their order.
+#[derive(Default)]
+pub(crate) struct Digests {
+    pub(crate) digests: Vec<Result<Digest, CodecError>>,
+    /// Of the fields of those values whose map tells them.
+    pub(crate) prints: Prints,
 }
 
 impl Digester {
     pub(crate) fn new(keys: &Keyring<TenantKey>, maps: &[config::Map]) -> Self {
-        let digester =
-            |map: &config::Map| (Arc::clone(&map.name), MapDigesters::new(keys, &map.name, map.form.clone()));
+        let map = |map: &config::Map| Map {
+            name: Arc::clone(&map.name),
+            digesters: MapDigesters::new(keys, &map.name, map.form.clone()),
+            told: map.told,
+        };
         let places = maps.iter().enumerate().map(|(place, map)| (Arc::clone(&map.name), place)).collect();
-        Self { maps: maps.iter().map(digester).collect(), places }
+        Self { maps: maps.iter().map(map).collect(), places }
     }
 
     /// How many maps are known.
@@ -35,28 +52,41 @@ impl Digester {
 
     /// The map at a place that [`Self::place`] gave.
     pub(crate) fn map(&self, place: usize) -> MapName<'_> {
-        MapName { place, name: self.maps.get(place).map_or("", |(name, _)| name) }
+        MapName { place, name: self.maps.get(place).map_or("", |map| &map.name) }
     }
 
-    /// Appends the digests under `key` of those events that are fit, in order.
-    pub(crate) fn digest(
-        &self,
-        key: KeyNumber,
-        events: &[Event],
-        checked: &[Checked],
-        digests: &mut Vec<Result<Digest, CodecError>>,
-    ) {
-        let values = events.iter().zip(checked).filter_map(|(event, checked)| {
-            let (_, map) = self.maps.get(*checked.place.as_ref().ok()?)?;
-            Some((map.under(key)?, (event.op() == Op::Put).then_some(&event.value[..])))
-        });
-        digest_many(values, digests);
+    /// Whether samples of the values of the map at `place` travel.
+    pub(crate) fn is_sampled(&self, place: usize) -> bool {
+        self.maps.get(place).is_some_and(|map| map.told.samples)
     }
+
+    /// Sets `all` to the digests under `key` of those events that are fit, in order, and the prints of their fields.
+    pub(crate) fn digest(&self, key: KeyNumber, events: &[Event], checked: &[Checked], all: &mut Digests) {
+        let values = events.iter().zip(checked).filter_map(|(event, checked)| {
+            let map = self.maps.get(*checked.place.as_ref().ok()?)?;
+            Some((map.digesters.under(key)?, value(event), map.told.fields))
+        });
+        all.digests.clear();
+        all.prints.clear();
+        digest_and_print_many(values, &mut all.digests, &mut all.prints);
+    }
+
+    /// The spellings under `key` of the value of an event of the map at `place`; none of no value.
+    pub(crate) fn sample(&self, key: KeyNumber, place: usize, event: &Event) -> Vec<Print> {
+        let map = self.maps.get(place).and_then(|map| map.digesters.under(key));
+        let spellings = map.zip(value(event)).and_then(|(map, value)| map.spellings(value).ok());
+        spellings.unwrap_or_default()
+    }
+}
+
+/// The value that an event put.
+fn value(event: &Event) -> Option<&[u8]> {
+    (event.op() == Op::Put).then_some(&event.value[..])
 }
 
 #[cfg(test)]
 #[path = "../../tests/vectors/mod.rs"]
-#[allow(dead_code, reason = "of what vectors tell, digests and refusals are the sidecar's")]
+#[allow(dead_code, reason = "of what vectors tell, digests, prints and refusals are the sidecar's")]
 mod vectors;
 
 #[cfg(test)]
@@ -80,15 +110,16 @@ mod tests {
     }
 
     fn digest(file: &File, vector: &Vector) -> Result<Digest, CodecError> {
-        let map = config::Map { name: vector.map.as_str().into(), form: vector.form() };
+        let told = Told { fields: false, samples: false };
+        let map = config::Map { name: vector.map.as_str().into(), form: vector.form(), told };
         let digester = Digester::new(&file.keys(), &[map]);
         let op = if vector.value().is_some() { Op::Put } else { Op::Remove };
         let value = vector.value().unwrap_or_default().into();
         let event = Event { op: op.into(), value, ..Default::default() };
         let legs = Reported { map: None, store: None };
         let checked = Checked { legs, trace: None, place: Ok(digester.place(&vector.map).unwrap()) };
-        let mut digests = Vec::new();
-        digester.digest(KeyNumber::default(), &[event], &[checked], &mut digests);
-        digests.remove(0)
+        let mut all = Digests::default();
+        digester.digest(KeyNumber::default(), &[event], &[checked], &mut all);
+        all.digests.remove(0)
     }
 }

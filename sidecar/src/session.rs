@@ -2,6 +2,7 @@
 //! plain calls; reading, writing and waiting is [`crate::connection`]'s.
 
 mod acks;
+mod samples;
 mod take;
 
 use crate::Shared;
@@ -45,6 +46,7 @@ pub(crate) struct Session {
     /// The last watermark that the sidecar set for a source without a clock.
     promised: Time,
     scratch: take::Scratch,
+    samples: samples::Samples,
 }
 
 /// Claims the greeted source. The claim becomes a session once its lock is taken.
@@ -87,6 +89,7 @@ impl Session {
             warnings: Vec::new(),
             promised: Time::MIN,
             scratch: take::Scratch::default(),
+            samples: samples::Samples::default(),
         };
         session.hand_on_losses(now);
         Ok(session)

@@ -3,7 +3,7 @@
 
 mod house;
 
-use counterfoil_digest::{Codec, MapDigester};
+use counterfoil_digest::{Codec, MapDigester, Print};
 use counterfoil_proto::wire::emit::{self, AckLevel, Bye, Stamps, frame::Body};
 use counterfoil_proto::wire::{self, Upload};
 use counterfoil_proto::{Columns, LossReason};
@@ -63,6 +63,63 @@ async fn a_map_order_travels_whatever_hello_says_of_the_sequence_numbers() {
         let orders: Vec<_> = got.iter().flat_map(Columns::rows).map(|(_, row)| row.map_order).collect();
         assert_eq!(orders, expected, "{order:?}");
     }
+}
+
+/// The prints of the fields of all events in `batches`, and the spellings of those that are samples.
+fn told(batches: &[Columns]) -> (Vec<Vec<Print>>, Vec<Option<Vec<Print>>>) {
+    let rows = batches.iter().flat_map(|columns| {
+        columns.rows().enumerate().map(|(at, (_, row))| {
+            let sample = columns.samples().iter().find(|sample| sample.row == at);
+            (row.prints.to_vec(), sample.map(|sample| sample.spellings.to_vec()))
+        })
+    });
+    rows.unzip()
+}
+
+#[tokio::test]
+async fn fields_travel_as_prints_and_the_first_values_as_samples() {
+    let house = House::start(&["maps=[{name: cart, codec: json}, {name: notes}]"]).await;
+    let (mut emitter, _) = house.greeted("a").await;
+    let value = br#"{"price":12.50,"at":"2026-11-23T10:00:00Z"}"#;
+    let removed = emit::Event { op: emit::Op::Remove.into(), ..event(0, "l", b"") };
+    emitter.say(events(0, vec![event(0, "k", value), removed, event(1, "n", b"plain")])).await;
+    let got = house.comparator.batches("a", |batches| seqs(batches).len() == 3).await;
+    let digester = MapDigester::new(&house::key(), "cart", Codec::Json);
+    let (prints, spellings) = (digester.prints(value).unwrap(), digester.spellings(value).unwrap());
+    let expected = (vec![prints.clone(), vec![], vec![]], vec![Some(spellings.clone()), None, None]);
+    assert_eq!(told(&got), expected);
+    let stored = br#"{"price":"12.5","at":"2026-11-23T10:00:00Z"}"#;
+    assert_eq!(digester.differing_from(stored, &prints).unwrap().names, ["price".into()]);
+    let hints = digester.reconcile(stored, &spellings).unwrap();
+    let rules: Vec<_> = hints.iter().filter_map(|hint| hint.rule.as_ref()).map(ToString::to_string).collect();
+    assert_eq!(rules, [r#"numbers: [{fields: ["price"]}]"#]);
+}
+
+#[tokio::test]
+async fn each_connection_has_samples_of_its_own() {
+    let house = House::start(&["maps=[{name: cart}, {name: notes, codec: text}]"]).await;
+    for (round, begin) in [(1, 0), (2, 40)] {
+        let (mut emitter, _) = house.greeted("a").await;
+        let puts = (0..40).map(|at| event(1, &format!("n{at}"), b"text")).collect();
+        emitter.say(events(begin, puts)).await;
+        emitter.acked(begin + 40).await;
+        let got = house.comparator.batches("a", |batches| seqs(batches).len() == 40 * round).await;
+        let (prints, samples) = told(&got);
+        assert!(prints.iter().all(Vec::is_empty), "a text has no fields");
+        assert_eq!(samples.iter().flatten().count(), 32 * round);
+    }
+}
+
+#[tokio::test]
+async fn nothing_but_digests_travels_of_a_map_that_says_so() {
+    let house = House::start(&["maps=[{name: cart, codec: json, fields: false}, {name: notes}]"]).await;
+    let (mut emitter, _) = house.greeted("a").await;
+    let value = br#"{"price":12.50}"#;
+    emitter.say(events(0, vec![event(0, "k", value)])).await;
+    let got = house.comparator.batches("a", |batches| seqs(batches).len() == 1).await;
+    assert_eq!(told(&got), (vec![vec![]], vec![None]));
+    let digester = MapDigester::new(&house::key(), "cart", Codec::Json);
+    assert_eq!(got[0].rows().next().unwrap().1.digest, digester.digest(Some(value)).unwrap());
 }
 
 #[tokio::test]

@@ -38,6 +38,10 @@ pub(crate) struct Expected {
     pub(crate) refused: Option<String>,
     pub(crate) canonical_hex: Option<String>,
     pub(crate) digest_hex: Option<String>,
+    /// The prints of its fields, where the vector is to have them.
+    pub(crate) prints_hex: Option<Vec<String>>,
+    /// The prints of its spellings, where the vector is to have them.
+    pub(crate) spellings_hex: Option<Vec<String>>,
 }
 
 /// The files of vectors.

@@ -4,10 +4,10 @@ use super::{Admitted, Engine, NO_CONTRACT, Standing};
 use crate::clocks::Translation;
 use crate::contract::{Contract, MapId, Sample};
 use crate::table::{Arrival, Change, Effects, Ended, Marks};
-use counterfoil_digest::{bucket, key_hash};
+use counterfoil_digest::{Print, bucket, key_hash};
 use counterfoil_judge::{Interval, Outcome, Reason, Reported, Shed, Time, Write, WriteId};
 use counterfoil_keys::{KeyNumber, TenantName};
-use counterfoil_proto::{BucketSet, Row};
+use counterfoil_proto::{BucketSet, Columns, Row};
 use std::sync::atomic::Ordering;
 
 /// A map that a batch names.
@@ -69,8 +69,10 @@ impl Engine {
                     ended.extend(checks.iter().map(|map| end(*map, Outcome::Shed(Shed::Sampled))));
                 }
                 Some(clock) => {
+                    let spellings = spellings(columns, seq);
                     let of_checks =
                         checks.iter().filter_map(|map| self.arrival(*map, hash, id, *key, &row, clock));
+                    let of_checks = of_checks.map(|arrival| Arrival { spellings, ..arrival });
                     arrivals.extend(of_checks.map(|arrival| arrival.standing(is_open, marks)));
                 }
                 None => {
@@ -147,7 +149,16 @@ impl Engine {
             deadline,
             pending: true,
         };
-        Some(Arrival { map, hash, key: row.key, digested_under, write, marks: Marks::default() })
+        Some(Arrival {
+            map,
+            hash,
+            key: row.key,
+            digested_under,
+            write,
+            marks: Marks::default(),
+            prints: row.prints,
+            spellings: &[],
+        })
     }
 }
 
@@ -162,4 +173,11 @@ impl Arrival<'_> {
 fn is_to_come(row: &Row<'_>, clock: Translation, at: Time) -> bool {
     let after = |leg: Interval| clock.earliest(leg.end) > at;
     row.legs.map.is_some_and(after) || row.legs.store.is_some_and(|(leg, _)| after(leg))
+}
+
+/// The spellings of the value of event `seq`, which few events come with.
+fn spellings(columns: &Columns, seq: u64) -> &[Print] {
+    let row = usize::try_from(seq.saturating_sub(columns.header().first_seq)).unwrap_or(usize::MAX);
+    let place = columns.samples().binary_search_by_key(&row, |sample| sample.row).ok();
+    place.and_then(|place| columns.samples().get(place)).map_or(&[], |sample| &*sample.spellings)
 }

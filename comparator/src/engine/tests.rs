@@ -16,7 +16,7 @@ mod senders;
 fn look(engine: &Engine, map: MapId, now: i64, digest: Digest) -> Effects {
     let at = Interval::new(at(now), at(now));
     let probes = engine.table().due(map, Class::Fresh, at.begin, 10, 0);
-    let saw = |probe| Observed { probe, at, seen: Ok(Seen { digest, version: None }) };
+    let saw = |probe| Observed { probe, at, seen: Ok(Seen::new(digest, None)) };
     engine.table().apply(Change::Observed(probes.into_iter().map(saw).collect()), at.end)
 }
 

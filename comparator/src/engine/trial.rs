@@ -173,6 +173,7 @@ pub(crate) fn writes_of(digest: Digest, header: Header, map: &str, keys: &[&str]
             version: None,
             trace: None,
             cohort: Some(cohort),
+            prints: &[],
         });
     }
     builder.finish(header)
@@ -186,7 +187,8 @@ pub(crate) fn heartbeat(header: Header) -> wire::Batch {
 pub(crate) fn answer(request: Request, now: i64, seen: Result<Digest, Reason>) -> Read {
     let at = Interval::new(at(now), at(now));
     let ending = if seen.is_ok() { Ending::Answered } else { Ending::Unanswered("timeout") };
-    let seen = seen.map(|digest| Seen { digest, version: None });
-    let observed = request.probes.into_iter().map(|probe| Observed { probe, at, seen }).collect();
+    let seen = seen.map(|digest| Seen::new(digest, None));
+    let observed =
+        request.probes.into_iter().map(|probe| Observed { probe, at, seen: seen.clone() }).collect();
     Read { store: request.store, map: request.map, at, ending, observed }
 }

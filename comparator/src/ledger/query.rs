@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, ToSql};
 
 const COLUMNS: &str = "row, id, map, store, key, kind, state, times, source, seq, opened_at_unix_ns, confirmed_at_unix_ns, \
     resolved_at_unix_ns, resolved_how, store_digest, map_digest, stale_versions, stale_at_least_ns, write_ended_ns, \
-    seen_after_ns, trace_id";
+    seen_after_ns, trace_id, fields, fields_missing";
 
 const COUNTS: &str = "SELECT map, store, kind, state, count(*) FROM divergence \
     GROUP BY map, store, kind, state ORDER BY map, store, kind, state";
@@ -67,6 +67,7 @@ fn placed_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Cursor, Row)> {
     let key_bytes: Vec<u8> = row.get("key")?;
     let seq: i64 = row.get("seq")?;
     let trace_id: Option<[u8; 16]> = row.get("trace_id")?;
+    let fields: Option<String> = row.get("fields")?;
     let divergence = Row {
         id: DivergenceId(row.get("id")?),
         map: row.get("map")?,
@@ -89,6 +90,8 @@ fn placed_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Cursor, Row)> {
         write_ended_ns: row.get("write_ended_ns")?,
         seen_after_ns: row.get("seen_after_ns")?,
         trace_id: trace_id.map(|id| format!("{:032x}", u128::from_be_bytes(id))),
+        fields: fields.and_then(|names| serde_json::from_str(&names).ok()),
+        fields_missing: row.get("fields_missing")?,
     };
     Ok((Cursor(row.get("row")?), divergence))
 }

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use counterfoil_digest::Differing;
 use counterfoil_judge::Digest;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -56,6 +57,8 @@ pub enum Transition {
         id: DivergenceId,
         /// Wall-clock time, nanoseconds since 1970.
         at_unix_ns: i64,
+        /// In which fields the two sides differ; `None` leaves what was known when it was opened.
+        fields: Option<Box<Differing>>,
     },
     /// The two sides agree again, or a later write took its place.
     Resolved {
@@ -141,6 +144,8 @@ pub struct Opened {
     pub seen_after_ns: Option<i64>,
     /// The trace in which the write was made.
     pub trace_id: Option<[u8; 16]>,
+    /// In which fields the two sides differ, where it is known.
+    pub fields: Option<Box<Differing>>,
 }
 
 /// Where a divergence is in its life.
@@ -250,6 +255,10 @@ pub struct Row {
     pub seen_after_ns: Option<i64>,
     /// The trace in which the write was made: 32 hex digits.
     pub trace_id: Option<String>,
+    /// Names of the fields of the store's value that are not what the write says; `None` where it is not known.
+    pub fields: Option<Vec<String>>,
+    /// How many fields the write's value has, at least, that the store's has not; `None` where it is not known.
+    pub fields_missing: Option<u32>,
 }
 
 /// How many divergences there are of one map, store and kind in one state.

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use super::*;
+use counterfoil_digest::Differing;
 use counterfoil_judge::Digest;
 use tempfile::TempDir;
 
@@ -21,7 +22,12 @@ pub(super) fn opened(number: u32) -> Opened {
         write_ended_ns: Some(-7),
         seen_after_ns: None,
         trace_id: Some([0xab; 16]),
+        fields: Some(fields(["price"], 0)),
     }
+}
+
+fn fields<const N: usize>(names: [&str; N], only_there: usize) -> Box<Differing> {
+    Box::new(Differing { names: names.map(Into::into).to_vec(), only_there })
 }
 
 fn id(number: u32) -> DivergenceId {
@@ -31,7 +37,7 @@ fn id(number: u32) -> DivergenceId {
 }
 
 fn confirmed(number: u32) -> Transition {
-    Transition::Confirmed { id: id(number), at_unix_ns: 2_000 }
+    Transition::Confirmed { id: id(number), at_unix_ns: 2_000, fields: None }
 }
 
 fn resolved(number: u32) -> Transition {
@@ -94,6 +100,8 @@ async fn a_divergence_is_opened_confirmed_and_resolved() {
         write_ended_ns: Some(-7),
         seen_after_ns: None,
         trace_id: Some("ab".repeat(16)),
+        fields: Some(vec!["price".into()]),
+        fields_missing: Some(0),
     };
     assert_eq!(seen, expected);
     record(&ledger, [confirmed(1)]).await;
@@ -112,7 +120,7 @@ async fn a_repeated_transition_changes_nothing() {
     let (_folder, ledger) = ledger();
     record(&ledger, [opened(1).into(), confirmed(1)]).await;
     let before = row(&ledger, 1).await;
-    let later = Transition::Confirmed { id: id(1), at_unix_ns: 9_000 };
+    let later = Transition::Confirmed { id: id(1), at_unix_ns: 9_000, fields: Some(fields(["later"], 1)) };
     record(&ledger, [Opened { seq: 99, ..opened(1) }.into(), later]).await;
     assert_eq!(row(&ledger, 1).await, before);
     record(&ledger, [resolved(1)]).await;
@@ -134,6 +142,26 @@ async fn what_was_resolved_and_opens_again_is_counted() {
         (2, State::Opened, 4_000, u64::MAX)
     );
     assert_eq!((seen.confirmed_at_unix_ns, seen.resolved_at_unix_ns, seen.resolved_how), (None, None, None));
+}
+
+#[tokio::test]
+async fn the_fields_are_those_of_the_latest_turn_that_knows_them() {
+    let (_folder, ledger) = ledger();
+    let told = async |transition| {
+        record(&ledger, [transition]).await;
+        let Row { fields, fields_missing, .. } = row(&ledger, 1).await;
+        fields.map(|names| names.join(" ")).zip(fields_missing)
+    };
+    let confirmed = |fields| Transition::Confirmed { id: id(1), at_unix_ns: 2_000, fields };
+    let known = |names: &str, missing| Some((names.to_owned(), missing));
+    assert_eq!(told(opened(1).into()).await, known("price", 0));
+    assert_eq!(told(confirmed(Some(fields(["a", "b\"c"], 2)))).await, known("a b\"c", 2));
+    assert_eq!(told(resolved(1)).await, known("a b\"c", 2));
+    assert_eq!(told(Opened { fields: None, ..opened(1) }.into()).await, None, "opened anew, of another read");
+    assert_eq!(told(confirmed(Some(fields([], 1)))).await, known("", 1));
+    assert_eq!(told(resolved(1)).await, known("", 1));
+    assert_eq!(told(opened(1).into()).await, known("price", 0));
+    assert_eq!(told(confirmed(None)).await, known("price", 0), "what was known when it was opened");
 }
 
 #[tokio::test]
@@ -264,7 +292,7 @@ fn a_newer_ledger_and_another_database_are_refused_and_left_alone() {
     std::fs::write(&text, "hello, I am not a database at all, but long enough to look like one").unwrap();
     let before = [&other, &text].map(|path| std::fs::read(path).unwrap());
     let refused = |path: &Path| Ledger::open(path, |_| ()).unwrap_err();
-    assert!(matches!(refused(&newer), LedgerError::Newer { found: 99, known: 2, .. }));
+    assert!(matches!(refused(&newer), LedgerError::Newer { found: 99, known: 3, .. }));
     assert!(matches!(refused(&other), LedgerError::NotALedger { .. }));
     assert!(matches!(refused(&text), LedgerError::Open { .. }));
     assert!(matches!(refused(&folder.path().join("no/such/folder")), LedgerError::Open { .. }));
@@ -284,9 +312,11 @@ async fn a_ledger_of_the_first_version_is_brought_up_and_its_rows_name_no_store(
     drop(first);
     let (told, announced) = std::sync::mpsc::sync_channel(8);
     let ledger = Ledger::open(&path, move |turned| told.send(turned.clone()).unwrap()).unwrap();
-    assert_eq!(row(&ledger, 1).await.store, None);
+    let before = row(&ledger, 1).await;
+    assert_eq!((before.store, before.fields, before.fields_missing), (None, None, None));
     record(&ledger, [resolved(1), opened(1).into()]).await;
-    assert_eq!(row(&ledger, 1).await.store.as_deref(), Some("second"));
+    let after = row(&ledger, 1).await;
+    assert_eq!((after.store.as_deref(), after.fields), (Some("second"), Some(vec!["price".to_owned()])));
     let stores: Vec<_> = announced.try_iter().map(|turned| (turned.turn, turned.store)).collect();
     assert_eq!(stores, [("resolved", None), ("opened", Some("second".to_owned()))]);
 }

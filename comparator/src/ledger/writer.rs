@@ -2,6 +2,7 @@
 
 use super::row::{Opened, Transition, Turned};
 use super::{Announce, BATCH_MAX, CLOSING_RETRIES_MAX, Counters, ROWS_MAX, schema};
+use counterfoil_digest::Differing;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, named_params};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,18 +17,20 @@ const ROWS_PER_LOOK: u32 = 10_000;
 
 const OPEN: &str = "
 INSERT INTO divergence (id, map, store, key, kind, state, times, source, seq, opened_at_unix_ns, store_digest, map_digest,
-    stale_versions, stale_at_least_ns, write_ended_ns, seen_after_ns, trace_id)
+    stale_versions, stale_at_least_ns, write_ended_ns, seen_after_ns, trace_id, fields, fields_missing)
 VALUES (:id, :map, :store, :key, :kind, 'opened', 1, :source, :seq, :at, :store_digest, :map_digest,
-    :stale_versions, :stale_at_least_ns, :write_ended_ns, :seen_after_ns, :trace_id)
+    :stale_versions, :stale_at_least_ns, :write_ended_ns, :seen_after_ns, :trace_id, :fields, :fields_missing)
 ON CONFLICT (id) DO UPDATE SET state = 'opened', times = times + 1, store = excluded.store, source = excluded.source, seq = excluded.seq,
     opened_at_unix_ns = excluded.opened_at_unix_ns, confirmed_at_unix_ns = NULL, resolved_at_unix_ns = NULL,
     resolved_how = NULL, store_digest = excluded.store_digest, map_digest = excluded.map_digest,
     stale_versions = excluded.stale_versions, stale_at_least_ns = excluded.stale_at_least_ns,
-    write_ended_ns = excluded.write_ended_ns, seen_after_ns = excluded.seen_after_ns, trace_id = excluded.trace_id
+    write_ended_ns = excluded.write_ended_ns, seen_after_ns = excluded.seen_after_ns, trace_id = excluded.trace_id,
+    fields = excluded.fields, fields_missing = excluded.fields_missing
 WHERE state = 'resolved' RETURNING map, store, kind";
 
 const CONFIRM: &str = "
-UPDATE divergence SET state = 'confirmed', confirmed_at_unix_ns = :at
+UPDATE divergence SET state = 'confirmed', confirmed_at_unix_ns = :at,
+    fields = coalesce(:fields, fields), fields_missing = coalesce(:fields_missing, fields_missing)
 WHERE id = :id AND state = 'opened' RETURNING map, store, kind";
 
 const RESOLVE: &str = "
@@ -155,9 +158,13 @@ fn apply(transaction: &Transaction<'_>, transition: &Transition) -> rusqlite::Re
     };
     let changed = match transition {
         Transition::Opened(opened) => open(transaction, opened, turned),
-        Transition::Confirmed { id, at_unix_ns } => transaction
-            .prepare_cached(CONFIRM)?
-            .query_row(named_params! { ":id": id.0, ":at": at_unix_ns }, turned),
+        Transition::Confirmed { id, at_unix_ns, fields } => {
+            let (fields, missing) = columns(fields.as_deref());
+            transaction.prepare_cached(CONFIRM)?.query_row(
+                named_params! { ":id": id.0, ":at": at_unix_ns, ":fields": fields, ":fields_missing": missing },
+                turned,
+            )
+        }
         Transition::Resolved { id, at_unix_ns, how } => transaction
             .prepare_cached(RESOLVE)?
             .query_row(named_params! { ":id": id.0, ":at": at_unix_ns, ":how": how }, turned),
@@ -174,6 +181,7 @@ fn open(
     opened: &Opened,
     turned: impl FnOnce(&Row<'_>) -> rusqlite::Result<Turned>,
 ) -> rusqlite::Result<Turned> {
+    let (fields, fields_missing) = columns(opened.fields.as_deref());
     let parameters = named_params! {
         ":id": opened.id.0,
         ":map": opened.map,
@@ -190,8 +198,17 @@ fn open(
         ":write_ended_ns": opened.write_ended_ns,
         ":seen_after_ns": opened.seen_after_ns,
         ":trace_id": opened.trace_id,
+        ":fields": fields,
+        ":fields_missing": fields_missing,
     };
     transaction.prepare_cached(OPEN)?.query_row(parameters, turned)
+}
+
+/// What the two columns about fields hold.
+fn columns(fields: Option<&Differing>) -> (Option<String>, Option<u32>) {
+    let names = fields.map(|fields| fields.names.iter().map(|name| &**name).collect::<serde_json::Value>());
+    let missing = fields.map(|fields| u32::try_from(fields.only_there).unwrap_or(u32::MAX));
+    (names.map(|names| names.to_string()), missing)
 }
 
 /// Deletes the oldest resolved divergences, so that `rows_max` are left if there are enough of them.

@@ -10,11 +10,24 @@
 //!
 //! Counted are reads that ended an event because they agreed, and writes beside which an unknown value was found, each once.
 //! That both sides have no value says nothing about the form of values.
+//!
+//! Of some writes the map's side tells how else their values may be spelled ([`samples`]). Where a read finds an unknown value
+//! beside one of them, it says in which fields the two differ and under which rules they would not; that is counted over all
+//! of them ([`hints`]), and shown while the check is uncalibrated.
 
-use super::MapId;
+mod hints;
+mod samples;
+
+pub use hints::{FieldHint, Hints};
+
+use super::{Arrival, MapId, Printed, Table};
 use bytes::Bytes;
+use counterfoil_digest::Hint;
+use counterfoil_keys::KeyNumber;
+use hints::Tally;
+use samples::Samples;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// So many more reads have to agree than twice those that found an unknown value.
 const AGREEING_MIN: u32 = 5;
@@ -51,6 +64,33 @@ impl Calibration {
     }
 }
 
+impl Table {
+    /// What is known of the form in which the two sides of `map` write values.
+    #[must_use]
+    pub fn calibration(&self, map: MapId) -> Calibration {
+        self.rules.calibrations.of(map)
+    }
+
+    /// While `map` is uncalibrated, a key whose value in the store is in a form that nobody reported: who may see values
+    /// can look there for what differs.
+    #[must_use]
+    pub fn calibration_sample(&self, map: MapId) -> Option<Bytes> {
+        self.rules.calibrations.sample(map)
+    }
+
+    /// While `map` is uncalibrated, where values of the two sides differ, and the rules under which they would not.
+    #[must_use]
+    pub fn calibration_hints(&self, map: MapId) -> Option<Hints> {
+        self.rules.calibrations.hints(map)
+    }
+
+    /// Takes it as known that both sides write values in the same form.
+    #[cfg(test)]
+    pub(crate) fn assume_calibrated(&self) {
+        self.rules.calibrations.assume();
+    }
+}
+
 /// The calibrations of all checks.
 pub(super) struct Calibrations(Box<[Check]>);
 
@@ -69,6 +109,10 @@ struct Progress {
     is_uncalibrated: bool,
     /// A key whose value in the store was an unknown one.
     sample: Option<Bytes>,
+    /// Writes that a read may yet explain.
+    samples: Samples,
+    /// What reads explained so far.
+    tally: Tally,
 }
 
 impl Calibrations {
@@ -92,16 +136,57 @@ impl Calibrations {
         progress.sample.clone().filter(|_| progress.is_uncalibrated)
     }
 
+    /// Keeps what is told of how else the value of a write may be spelled, until its check is calibrated.
+    pub(super) fn sampled(&self, arrival: &Arrival<'_>) {
+        if arrival.spellings.is_empty() || !arrival.write.pending {
+            return;
+        }
+        if let Some(check) = self.uncalibrated(arrival.map) {
+            check.lock().samples.keep(arrival);
+        }
+    }
+
+    /// What was told of how else the value of a write of `map` to `key` may be spelled.
+    pub(super) fn spellings_of(
+        &self,
+        map: MapId,
+        key: &[u8],
+        digested_under: KeyNumber,
+    ) -> Option<Arc<Printed>> {
+        self.uncalibrated(map)?.lock().samples.of(key, digested_under)
+    }
+
+    /// While `map` is uncalibrated, where the values of the two sides differ.
+    pub(super) fn hints(&self, map: MapId) -> Option<Hints> {
+        let progress = self.0.get(map.index())?.lock();
+        progress.is_uncalibrated.then(|| progress.tally.hints())
+    }
+
+    /// The check of `map`, unless it is calibrated.
+    fn uncalibrated(&self, map: MapId) -> Option<&Check> {
+        self.0.get(map.index()).filter(|check| !check.is_calibrated.load(Ordering::Relaxed))
+    }
+
     /// A read of `map` agreed with a write of some value. Gives what that changed.
     pub(super) fn agreed(&self, map: MapId) -> Option<Calibration> {
         self.0.get(map.index())?.learn(|progress| progress.agreeing += 1)
     }
 
-    /// Beside a write of `map` to `key` a read found a value that nobody reported. Gives what that changed.
-    pub(super) fn found_unknown(&self, map: MapId, key: &[u8]) -> Option<Calibration> {
+    /// Beside a write of `map` to `key` a read found a value that nobody reported, and that would be the write's under the
+    /// rules of `hints`, if its spellings were told. Gives what that changed.
+    pub(super) fn found_unknown(
+        &self,
+        map: MapId,
+        key: &[u8],
+        hints: Option<&[Hint]>,
+    ) -> Option<Calibration> {
         self.0.get(map.index())?.learn(|progress| {
             progress.unknown += 1;
             progress.sample.get_or_insert_with(|| Bytes::copy_from_slice(key));
+            if let Some(hints) = hints {
+                progress.samples.forget(key);
+                progress.tally.add(hints);
+            }
         })
     }
 
@@ -125,7 +210,7 @@ impl Check {
         (progress.agreeing, progress.unknown) = (0, 0);
         if !is_uncalibrated {
             self.is_calibrated.store(true, Ordering::Relaxed);
-            progress.sample = None;
+            *progress = Progress::default();
         }
         (!(before && is_uncalibrated)).then_some(decided)
     }
@@ -157,7 +242,7 @@ mod tests {
         let calibrations = Calibrations::new(1);
         let learn = |read| match read {
             '+' => calibrations.agreed(MAP),
-            _ => calibrations.found_unknown(MAP, b"k"),
+            _ => calibrations.found_unknown(MAP, b"k", None),
         };
         reads.chars().zip(1..).filter_map(|(read, count)| Some((count, learn(read)?))).collect()
     }
@@ -189,7 +274,7 @@ mod tests {
         let calibrations = Calibrations::new(1);
         for count in 0..20 {
             assert_eq!(calibrations.sample(MAP), None, "after {count}");
-            calibrations.found_unknown(MAP, format!("k{count}").as_bytes());
+            calibrations.found_unknown(MAP, format!("k{count}").as_bytes(), None);
         }
         assert_eq!(
             (calibrations.of(MAP), calibrations.sample(MAP)),

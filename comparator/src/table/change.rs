@@ -3,9 +3,13 @@
 use super::Calibration;
 use crate::contract::{Cohort, MapId};
 use bytes::Bytes;
-use counterfoil_judge::{Digest, Divergence, Interval, Outcome, Reason, Time, Verdict, Write, WriteId};
+use counterfoil_digest::{Differing, Hint, Print};
+use counterfoil_judge::{
+    Digest, Divergence, Interval, Observation, Outcome, Reason, Time, Verdict, Write, WriteId,
+};
 use counterfoil_keys::KeyNumber;
 use counterfoil_proto::TraceRef;
+use std::sync::Arc;
 
 /// One event on its way into the table.
 pub struct Arrival<'a> {
@@ -21,6 +25,10 @@ pub struct Arrival<'a> {
     pub write: Write,
     /// What is told along with its outcome.
     pub marks: Marks,
+    /// The prints of its value's fields; empty where the map's side does not tell them.
+    pub prints: &'a [Print],
+    /// The spellings of its value, which few writes tell; empty for the others.
+    pub spellings: &'a [Print],
 }
 
 /// What an event has that no verdict depends on, and that is told along with its outcome.
@@ -30,6 +38,17 @@ pub struct Marks {
     pub trace: Option<TraceRef>,
     /// Its cohort, if its contract names that.
     pub cohort: Option<Cohort>,
+}
+
+/// Prints of a write's value: they say where another value differs from it, without either.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Printed {
+    /// The write.
+    pub id: WriteId,
+    /// The digest of its value. A value that has it differs nowhere.
+    pub digest: Digest,
+    /// The prints: of its fields, or its spellings.
+    pub prints: Box<[Print]>,
 }
 
 /// A divergence that was open when the comparator was started over.
@@ -48,19 +67,23 @@ pub struct Unresolved {
 pub struct Probe {
     pub(super) shard: u32,
     pub(super) slot: u32,
-    pub(super) digested_under: KeyNumber,
     /// Since when it was due when it was taken.
     pub due: Time,
     /// The key to look up.
     pub key: Bytes,
+    /// What the value that is found is held against.
+    pub against: Against,
 }
 
-impl Probe {
-    /// The deployment key that what is found is to be digested under, to be compared.
-    #[must_use]
-    pub fn digested_under(&self) -> KeyNumber {
-        self.digested_under
-    }
+/// What is known of the values that a key may have, to be held against the one that is found.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Against {
+    /// The deployment key that what is found is to be digested under.
+    pub digested_under: KeyNumber,
+    /// The fields of the key's newest write, if they are known and the read may confirm that the store differs from it.
+    pub fields: Option<Arc<Printed>>,
+    /// The spellings of a write to the key, until it is known whether the values of its check have the same form.
+    pub spellings: Option<Arc<Printed>>,
 }
 
 /// What a probe saw.
@@ -75,15 +98,56 @@ pub struct Observed {
 }
 
 /// What the store held for a key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Seen {
     /// Digest of the value.
     pub digest: Digest,
     /// The version beside it, if the lookup gives one.
     pub version: Option<u64>,
+    /// Where the value differs from those whose prints the probe had along; `None` if it had none, or from none.
+    pub apart: Option<Box<Apart>>,
+}
+
+/// Where the value in the store differs from those whose prints a probe had along.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Apart {
+    /// From the one of [`Against::fields`].
+    pub fields: Option<Differing>,
+    /// From the one of [`Against::spellings`], and the rules under which it would not.
+    pub hints: Option<Vec<Hint>>,
+}
+
+impl Seen {
+    /// A value of which no more is known than its digest.
+    #[must_use]
+    pub const fn new(digest: Digest, version: Option<u64>) -> Self {
+        Self { digest, version, apart: None }
+    }
 }
 
 impl Observed {
+    /// The read as the judge sees it, or why it tells nothing.
+    pub(super) fn read(&self) -> Result<Observation, Reason> {
+        let seen = self.seen.as_ref().map_err(|reason| *reason)?;
+        Ok(Observation { at: self.at, digest: seen.digest, version: seen.version })
+    }
+
+    /// Where the value differs from that of the write `id`, if its prints were along.
+    pub(super) fn fields_of(&self, id: WriteId) -> Option<&Differing> {
+        self.probe.against.fields.as_ref().filter(|marked| marked.id == id)?;
+        self.apart()?.fields.as_ref()
+    }
+
+    /// The rules under which the value would not differ from that of the write `id`, if its spellings were along.
+    pub(super) fn hints_of(&self, id: WriteId) -> Option<&[Hint]> {
+        self.probe.against.spellings.as_ref().filter(|marked| marked.id == id)?;
+        self.apart()?.hints.as_deref()
+    }
+
+    fn apart(&self) -> Option<&Apart> {
+        self.seen.as_ref().ok()?.apart.as_deref()
+    }
+
     pub(super) fn shard(&self) -> usize {
         usize::try_from(self.probe.shard).unwrap_or(0)
     }
@@ -142,6 +206,8 @@ pub struct Turned {
     pub trace: Option<TraceRef>,
     /// When the store was looked at.
     pub at: Interval,
+    /// In which fields the two sides differ, where this look told.
+    pub fields: Option<Box<Differing>>,
 }
 
 /// What has to be done after a change.

@@ -1,18 +1,21 @@
-//! One key: its writes and its divergence. [`judging`] says what a read makes of it, [`due`] when to look next.
+//! One key: its writes and its divergence. [`judging`] says what a read makes of it, [`due`] when to look next, [`fields`] what is known of
+//! its value's fields.
 //!
 //! A table holds millions of these, most of them with one write that waits to be confirmed. So what only some keys have
 //! (a probe under way, a divergence, marks) is kept elsewhere, and the hash is computed anew where it is needed.
 
 mod due;
+mod fields;
 mod judging;
 
-use super::{Effects, Ended, Marks, Rules};
+use super::{Arrival, Effects, Ended, Marks, Printed, Rules};
 use crate::contract::MapId;
 use counterfoil_judge::{Divergence, History, Interval, Outcome, Reason, Time, Write, WriteId};
 use counterfoil_keys::KeyNumber;
 use counterfoil_proto::TraceRef;
 use due::{PAST_DEADLINE, expected_at};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// A history with fewer writes is not worth pruning when another arrives.
 const WORTH_PRUNING: usize = 4;
@@ -60,16 +63,17 @@ impl CopyOf {
 struct Extra {
     /// The probe under way: from when it was taken, open at its end until the store was read.
     reading: Option<Interval>,
-    open: Option<Open>,
+    open: Option<Box<Open>>,
     marks: SmallVec<[(WriteId, Marks); 1]>,
     /// Until when writes whose digests are under other deployment keys may land.
     doubted_until: Option<Time>,
     /// The write beside which a value was found that nobody reported, before the check was calibrated.
     unknown_beside: Option<WriteId>,
+    /// The prints of the newest write's fields.
+    fields: Option<Arc<Printed>>,
 }
 
 /// A divergence that was not resolved yet.
-#[derive(Clone, Copy)]
 struct Open {
     divergence: Divergence,
     trace: Option<TraceRef>,
@@ -187,19 +191,14 @@ impl Entry {
     }
 
     /// Takes a write that was reported for this key.
-    pub(super) fn write(
-        &mut self,
-        write: Write,
-        marks: Marks,
-        now: Time,
-        rules: &Rules,
-        effects: &mut Effects,
-    ) {
+    pub(super) fn write(&mut self, arrival: Arrival<'_>, now: Time, rules: &Rules, effects: &mut Effects) {
+        let Arrival { write, marks, prints, .. } = arrival;
         let wanted_at = now.plus(rules.probing.first_delay);
         let wanted_at = wanted_at.max(expected_at(&write).plus(rules.lags.delay(self.map())));
         if marks != Marks::default() {
             self.extra_mut().marks.push((write.id, marks));
         }
+        self.keep_prints(&write, prints);
         let is_pending = write.pending;
         self.insert(write, now, effects);
         if is_pending && self.reading().is_none() {
@@ -210,7 +209,7 @@ impl Entry {
 
     /// Takes up a divergence that was open before the comparator was started over, and looks whether it still is.
     pub(super) fn reopen(&mut self, divergence: Divergence, now: Time) {
-        self.extra_mut().open.get_or_insert(Open { divergence, trace: None });
+        self.extra_mut().open.get_or_insert(Box::new(Open { divergence, trace: None }));
         if self.reading().is_none() {
             self.due = self.due.min(now);
         }
@@ -266,8 +265,8 @@ impl Entry {
         self.extra.as_ref().and_then(|extra| extra.reading)
     }
 
-    fn open(&self) -> Option<Open> {
-        self.extra.as_ref().and_then(|extra| extra.open)
+    fn open(&self) -> Option<&Open> {
+        self.extra.as_ref()?.open.as_deref()
     }
 
     fn extra_mut(&mut self) -> &mut Extra {
@@ -282,8 +281,12 @@ impl Extra {
             && self.marks.is_empty()
             && self.doubted_until.is_none()
             && self.unknown_beside.is_none()
+            && self.fields.is_none()
     }
 }
 
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Option<Entry>>() == 160, "a million of them are kept");
+#[cfg(target_pointer_width = "64")]
+const _: () =
+    assert!(size_of::<Extra>() <= 160, "each key that is read has one, and each whose fields are told");

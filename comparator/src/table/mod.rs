@@ -28,8 +28,11 @@ mod shard;
 mod shedding;
 mod taints;
 
-pub use calibration::Calibration;
-pub use change::{Arrival, Change, Effects, Ended, Marks, Observed, Probe, Seen, Turn, Turned, Unresolved};
+pub use calibration::{Calibration, FieldHint, Hints};
+pub use change::{
+    Against, Apart, Arrival, Change, Effects, Ended, Marks, Observed, Printed, Probe, Seen, Turn, Turned,
+    Unresolved,
+};
 pub use class::{Class, PerClass};
 pub use rest::{Place, Walk};
 pub(crate) use taints::Taints;
@@ -165,7 +168,7 @@ impl Table {
     /// first. `turn` picks the shard to begin with, so that with a small limit none starves.
     #[must_use]
     pub fn due(&self, map: MapId, class: Class, now: Time, limit: usize, turn: usize) -> Vec<Probe> {
-        self.take(limit, turn, |shard, room, take| shard.due(map, class, now, room, take))
+        self.take((map, now), limit, turn, |shard, room, take| shard.due(map, class, now, room, take))
     }
 
     /// Takes up to `limit` probes of `map` and `class` that are due at `now`, and whose deadline (or, where no event waits,
@@ -178,12 +181,16 @@ impl Table {
         (now, patience): (Time, i64),
         limit: usize,
     ) -> Vec<Probe> {
-        self.take(limit, 0, |shard, room, take| shard.overdue(map, class, (now, patience), room, take))
+        let overdue = |shard: &mut Shard, room, take: &mut dyn FnMut(u32, &Entry, Time)| {
+            shard.overdue(map, class, (now, patience), room, take);
+        };
+        self.take((map, now), limit, 0, overdue)
     }
 
-    /// Takes up to `limit` probes from the shards one after the other.
+    /// Takes up to `limit` probes of `map` at `now` from the shards one after the other.
     fn take(
         &self,
+        (map, now): (MapId, Time),
         limit: usize,
         turn: usize,
         take: impl Fn(&mut Shard, usize, &mut dyn FnMut(u32, &Entry, Time)),
@@ -198,7 +205,10 @@ impl Table {
                 let room = limit - probes.len();
                 take(&mut lock(shard), room, &mut |slot, entry, due| {
                     let (key, digested_under) = (Bytes::copy_from_slice(entry.key()), entry.digested_under());
-                    probes.push(Probe { shard: number, slot, digested_under, due, key });
+                    let fields = entry.fields_to_compare(now);
+                    let spellings = self.rules.calibrations.spellings_of(map, &key, digested_under);
+                    let against = Against { digested_under, fields, spellings };
+                    probes.push(Probe { shard: number, slot, due, key, against });
                 });
             }
         }
@@ -230,25 +240,6 @@ impl Table {
     #[must_use]
     pub fn first_delay(&self, map: MapId) -> i64 {
         self.rules.lags.delay(map)
-    }
-
-    /// What is known of the form in which the two sides of `map` write values.
-    #[must_use]
-    pub fn calibration(&self, map: MapId) -> Calibration {
-        self.rules.calibrations.of(map)
-    }
-
-    /// While `map` is uncalibrated, a key whose value in the store is in a form that nobody reported: who may see values
-    /// can look there for what differs.
-    #[must_use]
-    pub fn calibration_sample(&self, map: MapId) -> Option<Bytes> {
-        self.rules.calibrations.sample(map)
-    }
-
-    /// Takes it as known that both sides write values in the same form.
-    #[cfg(test)]
-    pub(crate) fn assume_calibrated(&self) {
-        self.rules.calibrations.assume();
     }
 
     /// How many of the buckets are closed to new keys for lack of room, and how often one was opened again.

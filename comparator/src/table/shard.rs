@@ -85,10 +85,12 @@ impl Shard {
             let before = entry.due;
             let is_to_move_up = before <= now && entry.class() != Class::Fresh;
             entry.take_key(arrival.digested_under, forgotten_until, effects);
-            entry.write(arrival.write, arrival.marks, now, rules, effects);
+            let map = arrival.map;
+            rules.calibrations.sampled(&arrival);
+            entry.write(arrival, now, rules, effects);
             let due = entry.due;
             if due < before || is_to_move_up {
-                self.await_due(arrival.map, due, slot);
+                self.await_due(map, due, slot);
             }
         }
     }

@@ -78,14 +78,9 @@ fn put(table: &Table, key: &[u8], write: Write, now: Time) -> Effects {
 }
 
 fn put_under(table: &Table, key: &[u8], digested_under: KeyNumber, write: Write, now: Time) -> Effects {
-    let arrival = Arrival {
-        map: MAP,
-        hash: key_hash("cart", key),
-        key,
-        digested_under,
-        write,
-        marks: Marks::default(),
-    };
+    let hash = key_hash("cart", key);
+    let marks = Marks::default();
+    let arrival = Arrival { map: MAP, hash, key, digested_under, write, marks, prints: &[], spellings: &[] };
     table.apply(Change::Writes(vec![arrival]), now)
 }
 
@@ -97,8 +92,8 @@ fn all_due(table: &Table, now: Time) -> Vec<Probe> {
 /// Probes all that is due at `now` and lets each see `seen`.
 fn look(table: &Table, now: Time, seen: Result<Digest, Reason>) -> Effects {
     let probes = all_due(table, now);
-    let seen = seen.map(|digest| Seen { digest, version: None });
-    let saw = |probe| Observed { probe, at: Interval::new(now, now), seen };
+    let seen = seen.map(|digest| Seen::new(digest, None));
+    let saw = |probe| Observed { probe, at: Interval::new(now, now), seen: seen.clone() };
     table.apply(Change::Observed(probes.into_iter().map(saw).collect()), now)
 }
 
@@ -111,6 +106,7 @@ fn turns(effects: &Effects) -> Vec<Turn> {
 }
 
 mod calibrating;
+mod fields;
 mod keys;
 mod waiting;
 
@@ -165,8 +161,7 @@ fn a_deadline_that_passes_while_an_observation_waits_for_watermarks_is_looked_at
     put(&table, b"k", write(1, A, 0, 10), at(11));
     let probes = table.due(MAP, Class::Fresh, at(21), 10, 0);
     let before = Interval::new(at(1_000), at(1_001));
-    let seen = Ok(Seen { digest: Digest::ABSENT, version: None });
-    let saw = |probe| Observed { probe, at: before, seen };
+    let saw = |probe| Observed { probe, at: before, seen: Ok(Seen::new(Digest::ABSENT, None)) };
     let effects = table.apply(Change::Observed(probes.into_iter().map(saw).collect()), at(1_300));
     assert_eq!(turns(&effects), [Turn::Opened], "read before the deadline at 1,010 ms, judged after it");
     assert_eq!(turns(&look(&table, at(1_300), Ok(Digest::ABSENT))), [Turn::Confirmed]);
@@ -292,8 +287,8 @@ mod copies {
         put(&table, b"k", by(1, write(1, A, 0, 10)), at(11));
         let probes = table.due(MAP, Class::Fresh, at(30), 10, 0);
         put(&table, b"k", by(2, write(1, B, 31, 40)), at(41));
-        let (at_read, seen) = (Interval::new(at(30), at(31)), Ok(Seen { digest: A, version: None }));
-        let saw = |probe| Observed { probe, at: at_read, seen };
+        let at_read = Interval::new(at(30), at(31));
+        let saw = |probe| Observed { probe, at: at_read, seen: Ok(Seen::new(A, None)) };
         let effects = table.apply(Change::Observed(probes.into_iter().map(saw).collect()), at(60));
         assert!(turns(&effects).is_empty());
         let turned: Vec<_> =
@@ -356,6 +351,8 @@ fn a_million_keys_at_once_stay_within_the_tables_bound() {
         digested_under: KeyNumber::default(),
         write: write(*n, A, 0, 10),
         marks: Marks::default(),
+        prints: &[],
+        spellings: &[],
     };
     let keys: &'static [(u64, [u8; 8])] = keys.leak();
     let effects = table.apply(Change::Writes(keys.iter().map(arrival).collect()), at(11));

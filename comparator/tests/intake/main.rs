@@ -3,6 +3,8 @@
 
 mod budget;
 mod contracts;
+mod fields;
+mod forms;
 mod reader;
 mod restart;
 mod stores;
@@ -40,32 +42,37 @@ impl Running {
         (status, serde_json::from_str(&body).unwrap_or(Value::Null))
     }
 
-    /// The summary of the map, once nothing is open.
+    /// The summary of the map, once nothing is open and each event is counted by its outcome.
     async fn settled(&self) -> Value {
         let settled = async {
             loop {
                 let summary = self.get("/v1/summary").await.1;
                 let map = summary["maps"]["cart"].clone();
-                if map["outcomes"]["open"] == 0 && map["events"].as_u64() > Some(0) {
-                    let outcomes = map["outcomes"].as_object().unwrap().values();
-                    let sum: u64 = outcomes.map(|count| count.as_u64().unwrap()).sum();
-                    assert_eq!(Some(sum), map["events"].as_u64(), "{map}");
+                let outcomes = map["outcomes"].as_object().unwrap().values();
+                let sum: u64 = outcomes.map(|count| count.as_u64().unwrap()).sum();
+                let are_balanced = Some(sum) == map["events"].as_u64();
+                if map["outcomes"]["open"] == 0 && sum > 0 && are_balanced {
                     return summary;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, settled).await.expect("every event ends")
+        tokio::time::timeout(PATIENCE, settled).await.expect("every event ends, once")
     }
 
     async fn stream(&self) -> (mpsc::Sender<wire::Upload>, Streaming<wire::Reply>) {
+        let (uploads, replies, welcome) = self.welcomed().await;
+        assert_eq!((&welcome.maps[..], &welcome.forms[..]), (&["cart".into()][..], &["bytes/1".into()][..]));
+        (uploads, replies)
+    }
+
+    async fn welcomed(&self) -> (mpsc::Sender<wire::Upload>, Streaming<wire::Reply>, wire::IntakeWelcome) {
         let mut client = IntakeClient::connect(format!("http://{}", self.grpc)).await.unwrap();
         let (uploads, outgoing) = mpsc::channel(16);
         let mut replies = client.stream(ReceiverStream::new(outgoing)).await.unwrap().into_inner();
         let welcome = replies.message().await.unwrap().unwrap();
         let Some(Body::Welcome(welcome)) = welcome.body else { panic!("{welcome:?}") };
-        assert_eq!((&welcome.maps[..], &welcome.forms[..]), (&["cart".into()][..], &["bytes/1".into()][..]));
-        (uploads, replies)
+        (uploads, replies, welcome)
     }
 
     fn upload(&self, number: u64, batch: &wire::Batch) -> wire::Upload {
@@ -110,6 +117,7 @@ fn batch(running: &Running, map: &str, first_seq: u64, keys: &[&str]) -> wire::B
             version: Some(VERSION.into()),
             trace: None,
             cohort: None,
+            prints: &[],
         });
     }
     builder.finish(header(first_seq, now()))

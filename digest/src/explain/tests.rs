@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// The form that a person gets who writes the rules of all hints.
-fn followed(codec: Codec, hints: &[Hint]) -> Form {
+pub(crate) fn followed(codec: Codec, hints: &[Hint]) -> Form {
     let mut all = WrittenRules::default();
     for rule in hints.iter().filter_map(|hint| hint.rule.as_ref()) {
         let mut written: WrittenRules = serde_saphyr::from_str(&rule.to_string()).unwrap();
@@ -126,7 +126,7 @@ fn equal_values_need_no_hint_and_others_only_what_the_rules_leave() {
 }
 
 /// The same fact in two ways of writing it, or two facts.
-fn pair() -> impl Strategy<Value = (Value, Value)> {
+pub(crate) fn pair() -> impl Strategy<Value = (Value, Value)> {
     let number = (-100_000_i64..100_000).prop_map(|number| {
         let text = format!("{}.{:02}", number / 100, (number % 100).abs());
         (json!(number as f64 / 100.0), json!(text))

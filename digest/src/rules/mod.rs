@@ -8,6 +8,7 @@ mod written;
 
 pub use written::{RuleProblem, WrittenNumbers, WrittenRules, WrittenTimestamps};
 
+use crate::decimal::Decimal;
 use crate::instant::{Epoch, Instant, Precision};
 use crate::path::{Path, Step};
 use crate::tree::{Node, Numbers};
@@ -147,17 +148,26 @@ fn ignore(node: &mut Node<'_>, path: &Path) {
 
 fn trim(node: &mut Node<'_>) {
     if let Node::Text(text) = node {
-        text.truncate(text.trim_end_matches(' ').len());
+        text.truncate(trimmed(text).len());
     }
 }
 
+/// The text without the spaces at its end.
+pub(crate) fn trimmed(text: &str) -> &str {
+    text.trim_end_matches(' ')
+}
+
 fn to_number(node: &mut Node<'_>, decimals: Option<u8>, numbers: Numbers) {
-    // What such a number would be written as could not be read again.
-    let is_beyond = |text: &str| numbers == Numbers::Doubles && !text.parse().is_ok_and(f64::is_finite);
-    let Some(number) = node.decimal() else { return };
-    if !matches!(node, Node::Text(text) if is_beyond(text)) {
+    if let Some(number) = number(node, numbers) {
         *node = Node::Decimal(decimals.map_or(number.clone(), |decimals| number.rounded(decimals)));
     }
+}
+
+/// The number that `node` is, or that its text writes.
+pub(crate) fn number(node: &Node<'_>, numbers: Numbers) -> Option<Decimal> {
+    // What such a number would be written as could not be read again.
+    let is_beyond = |text: &str| numbers == Numbers::Doubles && !text.parse().is_ok_and(f64::is_finite);
+    node.decimal().filter(|_| !matches!(node, Node::Text(text) if is_beyond(text)))
 }
 
 /// The point in time that `node` tells: a text, or, with `epoch`, what counts from 1970.

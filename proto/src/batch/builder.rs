@@ -1,10 +1,15 @@
 //! Building a batch.
 
+use super::prints::packed;
 use super::{Header, MAP_SKIPPED, NONE, Row, TraceRef};
 use crate::time::nanoseconds;
 use crate::wire;
 use bytes::Bytes;
+use counterfoil_digest::Print;
 use counterfoil_judge::{Digest, Interval, StoreOutcome};
+
+/// Bytes of an encoded sample besides its prints, at most.
+const SAMPLE_OVERHEAD_BYTES: usize = 16;
 
 /// Collects events into columns.
 #[derive(Default)]
@@ -15,6 +20,9 @@ pub struct BatchBuilder {
     flags: Vec<u8>,
     trace_ids: Vec<u8>,
     span_ids: Vec<u8>,
+    field_prints: Vec<u8>,
+    /// Of all samples together.
+    sample_bytes: usize,
     /// Events and key bytes of the batch before: the next one is taken to be as large.
     before: (usize, usize),
 }
@@ -35,7 +43,13 @@ impl BatchBuilder {
     /// About how many bytes the batch would have.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.keys.len() + self.trace_ids.len() + self.span_ids.len() + self.len() * 60
+        let fields = self.columns.field_counts.len() + self.field_prints.len();
+        self.keys.len()
+            + self.trace_ids.len()
+            + self.span_ids.len()
+            + fields
+            + self.sample_bytes
+            + self.len() * 60
     }
 
     /// The index of a map's name in the dictionary, which it enters if it is new.
@@ -75,6 +89,9 @@ impl BatchBuilder {
         sparse(&mut columns.versions, before, row.version, NONE);
         sparse(&mut columns.map_index, before, (row.map > 0).then(|| narrow(row.map)), 0);
         sparse(&mut columns.cohort_index, before, row.cohort.map(|index| narrow(index + 1)), 0);
+        let field_count = (!row.prints.is_empty()).then(|| narrow(row.prints.len()));
+        sparse(&mut columns.field_counts, before, field_count, 0);
+        self.field_prints.extend(packed(row.prints));
         if row.trace.is_some() && self.trace_ids.is_empty() {
             self.trace_ids.resize(before * 16, 0);
             self.span_ids.resize(before * 8, 0);
@@ -84,6 +101,14 @@ impl BatchBuilder {
             self.trace_ids.extend_from_slice(&trace.trace_id);
             self.span_ids.extend_from_slice(&trace.span_id);
         }
+    }
+
+    /// Adds the spellings of the value of the event that was added last, which there must be.
+    pub fn sample(&mut self, spellings: &[Print]) {
+        let row = narrow(self.len().saturating_sub(1));
+        let prints: Bytes = packed(spellings).collect();
+        self.sample_bytes += prints.len() + SAMPLE_OVERHEAD_BYTES;
+        self.columns.samples.push(wire::Sample { row, prints });
     }
 
     /// Makes room for a batch as large as the one before, in the columns that every batch has.
@@ -110,6 +135,8 @@ impl BatchBuilder {
         batch.flags = Bytes::from(std::mem::take(&mut self.flags));
         batch.trace_ids = Bytes::from(std::mem::take(&mut self.trace_ids));
         batch.span_ids = Bytes::from(std::mem::take(&mut self.span_ids));
+        batch.field_prints = Bytes::from(std::mem::take(&mut self.field_prints));
+        self.sample_bytes = 0;
         batch.service = header.service;
         batch.instance = header.instance;
         batch.epoch = header.epoch;

@@ -1,9 +1,11 @@
 //! Opening a batch.
 
+use super::prints::{self, Sample};
 use super::{Header, MAP_SKIPPED, NONE, Row, STORE_MASK, TraceRef};
 use crate::loss::{Loss, LossError};
 use crate::time::time;
 use crate::wire;
+use counterfoil_digest::Print;
 use counterfoil_judge::{Digest, Interval, Reported, StoreOutcome};
 use thiserror::Error;
 
@@ -27,6 +29,44 @@ pub enum BatchError {
         sum: u64,
         /// Bytes there are.
         bytes: usize,
+    },
+    /// The numbers of prints do not add up to the prints.
+    #[error("field_counts add up to {sum} prints of 8 bytes, field_prints has {bytes} bytes")]
+    Prints {
+        /// Sum of the numbers.
+        sum: u64,
+        /// Bytes there are.
+        bytes: usize,
+    },
+    /// An event has more prints than a value has fields.
+    #[error("field_counts has {count} for one event; send at most {max}")]
+    Fields {
+        /// How many it has.
+        count: u32,
+        /// The most there may be.
+        max: usize,
+    },
+    /// A sample is of no event, or of one before that of the sample before it.
+    #[error(
+        "samples[{place}].row is {row}; rows are those of the batch's {count} events, each once, in their order"
+    )]
+    SampleRow {
+        /// Its place in the list.
+        place: usize,
+        /// The row that it names.
+        row: u32,
+        /// How many events the batch has.
+        count: usize,
+    },
+    /// A sample's prints are too many, none, or cut off.
+    #[error("samples[{place}].prints has {bytes} bytes; send 8 bytes for each of 1 to {max} prints")]
+    SamplePrints {
+        /// Its place in the list.
+        place: usize,
+        /// Bytes there are.
+        bytes: usize,
+        /// The most prints there may be.
+        max: usize,
     },
     /// An index points outside its dictionary.
     #[error("column {column} points to entry {index} of a dictionary of {entries}")]
@@ -57,6 +97,8 @@ pub struct Columns {
     header: Header,
     maps: Vec<String>,
     cohorts: Vec<String>,
+    prints: Vec<Print>,
+    samples: Vec<Sample>,
     batch: wire::Batch,
 }
 
@@ -79,6 +121,12 @@ impl Columns {
         &self.cohorts
     }
 
+    /// What more is known of the values of some events, in the order of the events.
+    #[must_use]
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
     /// How many events it holds.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -93,12 +141,15 @@ impl Columns {
 
     /// The events in order, each with its sequence number.
     pub fn rows(&self) -> impl Iterator<Item = (u64, Row<'_>)> {
-        let mut keys = &self.batch.keys[..];
+        let (mut keys, mut prints) = (&self.batch.keys[..], &self.prints[..]);
         self.batch.flags.iter().enumerate().zip(self.header.first_seq..).map(move |((at, &flags), seq)| {
             let batch = &self.batch;
             let length = batch.key_lengths.get(at).map_or(0, |&length| length as usize);
             let (key, rest) = keys.split_at_checked(length).unwrap_or((keys, &[]));
             keys = rest;
+            let field_count = batch.field_counts.get(at).map_or(0, |&count| count as usize);
+            let (of_fields, rest) = prints.split_at_checked(field_count).unwrap_or((prints, &[]));
+            prints = rest;
             let row = Row {
                 map: batch.map_index.get(at).map_or(0, |&index| index as usize),
                 key,
@@ -120,6 +171,7 @@ impl Columns {
                     .filter(|(trace_id, _)| *trace_id != [0; 16])
                     .map(|(trace_id, span_id)| TraceRef { trace_id, span_id }),
                 cohort: batch.cohort_index.get(at).and_then(|&index| (index as usize).checked_sub(1)),
+                prints: of_fields,
             };
             (seq, row)
         })
@@ -154,6 +206,7 @@ impl TryFrom<wire::Batch> for Columns {
         if batch.first_seq.checked_add(u64::from(batch.count)).is_none() {
             return Err(BatchError::Sequence(batch.first_seq));
         }
+        let (prints, samples) = (prints::fields(&mut batch)?, prints::samples(&mut batch)?);
         let losses = std::mem::take(&mut batch.losses).into_iter().map(Loss::try_from);
         let header = Header {
             service: std::mem::take(&mut batch.service),
@@ -168,7 +221,7 @@ impl TryFrom<wire::Batch> for Columns {
             issued: batch.issued_seq,
         };
         let (maps, cohorts) = (std::mem::take(&mut batch.maps), std::mem::take(&mut batch.cohorts));
-        Ok(Self { header, maps, cohorts, batch })
+        Ok(Self { header, maps, cohorts, prints, samples, batch })
     }
 }
 
@@ -188,6 +241,7 @@ fn check_lengths(batch: &wire::Batch) -> Result<(), BatchError> {
         ("cohort_index", batch.cohort_index.len(), 1, false),
         ("trace_ids", batch.trace_ids.len(), 16, false),
         ("span_ids", batch.span_ids.len(), 8, false),
+        ("field_counts", batch.field_counts.len(), 1, false),
     ];
     for (column, length, width, needed) in columns {
         let fits = length == count * width || (length == 0 && !needed);

@@ -29,8 +29,9 @@ fn push(batcher: &mut Batcher, seq: u64, map: MapName<'_>, cohort: Option<&str>,
         version: None,
         trace: None,
         cohort: None,
+        prints: &[],
     };
-    batcher.push(seq, Entry { map, cohort, row }, fill, Time(100));
+    batcher.push(seq, Entry { map, cohort, row, sample: &[] }, fill, Time(100));
 }
 
 const A: MapName<'_> = MapName { place: 0, name: "a" };

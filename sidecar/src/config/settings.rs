@@ -1,19 +1,22 @@
 //! The sidecar's configuration as it is used.
 
+use super::maps::{Map, maps};
 use super::naming::{self, Naming};
 use super::way::{self, Uplink};
-use super::{Written, WrittenBatch, WrittenLimits, WrittenMap, WrittenSocket, WrittenSpool};
-use counterfoil_digest::{Form, RuleProblem};
+use super::{Written, WrittenBatch, WrittenLimits, WrittenSocket, WrittenSpool};
+use counterfoil_digest::{FIELDS_MAX, Print, SPELLINGS_MAX};
 use counterfoil_keys::TenantName;
-use counterfoil_settings::{Problem, Problems};
+use counterfoil_settings::Problems;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Bytes of a frame besides the key and the value of its only event.
 const EVENT_OVERHEAD_BYTES: u32 = 1_024;
+
+/// Most bytes of the prints of one event, its sample among them.
+const PRINTS_BYTES_MAX: u64 = ((FIELDS_MAX + 1 + SPELLINGS_MAX) * size_of::<Print>()) as u64;
 
 /// The longest socket path that the kernel takes (`sun_path`, without its closing zero).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -97,15 +100,6 @@ impl Allowed {
             Self::Listed { uids, gids } => uids.contains(&uid) || gids.contains(&gid),
         }
     }
-}
-
-/// A map that is known.
-#[derive(Clone, Debug)]
-pub struct Map {
-    /// Its name.
-    pub name: Arc<str>,
-    /// How its values are written, and what does not count in them.
-    pub form: Form,
 }
 
 /// Where batches are kept on disk.
@@ -207,7 +201,7 @@ fn check_relations(written: &Written, problems: &mut Problems) {
             ),
         );
     }
-    let largest_batch = u64::from(batch.bytes_max) + u64::from(limits.key_bytes_max);
+    let largest_batch = u64::from(batch.bytes_max) + u64::from(limits.key_bytes_max) + PRINTS_BYTES_MAX;
     if largest_batch * 2 > u64::from(uplink.unacked_bytes_max) {
         problems.add(
             "uplink.unacked_bytes_max",
@@ -245,20 +239,6 @@ fn check_names(written: &Written, problems: &mut Problems) {
             problems.add(format!("cohort_keys[{at}]"), message);
         }
     }
-}
-
-fn maps(written: &[WrittenMap], problems: &mut Problems) -> Vec<Map> {
-    let mut maps = Vec::new();
-    for (at, map) in written.iter().enumerate() {
-        match Form::new(map.codec, &map.rules) {
-            Ok(form) => maps.push(Map { name: map.name.as_str().into(), form }),
-            Err(found) => {
-                let found = found.into_iter().map(|RuleProblem { path, message }| Problem { path, message });
-                problems.add_below(&format!("maps[{at}]"), found);
-            }
-        }
-    }
-    maps
 }
 
 fn check_keys(written: &Written, problems: &mut Problems) {
@@ -306,4 +286,4 @@ fn socket(written: WrittenSocket, problems: &mut Problems) -> Socket {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

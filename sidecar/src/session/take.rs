@@ -3,13 +3,14 @@
 use super::Session;
 use crate::Shared;
 use crate::batcher::Entry;
+use crate::digester::Digests;
 use crate::events::{Checked, Rules, Unfit, hull};
 use crate::framer::Form;
 use crate::refused::Refused;
 use crate::shedding;
-use counterfoil_digest::{CodecError, Digest, bucket, key_hash};
+use counterfoil_digest::{Digest, Print, bucket, key_hash};
 use counterfoil_judge::Time;
-use counterfoil_proto::wire::emit::{Event, Events};
+use counterfoil_proto::wire::emit::{Event, Events, Op};
 use counterfoil_proto::{BucketSet, Loss, LossReason, Row};
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ const WARNINGS_MAX: usize = 16;
 pub(super) struct Scratch {
     places: Vec<Option<usize>>,
     checked: Vec<Checked>,
-    digests: Vec<Result<Digest, CodecError>>,
+    all: Digests,
 }
 
 impl Session {
@@ -66,31 +67,32 @@ impl Session {
         let skip = usize::try_from(repeated).unwrap_or(usize::MAX);
         let fresh = events.events.get(skip..).unwrap_or_default();
         let checked = scratch.checked.get(skip..).unwrap_or_default();
-        scratch.digests.clear();
-        self.shared.digester.digest(self.key, fresh, checked, &mut scratch.digests);
+        self.shared.digester.digest(self.key, fresh, checked, &mut scratch.all);
 
         let shared = Arc::clone(&self.shared);
         let fill = shared.fill();
-        let mut digests = scratch.digests.drain(..);
+        let Digests { digests, prints } = &mut scratch.all;
+        let mut digests = digests.drain(..).enumerate();
         let closed = shared.outlet.closed();
         let (mut unfit_events, mut shed_events) = (0, 0);
         self.counted += count;
         for ((seq, event), checked) in (events.first_seq + repeated..).zip(fresh).zip(checked) {
             let fit = checked.place.clone().and_then(|place| match digests.next() {
-                Some(digest) => Ok((place, digest?)),
+                Some((at, digest)) => Ok((place, prints.of(at), digest?)),
                 // Cannot be: the digester gives one digest for each event that has a place.
                 None => Err(Unfit::UnknownMap),
             });
             match fit {
-                Ok((place, _)) if is_shed(&shared, closed, place, event) => {
+                Ok((place, ..)) if is_shed(&shared, closed, place, event) => {
                     shed_events += 1;
                     let during = hull(&checked.legs);
                     self.source.batcher.shed(seq, bucket_of(&shared, place, event), during, arrival);
                 }
-                Ok((place, digest)) => {
+                Ok((place, prints, digest)) => {
                     let cohort = cohort(&shared, events, event);
-                    let row = self.row(seq, event, checked, digest);
-                    let entry = Entry { map: shared.digester.map(place), cohort, row };
+                    let row = Row { prints, ..self.row(seq, event, checked, digest) };
+                    let sample = self.sample(place, event);
+                    let entry = Entry { map: shared.digester.map(place), cohort, row, sample: &sample };
                     self.source.batcher.push(seq, entry, &fill, arrival);
                 }
                 Err(unfit) => {
@@ -117,6 +119,17 @@ impl Session {
             version: event.version,
             trace: checked.trace,
             cohort: None,
+            prints: &[],
+        }
+    }
+
+    /// The spellings of the event's value, if it is its turn to be a sample.
+    fn sample(&mut self, place: usize, event: &Event) -> Vec<Print> {
+        let is_put = event.op() == Op::Put;
+        if is_put && self.shared.digester.is_sampled(place) && self.samples.is_next(place) {
+            self.shared.digester.sample(self.key, place, event)
+        } else {
+            Vec::new()
         }
     }
 

@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn a_map_whose_form_differs_is_told_once_for_each_form() {
-        let map = |name: &str, codec: Codec| config::Map { name: name.into(), form: codec.into() };
+        let told = config::Told { fields: true, samples: true };
+        let map = |name: &str, codec: Codec| config::Map { name: name.into(), form: codec.into(), told };
         let mut forms = Forms::new(&[map("cart", Codec::Json), map("notes", Codec::Text)]);
         let mut told = |maps: &[(&str, &str)]| {
             let (maps, names) = maps.iter().map(|(map, form)| (map.to_string(), form.to_string())).unzip();

@@ -52,7 +52,7 @@ impl Transcript {
             self.begin(READ, at.begin.0);
             self.line.extend_from_slice(&at.end.0.to_le_bytes());
             self.text(&observed.probe.key);
-            match observed.seen {
+            match &observed.seen {
                 Ok(seen) => {
                     self.line.extend_from_slice(&seen.digest.0);
                     self.line.extend_from_slice(&seen.version.unwrap_or(u64::MAX).to_le_bytes());

@@ -1,6 +1,7 @@
 //! Writes the inputs that each fuzz target begins with, made of what real programs write: `cargo run -p counterfoil-tests --bin
 //! seeds`. What a fuzzer found since and is kept lies beside them and is left alone.
 
+use counterfoil_digest::Print;
 use counterfoil_emitter::{Emitter, Identity};
 use counterfoil_judge::{Digest, Interval, Reported, StoreOutcome, Time};
 use counterfoil_proto::wire::emit::{ClockDomain, Frame, Limits, Welcome, frame::Body};
@@ -119,6 +120,7 @@ fn batch(root: &Path) -> Done {
         version: None,
         trace: None,
         cohort: None,
+        prints: &[],
     };
     builder.push(&plain);
     keep(root, "batch", "plain", &builder.finish(header.clone()).encode_to_vec())?;
@@ -135,8 +137,10 @@ fn batch(root: &Path) -> Done {
             version: Some(u64::MAX - 1),
             trace: Some(TraceRef { trace_id: [number; 16], span_id: [number; 8] }),
             cohort: Some(canary),
+            prints: &[Print([number; 8]), Print([9; 8])],
         });
     }
+    builder.sample(&[Print([5; 8])]);
     keep(root, "batch", "all-columns", &builder.finish(header).encode_to_vec())
 }
 

@@ -73,3 +73,18 @@ fn what_is_not_covered_any_more_is_counted_and_forgotten_by_the_journal_alone() 
     assert_eq!((sources.uncover(9), sources.open_places()), (2, vec![9]));
     assert_eq!(trial.engine.table().census()[0].open, 3, "they are judged all the same");
 }
+
+#[test]
+fn the_prints_of_a_batch_are_those_of_its_events_and_come_again_with_it() {
+    let mut batch = writes(header("a", 0, 0), "cart", &["k", "l"], 0);
+    batch.field_counts = vec![1, 2];
+    batch.field_prints = [[7; 8], [8; 8], [9; 8]].concat().into();
+    let trial = Trial::new();
+    replay(&trial, &batch, WAS_OPEN, 1, 11);
+    let probes = trial.engine.table().due(CART, Class::Fresh, at(2_000), 10, 0);
+    let mut told: Vec<_> =
+        probes.iter().map(|it| (&it.key[..], it.against.fields.as_ref().unwrap())).collect();
+    told.sort_by_key(|(key, _)| key.to_vec());
+    let told: Vec<_> = told.iter().map(|(key, of)| (*key, of.id.seq, of.prints.len())).collect();
+    assert_eq!(told, [(&b"k"[..], 0, 1), (&b"l"[..], 1, 2)]);
+}

@@ -44,7 +44,8 @@ fn a_batch_is_taken_under_each_accepted_key_and_its_digests_are_compared_under_t
         assert!(trial.hear_from(&sender, &batch, 11).1.is_ok());
     }
     let probes = trial.engine.table().due(CART, Class::Fresh, at(30), 10, 0);
-    let mut under: Vec<_> = probes.iter().map(|it| (it.key.to_vec(), it.digested_under().index())).collect();
+    let mut under: Vec<_> =
+        probes.iter().map(|it| (it.key.to_vec(), it.against.digested_under.index())).collect();
     under.sort();
     assert_eq!(under, [(b"k1".to_vec(), 0), (b"k2".to_vec(), 1)]);
     assert_eq!(trial.engine.key_ids().collect::<Vec<_>>(), ["k1", "k2"]);

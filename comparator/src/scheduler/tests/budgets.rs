@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::budget::State;
+use crate::table::Seen;
 use counterfoil_proto::Header;
 
 /// From one look of the scheduler to the next, in milliseconds.
@@ -50,7 +51,7 @@ pub(super) fn pass(
             let failed = keys.iter().any(|key| seen(key).is_err());
             let mut read = answer(request, now, if failed { Err(Reason::Store) } else { Ok(A) });
             for (observed, key) in read.observed.iter_mut().zip(&keys) {
-                observed.seen = seen(key).map(|digest| crate::table::Seen { digest, version: None });
+                observed.seen = seen(key).map(|digest| Seen::new(digest, None));
             }
             past.read.extend(keys);
             scheduler.take_back(read, at(now));

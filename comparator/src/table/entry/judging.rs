@@ -27,11 +27,15 @@ impl Entry {
             self.history.blind_until(until, reason);
         }
         let mut ended = Vec::new();
-        let is_comparable = observed.probe.digested_under() == self.digested_under;
-        match observed.seen {
-            Ok(seen) if is_comparable => {
-                let read = Observation { at: observed.at, digest: seen.digest, version: seen.version };
-                self.judge(&read, &contract.terms, rules, &mut ended, effects);
+        let is_comparable = observed.probe.against.digested_under == self.digested_under;
+        match observed.read() {
+            Ok(read) if is_comparable => {
+                let told_before = effects.turned.len();
+                self.judge(&read, observed, &contract.terms, rules, &mut ended, effects);
+                let differs = |turned: &&mut Turned| !matches!(turned.turn, Turn::Resolved(_));
+                for turned in effects.turned.iter_mut().skip(told_before).filter(differs) {
+                    turned.fields = observed.fields_of(turned.divergence.named).cloned().map(Box::new);
+                }
             }
             unseen => {
                 let reason = unseen.err().unwrap_or(Reason::Baseline);
@@ -60,6 +64,7 @@ impl Entry {
     fn judge(
         &mut self,
         read: &Observation,
+        observed: &Observed,
         terms: &Terms,
         rules: &Rules,
         ended: &mut Vec<(WriteId, Outcome)>,
@@ -69,7 +74,7 @@ impl Entry {
         let verdict = self.of_those_who_live(judgement, rules);
         let is_calibrated = rules.calibrations.of(self.map()) == Calibration::Calibrated;
         let is_known = is_calibrated || self.history.knows(read.digest);
-        let verdict = if is_known { verdict } else { self.in_known_form(verdict, read, rules, effects) };
+        let verdict = if is_known { verdict } else { self.in_known_form(verdict, observed, rules, effects) };
         effects.verdicts.push((self.map(), verdict));
         settle(&mut self.history, read, &Judgement { verdict, ..judgement }, terms, ended);
         let confirmed_one = ended.iter().any(|(_, outcome)| matches!(outcome, Outcome::Confirmed { .. }));
@@ -107,18 +112,18 @@ impl Entry {
     fn in_known_form(
         &mut self,
         verdict: Verdict,
-        read: &Observation,
+        observed: &Observed,
         rules: &Rules,
         effects: &mut Effects,
     ) -> Verdict {
         let map = self.map();
         let Verdict::Divergent(Divergence { named, .. }) = verdict else { return verdict };
-        if read.digest.is_absent() {
+        if observed.read().is_ok_and(|read| read.digest.is_absent()) {
             return verdict;
         }
         // The sweep comes to the same write again and again; what it finds counts once, when the write is checked.
         if !self.is_at_rest() && self.extra_mut().unknown_beside.replace(named) != Some(named) {
-            let found = rules.calibrations.found_unknown(map, &self.key);
+            let found = rules.calibrations.found_unknown(map, &self.key, observed.hints_of(named));
             effects.calibrated.extend(found.map(|now| (map, now)));
         }
         match rules.calibrations.of(map) {
@@ -149,13 +154,13 @@ impl Entry {
         if self.open().is_some_and(|open| open.divergence.named != divergence.named) {
             self.resolve("superseded", read, effects);
         }
-        let before = self.open();
-        let trace = before.map_or_else(|| self.trace(divergence.named), |open| open.trace);
-        let was_confirmed = before.is_some_and(|before| before.divergence.confirmed);
+        let (was_open, was_confirmed) =
+            self.open().map_or((false, false), |before| (true, before.divergence.confirmed));
+        let trace = self.open().map_or_else(|| self.trace(divergence.named), |before| before.trace);
         let confirmed = divergence.confirmed || was_confirmed;
         let divergence = Divergence { confirmed, ..divergence };
-        self.extra_mut().open = Some(Open { divergence, trace });
-        if before.is_none() {
+        self.extra_mut().open = Some(Box::new(Open { divergence, trace }));
+        if !was_open {
             effects.turned.push(self.turned(divergence, trace, Turn::Opened, read));
         }
         if confirmed && !was_confirmed {
@@ -165,8 +170,8 @@ impl Entry {
 
     fn resolve(&mut self, how: &'static str, read: &Observation, effects: &mut Effects) {
         let open = self.extra.as_mut().and_then(|extra| extra.open.take());
-        if let Some(Open { divergence, trace }) = open {
-            effects.turned.push(self.turned(divergence, trace, Turn::Resolved(how), read));
+        if let Some(open) = open {
+            effects.turned.push(self.turned(open.divergence, open.trace, Turn::Resolved(how), read));
         }
     }
 
@@ -178,6 +183,15 @@ impl Entry {
         read: &Observation,
     ) -> Turned {
         let key = Bytes::copy_from_slice(&self.key);
-        Turned { map: self.map(), key, divergence, found: read.digest, turn, trace, at: read.at }
+        Turned {
+            map: self.map(),
+            key,
+            divergence,
+            found: read.digest,
+            turn,
+            trace,
+            at: read.at,
+            fields: None,
+        }
     }
 }

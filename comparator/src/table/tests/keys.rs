@@ -15,7 +15,7 @@ fn numbers() -> [KeyNumber; 2] {
 /// Reads what is due at `now`; each read finds `value`, and digests it as its probe asks for.
 fn find(table: &Table, now: Time, value: u8) -> Effects {
     let saw = |probe: Probe| {
-        let seen = Ok(Seen { digest: digest(value, probe.digested_under()), version: None });
+        let seen = Ok(Seen::new(digest(value, probe.against.digested_under), None));
         Observed { probe, at: Interval::new(now, now), seen }
     };
     let probes = all_due(table, now);
@@ -53,8 +53,10 @@ fn a_read_for_one_key_tells_nothing_about_writes_under_another() {
     put_under(&table, b"k", k1, write(1, digest(1, k1), 0, 10), at(11));
     let probes = table.due(MAP, Class::Fresh, at(40), 10, 0);
     put_under(&table, b"k", k2, write(2, digest(1, k2), 12, 20), at(41));
-    let seen = Ok(Seen { digest: digest(1, k1), version: None });
-    let saw = |probe| Observed { probe, at: Interval::new(at(40), at(40)), seen };
+    let saw = |probe| {
+        let seen = Ok(Seen::new(digest(1, k1), None));
+        Observed { probe, at: Interval::new(at(40), at(40)), seen }
+    };
     let effects = table.apply(Change::Observed(probes.into_iter().map(saw).collect()), at(42));
     assert_eq!(effects.verdicts, [(MAP, Verdict::Undetermined(Reason::Baseline))]);
     assert!(effects.ended.is_empty() && effects.turned.is_empty(), "{effects:?}");

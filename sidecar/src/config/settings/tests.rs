@@ -1,10 +1,10 @@
 use super::*;
 use counterfoil_settings::Sources;
 
-const GOOD: &str = "kind: sidecar\nmaps: [{name: cart}]\n\
+pub(crate) const GOOD: &str = "kind: sidecar\nmaps: [{name: cart}]\n\
     uplink: {endpoint: 'http://127.0.0.1:7411', insecure: true}\nkeys: [{id: k1, file: /k}]\n";
 
-fn settings(yaml: &str, overlays: &[&str]) -> Result<Settings, Problems> {
+pub(crate) fn settings(yaml: &str, overlays: &[&str]) -> Result<Settings, Problems> {
     let overlays = overlays.iter().map(|&overlay| overlay.to_owned()).collect();
     let written = Sources { yaml: yaml.to_owned(), overlays }.written::<Written>()?;
     Settings::try_from_written(written)
@@ -72,20 +72,6 @@ fn everything_that_is_wrong_is_reported_at_once() {
         "source.services",
     ];
     assert_eq!(paths, expected, "{problems}");
-}
-
-#[test]
-fn a_map_may_have_rules_and_each_that_cannot_be_used_is_told_with_its_path() {
-    let maps = "maps=[{name: a, codec: json, rules: {ignore: [seen_at]}}, {name: b}]";
-    let maps = settings(GOOD, &[maps]).unwrap().maps;
-    let forms: Vec<_> = maps.iter().map(|map| map.form.describe()).collect();
-    assert_eq!(forms, ["json/1, ignore: seen_at", "bytes/1"]);
-    let wrong =
-        "maps=[{name: a}, {name: b, codec: json, rules: {numbers: [{fields: [a, .., c]}], sets: []}}]";
-    let problems = settings(GOOD, &[wrong]).unwrap_err().to_string();
-    assert!(problems.starts_with("maps[1].rules.numbers[0].fields[1]: has an empty name"), "{problems}");
-    let unknown = settings(GOOD, &["maps=[{name: a, rules: {ignored: [a]}}]"]).unwrap_err().to_string();
-    assert!(unknown.starts_with("maps[0].rules.ignored: unknown key"), "{unknown}");
 }
 
 #[test]

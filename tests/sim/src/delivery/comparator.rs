@@ -151,7 +151,7 @@ impl Comparator {
             let map = world.plan.maps.get(world.keys.get(key).map);
             let version =
                 map.is_some_and(|map| map.stores_versions && cell.value > 0).then_some(cell.version);
-            read.seen.push(Seen { digest: values::digest(cell.value), version });
+            read.seen.push(Seen::new(values::digest(cell.value), version));
             oracle.sampled(key, Sample::new(world, key, read.at));
         }
     }

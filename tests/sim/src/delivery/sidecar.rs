@@ -202,6 +202,7 @@ fn push(batcher: &mut Batcher, seq: u64, write: WriteRef, world: &World, fill: &
         version: reports_versions.then_some(it.version),
         trace: None,
         cohort: None,
+        prints: &[],
     };
-    batcher.push(seq, Entry { map: MapName { place, name }, cohort: None, row }, fill, now);
+    batcher.push(seq, Entry { map: MapName { place, name }, cohort: None, row, sample: &[] }, fill, now);
 }

@@ -55,6 +55,7 @@ fn batch(number: u64) -> BatchBuilder {
             version: None,
             trace: None,
             cohort: None,
+            prints: &[],
         });
     }
     builder

@@ -73,6 +73,8 @@ impl Form {
             digested_under: KeyNumber::default(),
             write: write(number + self.keys * u64::from(round), round),
             marks: Marks { trace: self.traced.then_some(span), cohort: None },
+            prints: &[],
+            spellings: &[],
         }
     }
 }
@@ -157,7 +159,7 @@ impl Crowd {
 
     fn agreeing(&self, probe: Probe) -> Observed {
         let at = written_at(self.round).plus(READ_AFTER);
-        let seen = Ok(Seen { digest: digest(self.round), version: None });
+        let seen = Ok(Seen::new(digest(self.round), None));
         Observed { probe, at: Interval::new(at, at.plus(MS)), seen }
     }
 
