@@ -3,7 +3,7 @@
 //! A [`Reader`] answers "what does the store hold for these keys?" and nothing else: it never writes, it opens its
 //! connections read-only where the store knows such a thing, and it should be given credentials that can only read.
 //! It must be pointed at the primary: a replica that lags shows older values, which would look like stale writes. A
-//! Postgres standby and a read-only MySQL server are refused; a replica of another kind only [`Reader::describe`] looks for.
+//! Postgres standby, a read-only MySQL server and a Redis replica are refused.
 //!
 //! # Design
 //!

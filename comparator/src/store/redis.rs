@@ -2,6 +2,9 @@
 //!
 //! A cluster, written `redis+cluster://`, is asked through the library's own client: it finds out which node has which keys,
 //! splits an `MGET` among them, and asks masters only. A cluster can be gone through by the fields of a hash, not by a prefix.
+//! A replica, whose values may be old, says in its greeting that it is one, and is refused. Servers before 6.2 and some proxies
+//! do not know the greeting.
+//!
 //! `MGET` tells a key that holds something other than a string as absent, and so do we: the
 //! string that the map holds is indeed not there.
 
@@ -23,6 +26,7 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
     RedisError, ServerErrorKind, Value,
 };
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -112,8 +116,8 @@ impl Redis {
             None => {
                 let client = Client::open(place).map_err(|error| classify(&error))?;
                 let connection = client.get_multiplexed_async_connection_with_config(&config).await;
-                let connection = Connection::One(connection.map_err(|error| classify(&error))?);
-                Ok(Session { connection, driver: None })
+                let connection = connection.map_err(|error| classify(&error))?;
+                Session { connection: Connection::One(connection), driver: None }.of_primary().await
             }
             Some(tls) => encrypted(&place, tls, config).await,
         }
@@ -142,6 +146,18 @@ struct Session {
     driver: Option<JoinHandle<()>>,
 }
 
+impl Session {
+    /// The same, unless the server says that it is a replica. One that does not say is believed to be none.
+    async fn of_primary(mut self) -> Result<Self, StoreError> {
+        let greeting = self.connection.ask(&redis::cmd("HELLO")).await;
+        let greeting: Option<HashMap<String, Value>> =
+            greeting.ok().and_then(|told| redis::from_redis_value(told).ok());
+        let role = greeting
+            .and_then(|mut greeting| redis::from_redis_value::<String>(greeting.remove("role")?).ok());
+        if role.as_deref() == Some("replica") { Err(StoreError::Standby) } else { Ok(self) }
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some(driver) = &self.driver {
@@ -161,7 +177,8 @@ async fn encrypted(
     let stream = tls.connect(host, *port, false).await?;
     let made = MultiplexedConnection::new_with_config(place.redis_settings(), stream, config).await;
     let (connection, driver) = made.map_err(|error| classify(&error))?;
-    Ok(Session { connection: Connection::One(connection), driver: Some(tokio::spawn(driver)) })
+    let driver = Some(tokio::spawn(driver));
+    Session { connection: Connection::One(connection), driver }.of_primary().await
 }
 
 async fn cluster(place: ConnectionInfo, timeout: Duration) -> Result<Session, StoreError> {

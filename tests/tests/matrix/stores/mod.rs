@@ -103,7 +103,7 @@ impl Store {
 
     /// Whether a standby says that it is one.
     pub(crate) fn tells_standby(&self) -> bool {
-        !matches!(self.kind, Kind::Sqlite | Kind::Redis)
+        self.kind != Kind::Sqlite
     }
 
     /// What the comparator's configuration says of it. It is soon found out when it does not answer, and soon read again.
