@@ -1,7 +1,7 @@
 //! A real comparator as a process, fed with batches over gRPC. Probes are put off by an hour, so that what is measured is
 //! taking in: checking, opening, de-duplicating, putting into the key table, setting timers.
 
-use crate::feed::{EVENTS_PER_BATCH, Feed};
+use crate::feed::{self, Feed};
 use crate::usage::CpuTime;
 use counterfoil_clock::now;
 use counterfoil_judge::{Digest, Interval, Reported, StoreOutcome};
@@ -10,6 +10,7 @@ use counterfoil_tests::{Harness, Map, Setup};
 use serde_json::json;
 
 const MAP: &str = "cart";
+const EVENTS_PER_BATCH: u64 = feed::EVENTS_PER_BATCH as u64;
 /// Batches sent before anything is measured.
 const WARM_UP_BATCHES: u64 = 20;
 /// Batches under measurement.

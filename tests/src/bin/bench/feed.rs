@@ -19,10 +19,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_stream::wrappers::ReceiverStream;
 
 /// Events in a batch: what a busy sidecar sends.
-pub(crate) const EVENTS_PER_BATCH: u64 = 4_096;
+pub(crate) const EVENTS_PER_BATCH: usize = 4_096;
 
 /// Uploads on their way.
-const UPLOADS_MAX: u64 = 16;
+const UPLOADS_MAX: usize = 16;
 
 /// From one promise of the source to the next: what a source does that is as busy as this many reads need.
 const PROMISE_EVERY: Duration = Duration::from_millis(10);
@@ -52,7 +52,7 @@ pub(crate) fn batches(name: &str, rows: impl Iterator<Item = Written>) -> impl I
         rows.peek()?;
         let mut builder = BatchBuilder::default();
         let map = builder.map(name);
-        for Written { at, key, value } in rows.by_ref().take(EVENTS_PER_BATCH as usize) {
+        for Written { at, key, value } in rows.by_ref().take(EVENTS_PER_BATCH) {
             let leg = Interval::new(at, at);
             builder.push(&Row {
                 map,
@@ -85,7 +85,7 @@ pub(crate) struct Feed {
 impl Feed {
     pub(crate) async fn open(endpoint: String) -> Self {
         let mut client = IntakeClient::connect(endpoint).await.expect("the comparator listens");
-        let (uploads, receiver) = mpsc::channel(UPLOADS_MAX as usize);
+        let (uploads, receiver) = mpsc::channel(UPLOADS_MAX);
         let replies = client.stream(ReceiverStream::new(receiver)).await.expect("a stream").into_inner();
         let (mac, signing) = (tenant_key().mac_key(), SigningKey::new([9; 32]));
         Self { uploads, replies, mac, signing, previous_mac: Bytes::new(), number: 0, next_seq: 0 }
@@ -97,7 +97,7 @@ impl Feed {
         let mut batches = batches.into_iter().fuse();
         let mut acknowledged = self.number;
         loop {
-            while self.number < acknowledged + UPLOADS_MAX
+            while self.number < acknowledged + UPLOADS_MAX as u64
                 && let Some(batch) = batches.next()
             {
                 let upload = self.upload(batch);

@@ -13,7 +13,7 @@ pub(crate) const KEYS: u64 = 500_000;
 /// A prime that does not divide the number of keys: they are written and read in an order that is not theirs.
 const KEY_STEP: u64 = 104_729;
 /// Keys that are put into Redis at a time.
-const KEYS_PER_PUT: u64 = 5_000;
+const KEYS_PER_PUT: usize = 5_000;
 
 /// The kinds of store.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -146,7 +146,7 @@ fn fill_redis(url: &str, prefix: &str) {
     let mut numbers = (0..KEYS).peekable();
     while numbers.peek().is_some() {
         let mut pipeline = redis::pipe();
-        for number in numbers.by_ref().take(KEYS_PER_PUT as usize) {
+        for number in numbers.by_ref().take(KEYS_PER_PUT) {
             pipeline.set(format!("{prefix}{}", key(number)), value(number)).ignore();
         }
         pipeline.exec(&mut connection).expect("SET");
