@@ -288,4 +288,5 @@ impl Extra {
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Option<Entry>>() == 160, "a million of them are kept");
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Extra>() <= 160, "each key that is read has one, and each whose fields are told");
+const _: () =
+    assert!(size_of::<Extra>() <= 160, "each key that is read has one, and each whose fields are told");
