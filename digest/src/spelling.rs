@@ -1,19 +1,21 @@
 //! Spellings: what a part of a value may be read as, so that it can be found to mean the same as another one.
 //!
 //! One side lists how its part may be read ([`spellings`]); the other lists which of these would mean the same as its own, with the
-//! rule under which the two are equal, the narrowest first ([`matches`]). Neither needs to see the other's part. A spelling
+//! rule under which the two are equal, the narrowest first ([`matches()`]). Neither needs to see the other's part. A spelling
 //! under a rule is what the rule makes of the part, so parts with a spelling in common are equal under it.
 
+mod matches;
+
+pub(crate) use matches::{matches, same_when_rounded};
+
 use crate::decimal::Decimal;
-use crate::explain::Difference;
 use crate::instant::{Epoch, Instant, Precision};
-use crate::path::Path;
-use crate::rules::{Rule, instant, number, sort, trimmed};
+use crate::rules::{instant, number, sort, trimmed};
 use crate::tree::{Node, Numbers};
 use std::fmt;
 
 /// Most digits behind the point that a rule rounds to.
-pub(crate) const DECIMALS_MAX: u8 = 40;
+const DECIMALS_MAX: u8 = 40;
 
 /// Most roundings of one number that are listed, the coarsest first.
 const ROUNDINGS_MAX: usize = 10;
@@ -188,62 +190,4 @@ fn instants(node: &Node<'_>) -> Vec<(Instant, Option<Epoch>)> {
             Epoch::ALL.into_iter().filter_map(counted).collect()
         }
     }
-}
-
-/// A spelling on the other side that means the same as a part here.
-pub(crate) struct Match {
-    pub(crate) spelling: Spelling,
-    pub(crate) difference: Difference,
-    pub(crate) rule: Rule,
-}
-
-/// The spellings that mean the same as a part at `path` that is neither object nor array, and is written otherwise: the narrowest
-/// rule first.
-pub(crate) fn matches(path: &Path, node: &Node<'_>, numbers: Numbers) -> Vec<Match> {
-    let mut matches = Vec::new();
-    let mut note = |spelling, difference, rule| matches.push(Match { spelling, difference, rule });
-    if let Node::Text(text) = node {
-        let canonical = Node::Text(trimmed(text).to_owned()).canonical(numbers);
-        for reading in [Reading::Itself, Reading::Trimmed] {
-            let spelling = Spelling::new(reading, canonical.clone());
-            note(spelling, Difference::TrailingSpaces, Rule::Trimmed(path.clone()));
-        }
-    }
-    if let Some(number) = number(node, numbers) {
-        let rule = |decimals| Rule::Numbers(path.clone(), decimals);
-        note(Spelling::of_number(None, &number), Difference::SameNumber, rule(None));
-        for places in (1..=DECIMALS_MAX).rev() {
-            // Of two that are equal when rounded, one has no more digits than that.
-            let is_rounded_here = places < decimals(&number);
-            let spelling = match is_rounded_here {
-                true => Spelling::of_number(None, &number.rounded(places)),
-                false => Spelling::of_number(Some(places), &number),
-            };
-            note(spelling, Difference::RoundedNumber, rule(Some(places)));
-        }
-    }
-    for (at, own) in instants(node) {
-        let theirs = if own.is_some() { vec![None] } else { [&[None][..], &Epoch::ALL.map(Some)].concat() };
-        for epoch in theirs {
-            for precision in Precision::ALL {
-                let is_cut_here = !at.is_at(precision);
-                let read_as = if is_cut_here { Precision::Ns } else { precision };
-                let text = if is_cut_here { at.truncated(precision) } else { at };
-                let rule = Rule::Timestamps(path.clone(), precision, own.or(epoch));
-                note(Spelling::of_time(text, read_as, epoch), Difference::SameTime, rule);
-            }
-        }
-    }
-    matches
-}
-
-/// The spellings under which a part on the other side is the same number as `node`, once both are rounded to so many digits.
-pub(crate) fn same_when_rounded(node: &Node<'_>, decimals: u8, numbers: Numbers) -> Vec<Spelling> {
-    let Some(number) = number(node, numbers) else { return Vec::new() };
-    let rounded = number.rounded(decimals);
-    // What has no more digits than that after finer rounding is the same after this one.
-    let finer = (decimals..=DECIMALS_MAX).map(Some);
-    let readings = [None].into_iter().chain(finer);
-    let same = readings.map(|decimals| Spelling::of_number(decimals, &rounded));
-    [Spelling::of_number(None, &number)].into_iter().chain(same).collect()
 }
