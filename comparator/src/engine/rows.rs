@@ -112,6 +112,7 @@ impl Engine {
             version: row.version,
             deadline,
             pending: true,
+            held: false,
         };
         Some(Arrival { map, hash, key: row.key, digested_under, write, trace: row.trace })
     }

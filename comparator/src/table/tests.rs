@@ -63,6 +63,7 @@ fn write(seq: u64, digest: Digest, begin_ms: i64, end_ms: i64) -> Write {
         version: None,
         deadline,
         pending: true,
+        held: false,
     }
 }
 
