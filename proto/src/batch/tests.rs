@@ -15,6 +15,7 @@ fn header() -> Header {
         first_seq: 40,
         watermark: Time(99),
         losses: Vec::new(),
+        snapshots: vec![Snapshot { map: "a".into(), begin: Time(7), first_seq: 3, end_seq: 39 }],
         bye: false,
         previous_mac: Bytes::from_static(&[9; 32]),
         issued: 1_234,
@@ -52,7 +53,7 @@ proptest! {
         for name in ["a", "b", "c"] { builder.map(name); }
         for name in ["canary", "stable"] { builder.cohort(name); }
         let rows: Vec<Row<'_>> = rows.iter().map(|(map, key, digest, legs, map_order, version, trace, cohort)| Row {
-            map: *map, key, digest: *digest, legs: *legs, map_order: *map_order, version: *version, trace: *trace,
+            map: *map, key, digest: *digest, legs: *legs, held: legs.map.is_some() && legs.store.is_none() && digest.0[0] % 2 == 0, map_order: *map_order, version: *version, trace: *trace,
             cohort: *cohort,
         }).collect();
         for row in &rows { builder.push(row); }
@@ -79,6 +80,7 @@ fn batches_whose_columns_do_not_fit_are_refused() {
             key: b"key",
             digest: Digest([1; 16]),
             legs,
+            held: false,
             map_order: None,
             version: None,
             trace: None,
