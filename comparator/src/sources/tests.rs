@@ -25,6 +25,7 @@ fn header(first_seq: u64, watermark: i64) -> Header {
         first_seq,
         watermark: Time(watermark),
         losses: Vec::new(),
+        snapshots: Vec::new(),
         bye: false,
         previous_mac: Bytes::new(),
         issued: 0,
