@@ -5,7 +5,7 @@
 
 use crate::store::{Lookup, Reader, Scan};
 use counterfoil_digest::MapDigesters;
-use counterfoil_judge::Terms;
+use counterfoil_judge::{Scope, Terms};
 use counterfoil_keys::TenantName;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,6 +41,14 @@ pub struct Contract {
     pub digesters: MapDigesters,
     /// What it says about time.
     pub terms: Terms,
+}
+
+impl Contract {
+    /// Whether the store can be gone through for rows that the map does not know. A copy of each process holds what it likes.
+    #[must_use]
+    pub fn has_scan(&self) -> bool {
+        self.scan.is_some() && self.terms.scope == Scope::Shared
+    }
 }
 
 impl std::fmt::Debug for Contract {

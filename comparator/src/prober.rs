@@ -7,6 +7,7 @@
 //!
 //! - Each read that the scheduler asked for comes back to it, with what was seen or why nothing was seen.
 
+mod pages;
 mod stores;
 mod swept;
 
@@ -15,8 +16,9 @@ pub(crate) use stores::Told;
 use crate::Parts;
 use crate::budget::Ending;
 use crate::contract::Contract;
+use crate::ledger::ScanPlace;
 use crate::metrics;
-use crate::scheduler::{Read, Request, Scheduler};
+use crate::scheduler::{PageRead, Read, Request, Scheduler};
 use crate::store::{Answer, Found, Reader, StoreError};
 use crate::sweep;
 use crate::table::{Observed, Probe, Seen};
@@ -44,6 +46,12 @@ const GAUGES_EVERY: i64 = 5_000_000_000;
 /// Reads that may wait for the loop.
 const DONE_MAX: usize = 256;
 
+/// What comes back to the loop.
+enum Done {
+    Read(Read),
+    Page(PageRead),
+}
+
 /// Makes the reads.
 pub(crate) struct Prober {
     parts: Arc<Parts>,
@@ -55,15 +63,22 @@ pub(crate) struct Prober {
 }
 
 impl Prober {
-    /// Keeps to the budgets of the contracts' stores, and sweeps as `sweep` says.
-    pub(crate) fn new(parts: Arc<Parts>, sweep: &sweep::Settings) -> Self {
-        let readers = parts.engine.contracts().readers();
+    /// Keeps to the budgets of the contracts' stores, and sweeps as `sweep` says. Stores are gone through from `places` on.
+    pub(crate) fn new(parts: Arc<Parts>, sweep: &sweep::Settings, places: &[ScanPlace]) -> Self {
+        let contracts = parts.engine.contracts();
+        let readers = contracts.readers();
         let bounds = readers.iter().map(|reader| reader.bounds());
+        let mut scheduler = Scheduler::new(parts.engine.clone(), bounds.collect()).sweeping(sweep);
+        for ScanPlace { map, store, after } in places {
+            if let (Some(map), Some(after)) = (contracts.named(map, Some(store)), after) {
+                scheduler.resume_rows(map, after);
+            }
+        }
         Self {
-            scheduler: Scheduler::new(parts.engine.clone(), bounds.collect()).sweeping(sweep),
+            scheduler,
             gauges_at: Time::MIN,
             series: readers.iter().map(|reader| StoreSeries::new(reader)).collect(),
-            sweep_series: readers.iter().map(|reader| SweepSeries::new(reader)).collect(),
+            sweep_series: readers.iter().map(|reader| SweepSeries::new(reader, contracts)).collect(),
             waiting_series: metrics::WAITING.gauge(&[]),
             parts,
         }
@@ -78,7 +93,10 @@ impl Prober {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                Some(read) = back.recv() => self.scheduler.take_back(read, now()),
+                Some(back) = back.recv() => match back {
+                    Done::Read(read) => self.scheduler.take_back(read, now()),
+                    Done::Page(page) => self.take_back_page(page).await,
+                },
                 _ = tick.tick() => {
                     while reads.try_join_next().is_some() {}
                     let at = now();
@@ -87,6 +105,9 @@ impl Prober {
                     for request in self.scheduler.send_off(at) {
                         self.send(request, &mut reads, done.clone());
                     }
+                    for request in self.scheduler.next_pages(at) {
+                        self.send_page(request, &mut reads, done.clone());
+                    }
                     self.tell_of_stores(at);
                     self.set_gauges(at);
                 }
@@ -94,7 +115,7 @@ impl Prober {
         }
     }
 
-    fn send(&self, request: Request, reads: &mut JoinSet<()>, done: mpsc::Sender<Read>) {
+    fn send(&self, request: Request, reads: &mut JoinSet<()>, done: mpsc::Sender<Done>) {
         let contracts = self.parts.engine.contracts().clone();
         let reader = contracts.readers().get(request.store).cloned();
         let (Some(reader), Some(series)) = (reader, self.series.get(request.store)) else { return };
@@ -107,7 +128,7 @@ impl Prober {
             let Some(contract) = contracts.get(request.map) else { return };
             let read = read(&reader, contract, request, &series).await;
             // The loop is gone only when the comparator stops.
-            _ = done.send(read).await;
+            _ = done.send(Done::Read(read)).await;
         });
     }
 
@@ -117,8 +138,8 @@ impl Prober {
         for (series, status) in self.series.iter_mut().zip(&statuses) {
             series.set(status);
         }
-        for (series, progress) in self.sweep_series.iter().zip(&swept) {
-            progress.iter().for_each(|progress| series.set(progress));
+        for (series, progress) in self.sweep_series.iter_mut().zip(&swept) {
+            series.set(progress);
         }
         self.parts.statuses.set(statuses);
         self.parts.swept.set(swept);

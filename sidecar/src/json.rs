@@ -231,7 +231,9 @@ impl Write<'_> {
     /// That the map holds the value, whoever wrote it.
     fn held(self) -> Result<Events, Refused> {
         if self.store.is_some() || self.store_ns.is_some() {
-            return Err(wrong("nobody knows of a held value's store call; leave out store and store_ns".to_owned()));
+            return Err(wrong(
+                "nobody knows of a held value's store call; leave out store and store_ns".to_owned(),
+            ));
         }
         let mut events = self.events(Op::Put)?;
         events.events.iter_mut().for_each(|event| event.set_map_outcome(MapOutcome::Held));

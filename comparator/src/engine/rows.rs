@@ -99,7 +99,10 @@ impl Engine {
             map: row.legs.map.map(move_leg),
             store: row.legs.store.map(|(leg, outcome)| (move_leg(leg), outcome)),
         };
+        // That the map held nothing is no event.
+        let held = row.held && !row.digest.is_absent();
         let (map_leg, store, deadline) = match contract.is_reported {
+            _ if held => legs.held_under(&contract.terms, clock.error),
             true => legs.under(&contract.terms, clock.error),
             false => legs.elsewhere_under(&contract.terms, clock.error),
         };
@@ -112,7 +115,7 @@ impl Engine {
             version: row.version,
             deadline,
             pending: true,
-            held: false,
+            held,
         };
         Some(Arrival { map, hash, key: row.key, digested_under, write, trace: row.trace })
     }
@@ -132,5 +135,5 @@ fn is_to_come(row: &Row<'_>, clock: Translation, at: Time) -> bool {
 }
 
 fn undetermined(map: MapId, id: WriteId, row: &Row<'_>, reason: Reason) -> Ended {
-    Ended { map, id, outcome: Outcome::Undetermined(reason), trace: row.trace }
+    Ended { map, id, outcome: Outcome::Undetermined(reason), held: row.held, trace: row.trace }
 }

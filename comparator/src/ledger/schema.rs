@@ -12,7 +12,7 @@ use std::time::Duration;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The steps: the first makes version 1 of an empty file, each further one makes the next version.
-pub(super) const STEPS: [&str; 2] = [
+pub(super) const STEPS: [&str; 3] = [
     "
 CREATE TABLE divergence (
     row                  INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: it is the cursor of pages
@@ -41,6 +41,8 @@ CREATE INDEX divergence_by_state ON divergence (state);
 ",
     // NULL for what was opened before: then a map had one store.
     "ALTER TABLE divergence ADD COLUMN store TEXT;",
+    // How far a store was gone through for rows that no map knows; no row before the first page and after the last.
+    "CREATE TABLE scan_place (map TEXT, store TEXT, after BLOB NOT NULL, PRIMARY KEY (map, store)) STRICT;",
 ];
 
 /// Opens the file to write, makes it if it is not there, and brings its schema up.

@@ -55,6 +55,9 @@ impl CopyOf {
     }
 }
 
+/// Events that tell of what the map held: a key has one of them, if any.
+type Held = SmallVec<[WriteId; 1]>;
+
 /// What only some keys have.
 #[derive(Default)]
 struct Extra {
@@ -172,7 +175,7 @@ impl Entry {
         }
         let waiting = self.history.writes().filter(|write| write.pending);
         let ended = waiting.map(|write| (write.id, Outcome::Undetermined(Reason::Baseline))).collect();
-        self.tell_ended(ended, effects);
+        self.tell_ended(ended, &self.held(), effects);
         let until = self.ended().max(forgotten_until);
         self.history = History::watched_since(until);
         self.digested_under = next;
@@ -228,11 +231,12 @@ impl Entry {
 
     fn insert(&mut self, write: Write, now: Time, effects: &mut Effects) {
         let mut ended = Vec::new();
+        let held = self.held();
         effects.merged += u64::from(self.history.insert(write, &mut ended));
         if self.history.live() >= WORTH_PRUNING {
             self.history.prune(now, self.reading(), &mut ended);
         }
-        self.tell_ended(ended, effects);
+        self.tell_ended(ended, &held, effects);
     }
 
     /// Takes the key for a probe.
@@ -248,17 +252,31 @@ impl Entry {
         }
     }
 
+    /// Says that the map held no value for the key, of which nothing else is known, and lets it be read at `due`.
+    pub(super) fn suspect(&mut self, nothing: Write, doubted_until: Time, due: Time) {
+        self.history = History::watched_since(doubted_until);
+        self.history.insert(nothing, &mut Vec::new());
+        self.attempts = 0;
+        self.owes = true;
+        self.due = due;
+    }
+
+    /// The events that tell of what the map held.
+    fn held(&self) -> Held {
+        self.history.writes().filter(|write| write.held && write.pending).map(|write| write.id).collect()
+    }
+
     fn trace(&self, id: WriteId) -> Option<TraceRef> {
         self.extra.as_ref()?.traces.iter().find(|(of, _)| *of == id).map(|(_, trace)| *trace)
     }
 
-    fn tell_ended(&mut self, ended: Vec<(WriteId, Outcome)>, effects: &mut Effects) {
+    fn tell_ended(&mut self, ended: Vec<(WriteId, Outcome)>, held: &Held, effects: &mut Effects) {
         let map = self.map();
         let mut traces = self.extra.as_mut().map(|extra| &mut extra.traces);
         for (id, outcome) in ended {
             let at = traces.as_ref().and_then(|traces| traces.iter().position(|(of, _)| *of == id));
             let trace = traces.as_mut().zip(at).map(|(traces, at)| traces.swap_remove(at).1);
-            effects.ended.push(Ended { map, id, outcome, trace });
+            effects.ended.push(Ended { map, id, outcome, held: held.contains(&id), trace });
         }
     }
 

@@ -24,14 +24,18 @@ mod lags;
 mod live;
 mod queue;
 mod rest;
+mod rows;
 mod shard;
 mod shedding;
 mod taints;
+mod wholes;
 
 pub use calibration::Calibration;
 pub use change::{Arrival, Change, Effects, Ended, Observed, Probe, Seen, Turn, Turned, Unresolved};
 pub use class::{Class, PerClass};
 pub use rest::{Place, Walk};
+pub(crate) use rows::NOBODY;
+pub use rows::{Rows, Unknown};
 pub(crate) use taints::Taints;
 
 use crate::config::Probing;
@@ -39,7 +43,7 @@ use crate::contract::{Contracts, MapId};
 use bytes::Bytes;
 use calibration::Calibrations;
 use counterfoil_digest::{bucket, key_hash};
-use counterfoil_judge::{Reason, Scope, Time};
+use counterfoil_judge::{Interval, Reason, Scope, Time};
 use counterfoil_keys::TenantName;
 use counterfoil_proto::BucketSet;
 use entry::Entry;
@@ -47,6 +51,7 @@ use lags::Lags;
 use live::Live;
 use shard::Shard;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wholes::Wholes;
 
 /// How many shards; a power of two.
 const SHARDS: usize = 64;
@@ -71,6 +76,7 @@ pub(crate) struct Rules {
     live: Live,
     lags: Lags,
     calibrations: Calibrations,
+    wholes: Wholes,
     keys_per_shard_max: usize,
 }
 
@@ -109,6 +115,7 @@ impl Table {
             live: Live::default(),
             lags: Lags::new(checks, &probing),
             calibrations: Calibrations::new(checks),
+            wholes: Wholes::new(checks),
             contracts,
             probing,
             keys_per_shard_max: keys_max / SHARDS + 1,
@@ -223,6 +230,11 @@ impl Table {
     /// Notes whether a source lives: a copy of its own has to follow the store only as long as it does.
     pub fn set_live(&self, source: u32, lives: bool) {
         self.rules.live.set(source, lives);
+    }
+
+    /// Notes since when all that the map of a check holds was told, if it was: some instant of `since`.
+    pub fn set_whole(&self, map: MapId, since: Option<Interval>) {
+        self.rules.wholes.set(map, since);
     }
 
     /// From the time at which a write of `map` may be expected in the store to the first probe of its key, in
