@@ -103,6 +103,7 @@ fn turns(effects: &Effects) -> Vec<Turn> {
 
 mod calibrating;
 mod keys;
+mod rows;
 mod waiting;
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod budget;
+mod orphans;
 mod restart;
 mod stores;
 #[path = "../support/mod.rs"]
