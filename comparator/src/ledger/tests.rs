@@ -262,7 +262,7 @@ fn a_newer_ledger_and_another_database_are_refused_and_left_alone() {
     std::fs::write(&text, "hello, I am not a database at all, but long enough to look like one").unwrap();
     let before = [&other, &text].map(|path| std::fs::read(path).unwrap());
     let refused = |path: &Path| Ledger::open(path, |_| ()).unwrap_err();
-    assert!(matches!(refused(&newer), LedgerError::Newer { found: 99, known: 2, .. }));
+    assert!(matches!(refused(&newer), LedgerError::Newer { found: 99, known: 3, .. }));
     assert!(matches!(refused(&other), LedgerError::NotALedger { .. }));
     assert!(matches!(refused(&text), LedgerError::Open { .. }));
     assert!(matches!(refused(&folder.path().join("no/such/folder")), LedgerError::Open { .. }));
@@ -304,4 +304,25 @@ fn a_row_is_told_as_json_without_the_keys_bytes() {
     assert_eq!(json["rows"][0]["id"], id(2).to_string());
     assert!(json["rows"][0].get("key_bytes").is_none());
     assert!(json["next"].is_null());
+}
+
+#[tokio::test]
+async fn the_place_that_a_scan_has_come_to_is_kept_until_its_round_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&folder.path().join("ledger"), |_| {}).unwrap();
+    let place = |map: &str, after: Option<&[u8]>| ScanPlace {
+        map: map.into(),
+        store: "main".into(),
+        after: after.map(<[u8]>::to_vec),
+    };
+    for kept in [place("cart", Some(b"k1")), place("notes", Some(b"n")), place("cart", Some(b"k2"))] {
+        ledger.keep_place(kept).await.unwrap();
+    }
+    ledger.flush().await.unwrap();
+    let mut places = ledger.scan_places().await.unwrap();
+    places.sort_by(|one, other| one.map.cmp(&other.map));
+    assert_eq!(places, [place("cart", Some(b"k2")), place("notes", Some(b"n"))]);
+    ledger.keep_place(place("cart", None)).await.unwrap();
+    ledger.flush().await.unwrap();
+    assert_eq!(ledger.scan_places().await.unwrap(), [place("notes", Some(b"n"))]);
 }

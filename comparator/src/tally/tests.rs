@@ -46,6 +46,18 @@ fn each_age_has_its_share_of_the_writes_that_agreed_or_diverged() {
 }
 
 #[test]
+fn what_a_map_held_is_counted_as_an_outcome_and_in_no_share_or_lag() {
+    let tally = tally();
+    for outcome in [Outcome::Confirmed { lag: 5 * MS }, Outcome::Divergent] {
+        tally.ended(outcome, true);
+    }
+    assert!(tally.within().iter().all(|it| it.share.is_none()) && tally.lag().is_none());
+    confirm(&tally, 1, 1);
+    assert!(tally.within().iter().all(|it| it.share == Some(1.0)));
+    assert_eq!(tally.outcomes()[..3], [("confirmed", 2), ("superseded", 0), ("divergent", 1)]);
+}
+
+#[test]
 fn nines_count_the_missing_and_end_at_nine() {
     let tally = tally();
     tally.ended(Outcome::Divergent, false);

@@ -36,7 +36,7 @@ pub struct Snapshot {
 /// Values that are read together, while the caller holds what guards them.
 pub struct Chunk<'a> {
     map: &'a MapEmitter,
-    left: Vec<Box<Event>>,
+    left: Vec<Event>,
 }
 
 /// A snapshot that is complete, and all of which is in the ring.
@@ -75,7 +75,7 @@ impl Snapshot {
         }
         let mut chunk = Chunk { map: &self.map, left: Vec::new() };
         read(&mut chunk);
-        chunk.left.into_iter().all(|event| self.submit(event))
+        chunk.left.into_iter().all(|event| self.submit(Box::new(event)))
     }
 
     /// Everything that the map held at some instant since the snapshot began was told, here or by the event of a change since
@@ -133,8 +133,8 @@ impl Chunk<'_> {
         let Some(event) = self.map.held(key, Change::Put(value), legs, map_order) else { return };
         // What came before waits already, and goes first.
         match self.left.is_empty() {
-            true => self.left.extend(self.map.shared.submit_held(event).err()),
-            false => self.left.push(event),
+            true => self.left.extend(self.map.shared.submit_held(event).err().map(|event| *event)),
+            false => self.left.push(*event),
         }
     }
 }
