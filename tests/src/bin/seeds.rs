@@ -154,6 +154,7 @@ fn header() -> Header {
         first_seq: 5,
         watermark: Time(99),
         losses: vec![Loss { first_seq: 3, count: 2, reason: LossReason::RingFull, during, buckets }],
+        snapshots: Vec::new(),
         bye: true,
         previous_mac: vec![9; 32].into(),
         issued: 12,
