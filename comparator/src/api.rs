@@ -145,6 +145,8 @@ struct SourceSummary {
     clock_error_ms: Option<f64>,
     /// The same in nanoseconds.
     clock_error_ns: Option<i64>,
+    /// Maps of which it has told all that they hold.
+    whole_maps: Vec<String>,
     /// Since it was last heard of, in milliseconds.
     silent_ms: f64,
 }
@@ -252,6 +254,7 @@ fn source_summary(parts: &Parts, source: &Source) -> SourceSummary {
             .map(|clock| ms(at.since(clock.earliest(report.watermark)))),
         clock_error_ms: clock.map(|clock| ms(clock.error)),
         clock_error_ns: clock.map(|clock| clock.error),
+        whole_maps: report.whole_maps().map(str::to_owned).collect(),
         silent_ms: ms(at.since(report.heard)),
     }
 }

@@ -212,6 +212,13 @@ impl Budget {
         self.probe_delay = delay;
     }
 
+    /// A read of about so many rows, of the class of idle keys, is sent off.
+    pub fn sent_page(&mut self, rows: usize) {
+        let mut keys = PerClass::default();
+        *keys.get_mut(Class::Idle) = rows;
+        self.sent(&keys, self.probe_delay);
+    }
+
     /// Everything was sent off at `now` that there was room for; `was_short` if more was wanted.
     pub fn sent_all(&mut self, was_short: bool, now: Time) {
         if was_short {

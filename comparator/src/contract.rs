@@ -9,7 +9,7 @@ pub use sample::Sample;
 
 use crate::store::{Lookup, Reader, Scan};
 use counterfoil_digest::MapDigesters;
-use counterfoil_judge::Terms;
+use counterfoil_judge::{Scope, Terms};
 use counterfoil_keys::TenantName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -103,6 +103,14 @@ impl Contract {
     pub fn cohort(&self, name: &str) -> Option<Cohort> {
         let place = self.cohorts.iter().position(|known| known == name)?;
         u8::try_from(place).ok().map(Cohort)
+    }
+}
+
+impl Contract {
+    /// Whether the store can be gone through for rows that the map does not know. A copy of each process holds what it likes.
+    #[must_use]
+    pub fn has_scan(&self) -> bool {
+        self.scan.is_some() && self.terms.scope == Scope::Shared
     }
 }
 

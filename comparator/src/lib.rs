@@ -61,7 +61,7 @@ use serving::{Door, Serving};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use sweep::keys::Progress;
+use sweep::Progress;
 use tally::Tallies;
 use telling::Telling;
 use tokio::net::TcpListener;
@@ -85,7 +85,7 @@ struct Parts {
     /// How the stores are.
     statuses: Told<Status>,
     /// How far the sweep has come.
-    swept: Told<Option<Progress>>,
+    swept: Told<Progress>,
 }
 
 impl Parts {
@@ -208,6 +208,7 @@ impl Comparator {
             Some(past) => restart::go_on(past, &parts, &ledger).await?,
             None => tracing::warn!("no journal: a comparator that is started over forgets what was open"),
         }
+        let places = ledger.scan_places().await?;
         metrics::INVARIANTS.counter(&[("id", "P3")]).increment(0);
         parts.set_gauges();
         Ok(Self {
@@ -215,7 +216,7 @@ impl Comparator {
             grpc_address,
             http_address,
             serving: Serving::new(grpc, door, Receiver::new(parts.clone()), settings.batch_bytes_max),
-            prober: Prober::new(parts.clone(), &settings.sweep),
+            prober: Prober::new(parts.clone(), &settings.sweep, &places),
             api: Api { parts, ledger },
             telemetry: telemetry.clone(),
             drain_max: settings.drain_max,

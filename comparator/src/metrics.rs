@@ -96,6 +96,12 @@ catalogue! {
     SWEEP_ROUNDS: Counter "counterfoil_sweep_rounds_total" ["store"] "rounds" "Rounds over these keys completed.";
     SWEEP_ROUND_SECONDS: Gauge "counterfoil_sweep_round_seconds" ["store"] "seconds"
         "How long the last round over these keys took; NaN before there was one.";
+    SWEEP_ROWS: Counter "counterfoil_sweep_rows_total" ["map", "store", "row"] "rows"
+        "Rows that the store was gone through: of keys that a source told of (known); that no map knows and that are looked at
+        again, or told as orphans (suspected); or unknown, because not every source of the map has told all that it holds
+        (no_snapshot), something was lost or forgotten since (doubt), values were not seen to agree yet (representation), or there
+        is no room for more (room).";
+    SWEEP_SCANS: Counter "counterfoil_sweep_scans_total" ["map", "store"] "rounds" "Rounds over these rows completed.";
     WAITING: Gauge "counterfoil_prober_waiting_observations" [] "observations"
         "Observations that wait for the sources' watermarks.";
     SOURCES: Gauge "counterfoil_source_sources" ["phase"] "sources" "Sources by phase: live, ended, lost or expired.";

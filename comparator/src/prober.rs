@@ -11,6 +11,7 @@
 //! - No more reads of a store are made at a time than its `concurrency`; one that stands ready has not begun.
 
 mod digesting;
+mod pages;
 mod stores;
 mod swept;
 
@@ -19,9 +20,10 @@ pub(crate) use stores::Told;
 use crate::Parts;
 use crate::budget::{Bounds, Ending};
 use crate::contract::Contract;
+use crate::ledger::ScanPlace;
 use crate::metrics;
-use crate::scheduler::{Read, Request, Scheduler};
-use crate::store::{Reader, StoreError};
+use crate::scheduler::{PageRead, Read, Request, Scheduler};
+use crate::store::{Answer, Found, Reader, StoreError};
 use crate::sweep;
 use crate::table::Observed;
 use ::metrics::Gauge;
@@ -51,6 +53,12 @@ const READY_READS: usize = 2;
 /// Reads that may wait for the loop.
 const DONE_MAX: usize = 256;
 
+/// What comes back to the loop.
+enum Done {
+    Read(Read),
+    Page(PageRead),
+}
+
 /// Makes the reads.
 pub(crate) struct Prober {
     parts: Arc<Parts>,
@@ -64,20 +72,27 @@ pub(crate) struct Prober {
 }
 
 impl Prober {
-    /// Keeps to the budgets of the contracts' stores, and sweeps as `sweep` says.
-    pub(crate) fn new(parts: Arc<Parts>, sweep: &sweep::Settings) -> Self {
-        let readers = parts.engine.contracts().readers();
+    /// Keeps to the budgets of the contracts' stores, and sweeps as `sweep` says. Stores are gone through from `places` on.
+    pub(crate) fn new(parts: Arc<Parts>, sweep: &sweep::Settings, places: &[ScanPlace]) -> Self {
+        let contracts = parts.engine.contracts();
+        let readers = contracts.readers();
         let bounds = readers.iter().map(|reader| {
             let bounds = reader.bounds();
             Bounds { concurrency: bounds.concurrency + READY_READS, ..bounds }
         });
+        let mut scheduler = Scheduler::new(parts.engine.clone(), bounds.collect()).sweeping(sweep);
+        for ScanPlace { map, store, after } in places {
+            if let (Some(map), Some(after)) = (contracts.named(map, Some(store)), after) {
+                scheduler.resume_rows(map, after);
+            }
+        }
         let places = readers.iter().map(|reader| Arc::new(Semaphore::new(reader.bounds().concurrency)));
         Self {
-            scheduler: Scheduler::new(parts.engine.clone(), bounds.collect()).sweeping(sweep),
+            scheduler,
             gauges_at: Time::MIN,
             places: places.collect(),
             series: readers.iter().map(|reader| StoreSeries::new(reader)).collect(),
-            sweep_series: readers.iter().map(|reader| SweepSeries::new(reader)).collect(),
+            sweep_series: readers.iter().map(|reader| SweepSeries::new(reader, contracts)).collect(),
             waiting_series: metrics::WAITING.gauge(&[]),
             parts,
         }
@@ -92,7 +107,10 @@ impl Prober {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                Some(read) = back.recv() => self.take_back(read, &mut reads).await,
+                Some(back) = back.recv() => match back {
+                    Done::Read(read) => self.take_back(read, &mut reads).await,
+                    Done::Page(page) => self.take_back_page(page).await,
+                },
                 _ = tick.tick() => self.tick(&mut reads).await,
             }
         }
@@ -143,7 +161,7 @@ impl Prober {
             let Some(contract) = contracts.get(request.map) else { return };
             let read = read(&reader, &places, contract, request, &series).await;
             // The loop is gone only when the comparator stops.
-            _ = done.send(read).await;
+            _ = done.send(Done::Read(read)).await;
         });
     }
 
@@ -153,8 +171,8 @@ impl Prober {
         for (series, status) in self.series.iter_mut().zip(&statuses) {
             series.set(status);
         }
-        for (series, progress) in self.sweep_series.iter().zip(&swept) {
-            progress.iter().for_each(|progress| series.set(progress));
+        for (series, progress) in self.sweep_series.iter_mut().zip(&swept) {
+            series.set(progress);
         }
         self.parts.statuses.set(statuses);
         self.parts.swept.set(swept);

@@ -8,8 +8,8 @@ use crate::journal::{Past, Replayed};
 use crate::ledger::{Filter, Ledger, LedgerError, PAGE_ROWS_MAX, Row, State};
 use crate::metrics;
 use crate::sources::Sources;
-use crate::table::{Change, Unresolved};
-use crate::telling::divergence_id;
+use crate::table::{Change, NOBODY, Unresolved};
+use crate::telling::{NOBODY_NAME, divergence_id};
 use counterfoil_clock::{Domain, now};
 use counterfoil_digest::key_hash;
 use counterfoil_judge::{Digest, Divergence, Kind, Time, WriteId};
@@ -90,7 +90,8 @@ async fn reopen(parts: &Parts, ledger: &Ledger) -> Result<usize, LedgerError> {
 
 /// The numbers of the sources by their names.
 fn ids(sources: &Sources) -> HashMap<String, u32> {
-    sources.all().iter().map(|source| (source.name.to_string(), source.id)).collect()
+    let named = sources.all().into_iter().map(|source| (source.name.to_string(), source.id));
+    named.chain([(NOBODY_NAME.to_owned(), NOBODY.source)]).collect()
 }
 
 /// The divergence of a row, if its check is still made and its source is known. A check whose place among its map's stores
@@ -120,7 +121,7 @@ fn kind(row: &Row) -> Option<Kind> {
     let stale = Kind::Stale { versions, at_least: row.stale_at_least_ns.unwrap_or(0) };
     let others =
         [Kind::Missing, Kind::Resurrected, Kind::Inverted, Kind::Foreign, Kind::Corrupt, Kind::Partial];
-    let of_copies = [Kind::MapBehind, Kind::Reverted, stale];
+    let of_copies = [Kind::MapBehind, Kind::Reverted, Kind::Orphan, stale];
     others.into_iter().chain(of_copies).find(|kind| kind.label() == row.kind)
 }
 

@@ -17,7 +17,7 @@ mod plan;
 use crate::budget::{Bounds, Ending, Status};
 use crate::contract::MapId;
 use crate::engine::Engine;
-use crate::sweep;
+use crate::sweep::{self, rows::Wanted};
 use crate::table::{Change, Effects, Observed, Probe};
 use counterfoil_judge::{Interval, Time};
 use plan::Store;
@@ -44,6 +44,32 @@ pub struct Request {
     pub probes: Vec<Probe>,
     /// How long ago the one that was due first was so, in nanoseconds.
     pub delay: i64,
+}
+
+/// A page of rows to be read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PageRequest {
+    /// Index of the store.
+    pub store: usize,
+    /// Which page.
+    pub wanted: Wanted,
+}
+
+/// A page of rows that came back.
+#[derive(Clone, Debug)]
+pub struct PageRead {
+    /// Index of the store.
+    pub store: usize,
+    /// The check whose rows are gone through.
+    pub map: MapId,
+    /// From when to when it was read.
+    pub at: Interval,
+    /// How it ended.
+    pub ending: Ending,
+    /// The keys of its rows.
+    pub keys: Vec<Vec<u8>>,
+    /// Where the next page begins; `None` after the last one.
+    pub next: Option<Vec<u8>>,
 }
 
 /// A read that came back: with an observation for each probe of its request.
@@ -79,6 +105,7 @@ pub struct Scheduler {
     waiting: Vec<Waiting>,
     /// Whether the last tick left observations to the next that could have been judged.
     is_behind: bool,
+    goes_through_rows: bool,
 }
 
 impl Scheduler {
@@ -92,14 +119,23 @@ impl Scheduler {
         };
         let stores = bounds.into_iter().enumerate();
         let stores = stores.map(|(place, bounds)| Store::new(place, bounds, maps_of(place))).collect();
-        Self { engine, stores, under_way: 0, waiting: Vec::new(), is_behind: false }
+        Self { engine, stores, under_way: 0, waiting: Vec::new(), is_behind: false, goes_through_rows: false }
     }
 
     /// The same, with a sweep over what is at rest.
     #[must_use]
     pub fn sweeping(mut self, settings: &sweep::Settings) -> Self {
-        self.stores.iter_mut().for_each(|store| store.set_sweep(settings));
+        let contracts = self.engine.contracts().clone();
+        self.stores.iter_mut().for_each(|store| store.set_sweep(settings, &contracts));
+        self.goes_through_rows = settings.rows_per_s.is_some();
         self
+    }
+
+    /// The same, going on with the rows of `map` behind `after`, where a comparator before this one had come to.
+    pub fn resume_rows(&mut self, map: MapId, after: &[u8]) {
+        let store = self.engine.contracts().get(map).map(|contract| contract.store);
+        let rows = store.and_then(|store| self.stores.get_mut(store)?.rows());
+        rows.into_iter().for_each(|rows| rows.resume(map, after.to_vec()));
     }
 
     /// Gives up on sources that are silent at `at`, then judges the observations that every live source's watermark has
@@ -108,6 +144,9 @@ impl Scheduler {
     #[must_use]
     pub fn tick(&mut self, at: Time) -> Effects {
         self.engine.mind_silence(at);
+        if self.goes_through_rows {
+            self.engine.mind_wholes(at);
+        }
         let (contracts, sources) = (self.engine.contracts(), self.engine.sources());
         let horizons = sources.horizons(contracts.tenants(), self.engine.clocks(), at);
         let is_passed = |read: &Waiting| horizons.get(read.tenant).is_some_and(|it| read.passed_by < *it);
@@ -158,6 +197,22 @@ impl Scheduler {
         self.stores.get(store).is_some_and(|store| store.budget.is_short())
     }
 
+    /// The pages of rows to be read at `at`, after [`Self::send_off`]: one of each store at most.
+    #[must_use]
+    pub fn next_pages(&mut self, at: Time) -> Vec<PageRequest> {
+        self.stores.iter_mut().filter_map(|store| store.next_page(at)).collect()
+    }
+
+    /// Takes back a page at `at`; gives where the next one of its check begins.
+    pub fn take_back_page(&mut self, page: PageRead, at: Time) -> Option<&[u8]> {
+        let store = self.stores.get_mut(page.store)?;
+        store.budget.back(page.keys.len(), page.at, page.ending);
+        let rows = self.engine.table().compare_rows(page.map, &page.keys, at);
+        let scan = store.rows()?;
+        scan.back(page.map, (&rows, page.next), page.ending, at);
+        scan.place(page.map)
+    }
+
     /// Takes back a read at `at`. What it saw is judged by a later tick.
     pub fn take_back(&mut self, read: Read, at: Time) {
         if let Some(store) = self.stores.get_mut(read.store) {
@@ -184,8 +239,8 @@ impl Scheduler {
         self.stores.iter().map(move |store| store.budget.status(at))
     }
 
-    /// How far the sweep has come in each store, in their order; `None` without one.
-    pub fn swept(&self) -> impl Iterator<Item = Option<sweep::keys::Progress>> {
+    /// How far the sweep has come in each store, in their order.
+    pub fn swept(&self) -> impl Iterator<Item = sweep::Progress> {
         self.stores.iter().map(Store::swept)
     }
 

@@ -7,6 +7,9 @@
 //! ([`keys`]). Each is put among the keys that wait for a read in class [`Idle`](crate::table::Class::Idle): it is read and
 //! judged as any other, and no event ends by it.
 //!
+//! Rows of the store are gone through in key order, page by page ([`rows`]), for those that no map knows. Nothing is read of
+//! them but that they are there; one that the table does not know is put among the keys that wait for a read, as above.
+//!
 //! # Invariants
 //!
 //! - The sweep takes no more than the share of a store's rate that is left to idle keys, and nothing while the store does not
@@ -14,10 +17,24 @@
 //! - What it was kept from doing for longer than a moment it does not make up for: a round takes longer then.
 
 pub mod keys;
+pub mod rows;
+
+use crate::contract::MapId;
 
 /// What is swept, and how fast.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Settings {
     /// How long a round over the keys takes at least, in nanoseconds; `None` for no rounds.
     pub keys_every: Option<i64>,
+    /// How many rows of a store are gone through a second, at most; `None` for none.
+    pub rows_per_s: Option<u32>,
+}
+
+/// How far the sweep has come in one store.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct Progress {
+    /// Over the keys of the table; `None` if they are not swept.
+    pub keys: Option<keys::Progress>,
+    /// Over the rows of the store, for each check whose rows are gone through.
+    pub rows: Vec<(MapId, rows::Progress)>,
 }

@@ -67,6 +67,8 @@ pub(crate) struct Tally {
     looked_up: Count,
     within: Within,
     outcomes: Vec<Count>,
+    /// Of those confirmed or divergent, how many told of values that the map held.
+    held: AtomicU64,
     undetermined: Vec<Count>,
     shed: Vec<Count>,
     cohorts: Cohorts,
@@ -109,6 +111,7 @@ impl Tally {
             looked_up: Count::new(metrics::MAP_READ_KEYS.counter(&check)),
             within: Within::new(check, deadline),
             outcomes: counts(&OUTCOMES, &metrics::OUTCOMES, "outcome"),
+            held: AtomicU64::new(0),
             undetermined: counts(&reasons, &metrics::UNDETERMINED, "reason"),
             shed: counts(&shed, &metrics::SHED, "reason"),
             cohorts: Cohorts::default(),
@@ -147,9 +150,13 @@ impl Tally {
         self.cohorts.ended(cohort, place(outcome));
     }
 
-    /// Counts an event that ended.
-    pub(crate) fn ended(&self, outcome: Outcome) {
+    /// Counts an event that ended. One that told of a value that the map `held` says nothing about how long writes take.
+    pub(crate) fn ended(&self, outcome: Outcome, held: bool) {
+        if held && matches!(outcome, Outcome::Confirmed { .. } | Outcome::Divergent) {
+            self.held.fetch_add(1, Ordering::Relaxed);
+        }
         match outcome {
+            Outcome::Confirmed { .. } if held => {}
             Outcome::Confirmed { lag } => {
                 self.within.confirmed(lag);
                 self.lags.add(lag);
@@ -186,7 +193,10 @@ impl Tally {
     /// to agree within each age.
     #[must_use]
     pub(crate) fn within(&self) -> Vec<Share> {
-        self.within.shares(|| self.ended_as(CONFIRMED) + self.ended_as(DIVERGENT))
+        self.within.shares(|| {
+            let held = self.held.load(Ordering::Relaxed);
+            (self.ended_as(CONFIRMED) + self.ended_as(DIVERGENT)).saturating_sub(held)
+        })
     }
 
     /// Keys looked up for each confirmed event; `None` before one was confirmed.

@@ -3,9 +3,9 @@
 
 use crate::contract::{Contracts, MapId};
 use crate::engine::Engine;
-use crate::ledger::{self, DivergenceId, Ledger, Opened, Stats, Transition};
+use crate::ledger::{self, DivergenceId, Ledger, Opened, ScanPlace, Stats, Transition};
 use crate::metrics;
-use crate::table::{Calibration, Effects, Ended, Turn, Turned};
+use crate::table::{Calibration, Effects, Ended, NOBODY, Turn, Turned};
 use crate::tally::{OTHER, Tallies};
 use counterfoil_judge::{Kind, Outcome, Shed, Time, WriteId};
 use counterfoil_proto::TraceRef;
@@ -19,6 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a divergence's id is derived from, besides its parts.
 const ID_CONTEXT: &str = "counterfoil 2026 divergence id v1";
+
+/// In the ledger, in place of the source of a write that no source told of. No source has such a name.
+pub(crate) const NOBODY_NAME: &str = "nobody";
 
 /// A ratio is kept in parts of this.
 const RATIO_UNIT: u64 = 1 << 32;
@@ -68,7 +71,7 @@ impl Telling {
         effects.calibrated.iter().for_each(|(map, now)| self.calibrated(*map, *now));
         for ended in &effects.ended {
             if let Some(tally) = self.tallies.of(ended.map) {
-                tally.ended(ended.outcome);
+                tally.ended(ended.outcome, ended.held);
                 tally.ended_in(ended.marks.cohort, ended.outcome);
             }
             self.trace(ended);
@@ -103,6 +106,13 @@ impl Telling {
             Calibration::Calibrated | Calibration::Calibrating => {
                 tracing::info!(map, store, "the values of both sides have the same form")
             }
+        }
+    }
+
+    /// Has it written down how far a store was gone through; a place that is lost costs a round.
+    pub(crate) async fn keep_place(&self, place: ScanPlace) {
+        if let Err(error) = self.ledger.keep_place(place).await {
+            tracing::error!(%error, "how far stores were gone through is not recorded any more");
         }
     }
 
@@ -171,11 +181,13 @@ impl Telling {
         let store = self.store(ended.map).map(|store| KeyValue::new("counterfoil.store", store.to_owned()));
         attributes.extend(store);
         match ended.outcome {
-            Outcome::Confirmed { lag } => attributes.push(KeyValue::new("counterfoil.lag_ns", lag)),
+            Outcome::Confirmed { lag } if !ended.held => {
+                attributes.push(KeyValue::new("counterfoil.lag_ns", lag))
+            }
             Outcome::Undetermined(reason) => {
                 attributes.push(KeyValue::new("counterfoil.reason", reason.label()))
             }
-            Outcome::Superseded | Outcome::Divergent | Outcome::Shed(_) => {}
+            Outcome::Confirmed { .. } | Outcome::Superseded | Outcome::Divergent | Outcome::Shed(_) => {}
         }
         let builder = SpanBuilder::from_name("counterfoil check").with_attributes(attributes);
         let builder = builder.with_links(vec![Link::new(span_context(write), Vec::new(), 0)]);
@@ -191,6 +203,9 @@ impl Telling {
     }
 
     fn source(&self, write: WriteId) -> String {
+        if write == NOBODY {
+            return NOBODY_NAME.to_owned();
+        }
         self.engine
             .sources()
             .get(write.source)

@@ -66,6 +66,7 @@ impl Sidecar {
             first_seq: 0,
             watermark: far_now(),
             losses: Vec::new(),
+            snapshots: Vec::new(),
             bye: false,
             previous_mac: Bytes::new(),
             issued: 0,

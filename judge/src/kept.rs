@@ -9,6 +9,7 @@ const ACKNOWLEDGED: u8 = 1 << 2;
 const ORDER: u8 = 1 << 3;
 const VERSION: u8 = 1 << 4;
 const PENDING: u8 = 1 << 5;
+const HELD: u8 = 1 << 6;
 
 const NOTHING: Interval = Interval { begin: Time::MIN, end: Time::MIN };
 
@@ -47,7 +48,8 @@ impl From<Write> for Kept {
                 | flag(write.store.is_some_and(|leg| leg.acknowledged), ACKNOWLEDGED)
                 | flag(write.order.is_some(), ORDER)
                 | flag(write.version.is_some(), VERSION)
-                | flag(write.pending, PENDING),
+                | flag(write.pending, PENDING)
+                | flag(write.held, HELD),
             _niche: false,
         }
     }
@@ -65,6 +67,7 @@ impl Kept {
             version: self.version(),
             deadline: self.deadline,
             pending: self.is_pending(),
+            held: self.is_held(),
         }
     }
 
@@ -105,10 +108,16 @@ impl Kept {
         self.is(PENDING)
     }
 
+    /// Whether nobody saw it being made: the map held its value.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        self.is(HELD)
+    }
+
     /// It is another copy's write; its event is that copy's.
     #[inline]
     pub(crate) fn drop_map_leg(&mut self) {
-        self.flags &= !(MAP | ORDER | PENDING);
+        self.flags &= !(MAP | ORDER | PENDING | HELD);
         self.map = NOTHING;
     }
 

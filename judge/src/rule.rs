@@ -182,6 +182,7 @@ impl<'a> Case<'a> {
     }
 
     fn divergent(&self, kind: Kind, confirmed: bool) -> Verdict {
+        let kind = if self.history.is_untold() { Kind::Orphan } else { kind };
         let (named, expected, ended) = self.should_have_shown();
         Verdict::Divergent(Divergence { kind, confirmed, named, expected, ended })
     }

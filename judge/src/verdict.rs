@@ -52,11 +52,13 @@ pub enum Kind {
     MapBehind,
     /// A newer value had been read before; the store went back to an older one.
     Reverted,
+    /// A value under a key that no map knows: it is known that the map held none, and nobody reported a write.
+    Orphan,
 }
 
 impl Kind {
     /// The labels of all kinds, in the order of the metrics.
-    pub const LABELS: [&str; 9] = [
+    pub const LABELS: [&str; 10] = [
         "missing",
         "stale",
         "resurrected",
@@ -66,6 +68,7 @@ impl Kind {
         "partial",
         "map_behind",
         "reverted",
+        "orphan",
     ];
 
     /// The kind as a metric label.
@@ -81,6 +84,7 @@ impl Kind {
             Self::Partial => "partial",
             Self::MapBehind => "map_behind",
             Self::Reverted => "reverted",
+            Self::Orphan => "orphan",
         }
     }
 }
@@ -182,8 +186,8 @@ pub enum Verdict {
 impl Verdict {
     /// The labels of all verdicts, in the order of the metrics.
     pub const LABELS: [&str; Kind::LABELS.len() + 3] = {
-        let [a, b, c, d, e, f, g, h, i] = Kind::LABELS;
-        ["consistent", "in_flight", a, b, c, d, e, f, g, h, i, "undetermined"]
+        let [a, b, c, d, e, f, g, h, i, j] = Kind::LABELS;
+        ["consistent", "in_flight", a, b, c, d, e, f, g, h, i, j, "undetermined"]
     };
 
     /// The verdict as a metric label.

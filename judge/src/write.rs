@@ -86,6 +86,9 @@ pub struct Write {
     pub deadline: Time,
     /// Whether its event still waits for an outcome.
     pub pending: bool,
+    /// Nobody saw it being made: it is known because the map held its value at some instant within `map`. Of
+    /// [`Digest::ABSENT`] that the map held no value then.
+    pub held: bool,
 }
 
 impl Write {
@@ -158,6 +161,23 @@ impl Reported {
     pub fn begun(&self) -> Time {
         let map = self.map.map_or(Time::MAX, |leg| leg.begin);
         self.store.map_or(map, |(leg, _)| leg.begin.min(map))
+    }
+
+    /// The same for a value that the map *held* at some instant within the map leg: who wrote it, and when before that, is
+    /// not known. So the store leg may have begun at any time, and raises no lower bound on what else may be read; but
+    /// the contract has it in the store, or something newer, by the deadline after that instant. A copy of a process of its
+    /// own was perhaps read from the store: there is no store leg then.
+    #[must_use]
+    pub fn held_under(&self, terms: &Terms, error: i64) -> (Option<Interval>, Option<StoreLeg>, Time) {
+        let (map, store, deadline) = Self { store: None, ..*self }.under(terms, error);
+        let any_time = |leg: StoreLeg| {
+            let interval = Interval { begin: Time::MIN, end: leg.interval.end };
+            StoreLeg { interval, ..leg }
+        };
+        match terms.scope {
+            Scope::Shared => (map, store.map(any_time), deadline),
+            Scope::Process => (map, None, deadline),
+        }
     }
 
     /// The same for another store than the one that the report is about, which the application writes as well: nobody

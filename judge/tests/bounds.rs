@@ -33,6 +33,7 @@ fn write(seq: u64, value: u64, begin: i64, end: Option<i64>) -> Write {
         version: None,
         deadline: map.end.plus(TERMS.deadline),
         pending: true,
+        held: false,
     }
 }
 

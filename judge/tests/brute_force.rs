@@ -78,6 +78,7 @@ fn write(seq: usize, leg: &Leg) -> Write {
         version: None,
         deadline: Time(map_end + TERMS.deadline),
         pending: true,
+        held: false,
     }
 }
 

@@ -34,7 +34,7 @@ fn write(seq: u64, digest: Digest, map: (i64, i64), store: Option<(i64, i64, Sto
 fn made(seq: u64, digest: Digest, reported: Reported, terms: &Terms, error: i64) -> Write {
     let (map, store, deadline) = reported.under(terms, error);
     let id = WriteId { source: 1, seq };
-    Write { id, digest, map, order: None, store, version: None, deadline, pending: true }
+    Write { id, digest, map, order: None, store, version: None, deadline, pending: true, held: false }
 }
 
 fn ok(seq: u64, digest: Digest, begin: i64, end: i64) -> Write {

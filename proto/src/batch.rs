@@ -12,6 +12,7 @@ pub use columns::{BatchError, Columns};
 pub use prints::Sample;
 
 use crate::loss::Loss;
+use crate::snapshot::Snapshot;
 use bytes::Bytes;
 use counterfoil_clock::Domain;
 use counterfoil_digest::Print;
@@ -22,6 +23,7 @@ const NONE: u64 = u64::MAX;
 
 const STORE_MASK: u8 = 0b011;
 const MAP_SKIPPED: u8 = 0b100;
+const MAP_HELD: u8 = 0b1000;
 
 /// The OpenTelemetry span a write happened in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -43,6 +45,8 @@ pub struct Row<'a> {
     pub digest: Digest,
     /// The legs, in the source's clock.
     pub legs: Reported,
+    /// Nobody saw the write: the map held its value at some instant of the map leg.
+    pub held: bool,
     /// Position in the map's own order.
     pub map_order: Option<u64>,
     /// Version of the write.
@@ -72,6 +76,8 @@ pub struct Header {
     pub watermark: Time,
     /// Sequence numbers known to be lost, before `first_seq`.
     pub losses: Vec<Loss>,
+    /// Snapshots that are complete with this batch and those before it.
+    pub snapshots: Vec<Snapshot>,
     /// No more batches of this source follow.
     pub bye: bool,
     /// The code of the source's previous batch from the same sidecar process.

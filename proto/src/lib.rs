@@ -6,10 +6,12 @@
 
 mod batch;
 mod loss;
+mod snapshot;
 mod time;
 
 pub use batch::{BatchBuilder, BatchError, Columns, Header, Row, Sample, TraceRef};
 pub use loss::{BucketSet, Loss, LossError, LossReason};
+pub use snapshot::Snapshot;
 pub use time::{nanoseconds, time};
 
 /// Version of both protocols.

@@ -21,7 +21,7 @@ use counterfoil_clock::Domain;
 use counterfoil_digest::Print;
 use counterfoil_judge::{Interval, Time};
 use counterfoil_keys::Key as _;
-use counterfoil_proto::{BatchBuilder, BucketSet, Header, Loss, LossReason, Row};
+use counterfoil_proto::{BatchBuilder, BucketSet, Header, Loss, LossReason, Row, Snapshot};
 use prost::Message;
 use std::sync::Arc;
 
@@ -86,6 +86,8 @@ pub struct Batcher {
     losses: Vec<Loss>,
     /// What was shed among the events in the builder; its own first number is not set.
     shed: Option<Loss>,
+    /// Those that no batch has told of yet.
+    snapshots: Vec<Snapshot>,
     watermark: Option<Time>,
     issued: u64,
     bye: bool,
@@ -111,6 +113,7 @@ impl Batcher {
             first_seq: 0,
             losses: Vec::new(),
             shed: None,
+            snapshots: Vec::new(),
             watermark: None,
             issued: 0,
             bye: false,
@@ -248,6 +251,13 @@ impl Batcher {
         }
     }
 
+    /// A snapshot is complete with what was added so far; no number comes before `next_seq`.
+    pub fn complete(&mut self, snapshot: Snapshot, next_seq: u64, now: Time) {
+        self.go_on_at(next_seq);
+        self.snapshots.push(snapshot);
+        self.opened.get_or_insert(now);
+    }
+
     /// Notes that the source has ended, and seals what there is.
     pub fn bye(&mut self, next_seq: u64) {
         self.go_on_at(next_seq);
@@ -286,6 +296,7 @@ impl Batcher {
             first_seq: self.first_seq,
             watermark: about.watermark,
             losses: std::mem::take(&mut self.losses),
+            snapshots: std::mem::take(&mut self.snapshots),
             bye: self.bye,
             previous_mac: std::mem::take(&mut self.previous_mac),
             issued: about.issued,

@@ -117,7 +117,8 @@ mod tests {
         let value = vector.value().unwrap_or_default().into();
         let event = Event { op: op.into(), value, ..Default::default() };
         let legs = Reported { map: None, store: None };
-        let checked = Checked { legs, trace: None, place: Ok(digester.place(&vector.map).unwrap()) };
+        let checked =
+            Checked { legs, held: false, trace: None, place: Ok(digester.place(&vector.map).unwrap()) };
         let mut all = Digests::default();
         digester.digest(KeyNumber::default(), &[event], &[checked], &mut all);
         all.digests.remove(0)

@@ -68,6 +68,8 @@ pub(crate) struct Rules<'a> {
 /// An event that keeps to the protocol.
 pub(crate) struct Checked {
     pub(crate) legs: Reported,
+    /// Nobody saw the write: the map held its value.
+    pub(crate) held: bool,
     pub(crate) trace: Option<TraceRef>,
     /// The map's place in the configuration, or why the event is lost.
     pub(crate) place: Result<usize, Unfit>,
@@ -84,7 +86,8 @@ impl Rules<'_> {
         };
         let legs = legs.map_err(refused)?;
         let trace = trace(event).map_err(refused)?;
-        Ok(Checked { legs, trace, place: self.place(event) })
+        let held = event.map_outcome() == MapOutcome::Held;
+        Ok(Checked { legs, held, trace, place: self.place(event) })
     }
 
     fn check_form(&self, event: &Event) -> Result<(), Wrong> {
@@ -99,6 +102,7 @@ impl Rules<'_> {
             _ if event.map_order == Some(u64::MAX) => {
                 Err(("map_order", "2^64 - 1 stands for none; send less"))
             }
+            Op::Put | Op::Remove if event.map_outcome() == MapOutcome::Held => held_alone(event),
             Op::Put | Op::Remove => Ok(()),
         }
     }
@@ -124,10 +128,21 @@ impl Rules<'_> {
 /// A field and what is wrong with it.
 type Wrong = (&'static str, &'static str);
 
+/// That the map held a value says nothing of a store call, and that it held none is no event.
+fn held_alone(event: &Event) -> Result<(), Wrong> {
+    if event.op() != Op::Put {
+        return Err(("op", "a held value is a put; leave out keys that have none"));
+    }
+    match event.store_outcome() {
+        emit::StoreOutcome::Unspecified => Ok(()),
+        _ => Err(("store_outcome", "nobody knows of a held value's store call; leave it out")),
+    }
+}
+
 fn legs_as_reported(event: &Event) -> Result<Reported, Wrong> {
     let map = match event.map_outcome() {
         MapOutcome::Skipped => None,
-        MapOutcome::Done | MapOutcome::Unspecified => {
+        MapOutcome::Done | MapOutcome::Held | MapOutcome::Unspecified => {
             if event.map_begin_ns == 0 || event.map_end_ns == 0 {
                 return Err((
                     "map_begin_ns",

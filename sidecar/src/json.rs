@@ -32,6 +32,11 @@
 //! - `"map_ns":[begin,end]`, `"store_ns":[begin,end]`: the legs, where `stamps` is `emitter`. Without `map_ns` the map
 //!   leg was skipped.
 //!
+//! `{"held":{"map":"cart","key":"k","value":"v"}}`
+//!
+//! Nothing was written: the map holds this value now, or did so at some instant of `map_ns`. For what was there before anybody
+//! watched; as a `put`, without `store` and `store_ns`.
+//!
 //! `{"heartbeat":{"watermark_ns":1}}`: everything begun before that was reported. `{"heartbeat":{}}` only keeps the
 //! connection open.
 //!
@@ -67,6 +72,8 @@ enum Line<'a> {
     Put(Write<'a>),
     #[serde(borrow)]
     Remove(Write<'a>),
+    #[serde(borrow)]
+    Held(Write<'a>),
     Heartbeat(HeartbeatLine),
     Bye(ByeLine),
 }
@@ -177,6 +184,7 @@ pub(crate) fn frame(line: &[u8]) -> Result<Frame, Refused> {
         Line::Hello(hello) => Body::Hello(hello.into()),
         Line::Put(write) => Body::Events(write.events(Op::Put)?),
         Line::Remove(write) => Body::Events(write.events(Op::Remove)?),
+        Line::Held(write) => Body::Events(write.held()?),
         Line::Heartbeat(HeartbeatLine { watermark_ns }) => {
             Body::Heartbeat(Heartbeat { watermark_ns, ..Default::default() })
         }
@@ -220,6 +228,18 @@ impl From<HelloLine> for Hello {
 }
 
 impl Write<'_> {
+    /// That the map holds the value, whoever wrote it.
+    fn held(self) -> Result<Events, Refused> {
+        if self.store.is_some() || self.store_ns.is_some() {
+            return Err(wrong(
+                "nobody knows of a held value's store call; leave out store and store_ns".to_owned(),
+            ));
+        }
+        let mut events = self.events(Op::Put)?;
+        events.events.iter_mut().for_each(|event| event.set_map_outcome(MapOutcome::Held));
+        Ok(events)
+    }
+
     fn events(self, op: Op) -> Result<Events, Refused> {
         let key = either("key", self.key, "key_base64", self.key_base64)?;
         let key = key.ok_or_else(|| wrong("key is missing".to_owned()))?;
@@ -389,6 +409,14 @@ mod tests {
     }
 
     #[test]
+    fn a_held_value_is_a_put_that_says_so_and_knows_of_no_store_call() {
+        let line = r#"{"held":{"map":"m","key":"k","value":"v","map_ns":[1,2],"map_order":4}}"#;
+        let event = event(line);
+        assert_eq!((event.op(), event.map_outcome()), (Op::Put, MapOutcome::Held));
+        assert_eq!((event.map_end_ns, event.map_order, &event.value[..]), (2, Some(4), &b"v"[..]));
+    }
+
+    #[test]
     fn values_are_strings_or_other_json_or_base64() {
         for (value, expected) in [
             (r#""value":"{\"a\": 1}""#, "{\"a\": 1}"),
@@ -414,6 +442,8 @@ mod tests {
             (r#"{"put":{"map":"m","key":"k","value_base64":"?"}}"#, "value_base64"),
             (r#"{"put":{"map":"m","key":"k","value":"v","trace_id":"zz"}}"#, "trace_id needs 32"),
             (r#"{"put":{"map":"m","key":"k","value":"v","when":1}}"#, "when"),
+            (r#"{"held":{"map":"m","key":"k","value":"v","store":"ok"}}"#, "leave out store"),
+            (r#"{"held":{"map":"m","key":"k"}}"#, "needs a value"),
             (r#"{"set":{}}"#, "set"),
             (r#"{"bye":{}} x"#, "trailing"),
         ] {

@@ -56,6 +56,8 @@ pub(crate) enum Refused {
     Loss(#[from] LossError),
     #[error("heartbeat.losses: more than {max} ranges lie ahead of the next event")]
     LossesAhead { max: usize },
+    #[error("heartbeat.snapshots: begin_ns needs the emitter's clock; say hello with stamps `emitter`")]
+    Snapshots,
     #[error("no hello within limits.handshake_timeout_ms, {ms} ms")]
     HandshakeTimeout { ms: u32 },
     #[error("frame not complete within limits.frame_timeout_ms, {ms} ms")]
@@ -95,7 +97,7 @@ impl Refused {
             Self::Service(_) => "service",
             Self::Hole { .. } | Self::BelowStart { .. } | Self::SequenceEnd(_) => "sequence",
             Self::Event { .. } => "event",
-            Self::Watermark | Self::Loss(_) | Self::LossesAhead { .. } => "heartbeat",
+            Self::Watermark | Self::Loss(_) | Self::LossesAhead { .. } | Self::Snapshots => "heartbeat",
             Self::HandshakeTimeout { .. } | Self::FrameTimeout { .. } | Self::IdleTimeout { .. } => "timeout",
             Self::Replaced => "replaced",
         }

@@ -3,6 +3,7 @@
 
 mod acks;
 mod samples;
+mod snapshots;
 mod take;
 
 use crate::Shared;
@@ -14,7 +15,7 @@ use crate::source::{Claim, Source};
 use counterfoil_judge::{Interval, Time};
 use counterfoil_keys::KeyNumber;
 use counterfoil_proto::wire::emit::{AckLevel, Frame, Heartbeat, Limits, Stamps, Welcome, frame::Body};
-use counterfoil_proto::{Loss, PROTOCOL, time};
+use counterfoil_proto::{Loss, PROTOCOL, Snapshot, time};
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 
@@ -43,6 +44,8 @@ pub(crate) struct Session {
     /// Events that came since it was asked.
     counted: u64,
     warnings: Vec<String>,
+    /// What the source has said of complete snapshots.
+    snapshots: snapshots::Snapshots,
     /// The last watermark that the sidecar set for a source without a clock.
     promised: Time,
     scratch: take::Scratch,
@@ -87,6 +90,7 @@ impl Session {
             acked: None,
             counted: 0,
             warnings: Vec::new(),
+            snapshots: snapshots::Snapshots::default(),
             promised: Time::MIN,
             scratch: take::Scratch::default(),
             samples: samples::Samples::default(),
@@ -151,6 +155,12 @@ impl Session {
         if !own_clock && heartbeat.watermark_ns != 0 {
             return Err(Refused::Watermark);
         }
+        if !own_clock && !heartbeat.snapshots.is_empty() {
+            return Err(Refused::Snapshots);
+        }
+        // Of a map that is not configured nothing is told, so nothing of it is whole.
+        let of_known = heartbeat.snapshots.into_iter().map(Snapshot::from);
+        self.snapshots.take(of_known.filter(|it| self.shared.digester.place(&it.map).is_some()));
         let mut losses = heartbeat.losses.into_iter().map(Loss::try_from).collect::<Result<Vec<_>, _>>()?;
         if !own_clock {
             let begin = self.source.sequence.watermark().unwrap_or(Time(0));
@@ -177,6 +187,9 @@ impl Session {
         source.batcher.set_issued(source.sequence.issued());
         if let (Some(watermark), Some(next)) = (source.sequence.watermark(), source.sequence.next()) {
             source.batcher.promise(watermark, next, now);
+        }
+        if let Some(next) = source.sequence.next() {
+            self.snapshots.complete(next, |snapshot| source.batcher.complete(snapshot, next, now));
         }
     }
 

@@ -178,7 +178,7 @@ async fn losses_declared_by_the_emitter_arrive_in_their_place() {
     emitter.say(plain(0, 2)).await;
     let loss =
         emit::Loss { first_seq: 2, count: 3, reason: 1, begin_ns: 10, end_ns: 20, ..Default::default() };
-    let beat = emit::Heartbeat { next_seq: 5, watermark_ns: 100, losses: vec![loss], open: 0 };
+    let beat = emit::Heartbeat { next_seq: 5, watermark_ns: 100, losses: vec![loss], ..Default::default() };
     emitter.say(Body::Heartbeat(beat.clone())).await;
     emitter.acked(5).await;
     emitter.say(Body::Heartbeat(beat)).await;
@@ -189,6 +189,30 @@ async fn losses_declared_by_the_emitter_arrive_in_their_place() {
     let losses: Vec<_> = got.iter().flat_map(|columns| columns.header().losses.clone()).collect();
     assert_eq!(losses.len(), 1, "the same loss again is no new loss");
     assert_eq!((losses[0].first_seq, losses[0].count, losses[0].reason), (2, 3, LossReason::RingFull));
+}
+
+#[tokio::test]
+async fn a_complete_snapshot_arrives_once_and_after_all_that_it_speaks_of() {
+    let house = House::start(&["batch.age_ms_max=0"]).await;
+    let (mut emitter, _) = house.greeted("a").await;
+    let snapshot = |map: &str| emit::Snapshot { map: map.into(), begin_ns: 7, first_seq: 0, end_seq: 3 };
+    let snapshots = vec![snapshot("cart"), snapshot("a map that nobody configured")];
+    let beat = emit::Heartbeat { next_seq: 3, watermark_ns: 50, snapshots, ..Default::default() };
+    let mut held = event(0, "k", b"v");
+    held.set_map_outcome(emit::MapOutcome::Held);
+    emitter.say(events(0, vec![held, event(0, "l", b"v")])).await;
+    emitter.say(Body::Heartbeat(beat.clone())).await;
+    emitter.acked(2).await;
+    emitter.say(plain(2, 1)).await;
+    emitter.say(Body::Heartbeat(beat)).await;
+    let told = |columns: &Columns| columns.header().snapshots.clone();
+    let got = house.comparator.batches("a", |batches| batches.iter().any(|it| !told(it).is_empty())).await;
+    let before = got.iter().take_while(|columns| told(columns).is_empty());
+    assert!(before.map(Columns::len).sum::<usize>() >= 2, "what it speaks of goes first");
+    let all: Vec<_> = got.iter().flat_map(told).map(|it| (it.map, it.begin.0, it.end_seq)).collect();
+    assert_eq!(all, [("cart".to_owned(), 7, 3)]);
+    let rows: Vec<_> = got.iter().flat_map(Columns::rows).map(|(seq, row)| (seq, row.held)).collect();
+    assert_eq!(rows, [(0, true), (1, false), (2, false)]);
 }
 
 #[tokio::test]

@@ -127,7 +127,17 @@ impl<'a> Reader<'a> {
         let version = write.version;
         let key = self.key(write.key);
         if let Some(writes) = self.recording.writes.get_mut(key) {
-            writes.push(judge::Write { id, digest, map, order, store, version, deadline, pending: false });
+            writes.push(judge::Write {
+                id,
+                digest,
+                map,
+                order,
+                store,
+                version,
+                deadline,
+                pending: false,
+                held: false,
+            });
         }
         Ok(())
     }

@@ -2,7 +2,9 @@
 
 use super::ms;
 use crate::Parts;
-use crate::sweep::keys::Progress;
+use crate::contract::{Contracts, MapId};
+use crate::sweep::{self, keys, rows};
+use crate::table::{Rows, Unknown};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -11,6 +13,8 @@ use std::collections::BTreeMap;
 pub(super) struct SweepSummary {
     /// Over the keys of the table that nobody wrote to; `null` if they are not swept.
     keys: Option<KeysSummary>,
+    /// Over the rows of the store, by the map's name; empty if they are not gone through.
+    rows: BTreeMap<String, RowsSummary>,
 }
 
 #[derive(Serialize)]
@@ -24,17 +28,73 @@ struct KeysSummary {
     last_round_ms: Option<f64>,
 }
 
+#[derive(Serialize)]
+struct RowsSummary {
+    #[serde(flatten)]
+    this_round: RowCounts,
+    rounds: u64,
+    /// What the last round found; `null` before there was one.
+    last_round: Option<RowCounts>,
+    /// How long it took; `null` before there was one.
+    last_round_ms: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct RowCounts {
+    rows: u64,
+    /// A source told of the key.
+    known: u64,
+    /// No map knows the key: it is looked at again, or is told as an orphan.
+    suspected: u64,
+    /// Of which nothing can be said.
+    unknown_rows: u64,
+    /// Why.
+    unknown: BTreeMap<&'static str, u64>,
+}
+
 /// By the store's name.
 pub(super) fn summaries(parts: &Parts) -> BTreeMap<String, SweepSummary> {
-    let readers = parts.engine.contracts().readers().iter();
-    let summary = |keys: Option<Progress>| SweepSummary { keys: keys.map(KeysSummary::from) };
-    let swept = parts.swept.get().into_iter().map(summary);
+    let contracts = parts.engine.contracts();
+    let readers = contracts.readers().iter();
+    let swept = parts.swept.get().into_iter().map(|progress| summary(contracts, progress));
     readers.map(|reader| reader.name().to_owned()).zip(swept).collect()
 }
 
-impl From<Progress> for KeysSummary {
-    fn from(progress: Progress) -> Self {
-        let Progress { keys, rounds, last_round, done } = progress;
+fn summary(contracts: &Contracts, progress: sweep::Progress) -> SweepSummary {
+    let of_map = |(map, progress): (MapId, rows::Progress)| {
+        Some((contracts.get(map)?.name.to_string(), RowsSummary::from(progress)))
+    };
+    let rows = progress.rows.into_iter().filter_map(of_map).collect();
+    SweepSummary { keys: progress.keys.map(KeysSummary::from), rows }
+}
+
+impl From<keys::Progress> for KeysSummary {
+    fn from(progress: keys::Progress) -> Self {
+        let keys::Progress { keys, rounds, last_round, done } = progress;
         Self { keys, done, rounds, last_round_ms: last_round.map(ms) }
+    }
+}
+
+impl From<rows::Progress> for RowsSummary {
+    fn from(progress: rows::Progress) -> Self {
+        let rows::Progress { rows, last, rounds } = progress;
+        Self {
+            this_round: rows.into(),
+            rounds,
+            last_round: last.map(|last| last.rows.into()),
+            last_round_ms: last.map(|last| ms(last.took)),
+        }
+    }
+}
+
+impl From<Rows> for RowCounts {
+    fn from(rows: Rows) -> Self {
+        Self {
+            rows: rows.count(),
+            known: rows.known,
+            suspected: rows.suspected,
+            unknown_rows: rows.unknown.iter().sum(),
+            unknown: Unknown::ALL.map(Unknown::label).into_iter().zip(rows.unknown).collect(),
+        }
     }
 }

@@ -15,17 +15,25 @@ pub struct WrittenSweep {
     /// the budget does not allow it. 0 for never.
     #[schemars(range(max = 2_592_000))]
     pub keys_every_s: u32,
+    /// Most rows a second that each store is gone through for those that no map knows, of the maps that say how (`scan`) and
+    /// whose scope is `shared`. Such a row is told as `orphan` only if the map's sources have told all that the map holds. 0 for
+    /// never.
+    #[schemars(range(max = 1_000_000))]
+    pub scan_keys_per_s: u32,
 }
 
 impl Default for WrittenSweep {
     fn default() -> Self {
-        Self { keys_every_s: 3_600 }
+        Self { keys_every_s: 3_600, scan_keys_per_s: 0 }
     }
 }
 
 impl WrittenSweep {
     /// As it is used.
     pub(super) fn settings(&self) -> Settings {
-        Settings { keys_every: (self.keys_every_s > 0).then(|| i64::from(self.keys_every_s) * S) }
+        Settings {
+            keys_every: (self.keys_every_s > 0).then(|| i64::from(self.keys_every_s) * S),
+            rows_per_s: Some(self.scan_keys_per_s).filter(|per_s| *per_s > 0),
+        }
     }
 }

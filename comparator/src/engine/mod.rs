@@ -241,6 +241,9 @@ impl Engine {
         let taken = source.take(header, count, at);
         let translation = if standing.is_placeable { self.translation(columns, at) } else { None };
         self.doubt_what_is_missing(source, &taken, translation, at);
+        let told_whole = header.snapshots.iter().map(|snapshot| snapshot.map.as_str());
+        let maps = columns.maps().iter().map(String::as_str).chain(told_whole);
+        source.reported(maps.filter(|map| !self.contracts.find(&source.name.tenant, map).is_empty()));
         let effects = self.apply(admitted, taken.first_new, translation, standing, at);
         // A promise for a time that had not come when it was sent was made before the clock jumped back.
         let is_of_other_clock = header.clock != Domain::from(upload.clock.clone().unwrap_or_default());
@@ -267,6 +270,17 @@ impl Engine {
         }
         for tenant in &doubted {
             self.doubt(tenant, &BucketSet::All, at, Reason::SourceLost);
+        }
+    }
+
+    /// Finds out of which maps that are gone through row by row everything is known at `at` that they hold. To be called before
+    /// rows are compared or judged at `at`.
+    pub fn mind_wholes(&self, at: Time) {
+        for (map, contract) in (0..).map(MapId).zip(self.contracts.iter()) {
+            if contract.has_scan() {
+                let since = self.sources.whole_since(&contract.tenant, &contract.name, &self.clocks, at);
+                self.table.set_whole(map, since);
+            }
         }
     }
 

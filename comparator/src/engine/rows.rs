@@ -135,7 +135,10 @@ impl Engine {
             map: row.legs.map.map(move_leg),
             store: row.legs.store.map(|(leg, outcome)| (move_leg(leg), outcome)),
         };
+        // That the map held nothing is no event.
+        let held = row.held && !row.digest.is_absent();
         let (map_leg, store, deadline) = match contract.is_reported {
+            _ if held => legs.held_under(&contract.terms, clock.error),
             true => legs.under(&contract.terms, clock.error),
             false => legs.elsewhere_under(&contract.terms, clock.error),
         };
@@ -148,6 +151,7 @@ impl Engine {
             version: row.version,
             deadline,
             pending: true,
+            held,
         };
         Some(Arrival {
             map,

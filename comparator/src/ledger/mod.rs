@@ -27,7 +27,7 @@ mod schema;
 mod writer;
 
 pub(crate) use row::shown;
-pub use row::{Count, Cursor, DivergenceId, Filter, Opened, Page, Row, State, Transition, Turned};
+pub use row::{Count, Cursor, DivergenceId, Filter, Opened, Page, Row, ScanPlace, State, Transition, Turned};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -168,6 +168,24 @@ impl Ledger {
             self.send(Command::Record(transition)).await?;
         }
         Ok(())
+    }
+
+    /// Hands the writer how far a store was gone through; waits while its queue is full.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Stopped`] if the writer's thread has panicked.
+    pub async fn keep_place(&self, place: ScanPlace) -> Result<(), LedgerError> {
+        self.send(Command::Place(place)).await
+    }
+
+    /// How far each store was gone through.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Read`].
+    pub async fn scan_places(&self) -> Result<Vec<ScanPlace>, LedgerError> {
+        self.read(query::scan_places).await
     }
 
     /// Waits until everything recorded before is written.

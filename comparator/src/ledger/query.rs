@@ -1,7 +1,7 @@
 //! What is asked of the ledger.
 
 use super::PAGE_ROWS_MAX;
-use super::row::{Count, Cursor, DivergenceId, Filter, Page, Row, State, shown};
+use super::row::{Count, Cursor, DivergenceId, Filter, Page, Row, ScanPlace, State, shown};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, ToSql};
 
@@ -61,6 +61,15 @@ pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Vec<Count>> {
         Ok(Count { map, store, kind, state: state(row, 3)?, count: count.unsigned_abs() })
     };
     statement.query_map([], count)?.collect()
+}
+
+/// How far each store was gone through.
+pub(super) fn scan_places(connection: &Connection) -> rusqlite::Result<Vec<ScanPlace>> {
+    let mut statement = connection.prepare("SELECT map, store, after FROM scan_place")?;
+    let place = |row: &rusqlite::Row<'_>| {
+        Ok(ScanPlace { map: row.get(0)?, store: row.get(1)?, after: Some(row.get(2)?) })
+    };
+    statement.query_map([], place)?.collect()
 }
 
 fn placed_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Cursor, Row)> {

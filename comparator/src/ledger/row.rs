@@ -46,6 +46,17 @@ impl Serialize for DivergenceId {
     }
 }
 
+/// How far a store was gone through for rows that no map knows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ScanPlace {
+    /// The map.
+    pub map: String,
+    /// The store.
+    pub store: String,
+    /// Where the next page begins; `None` at the begin of a round.
+    pub after: Option<Vec<u8>>,
+}
+
 /// A step in the life of a divergence.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Transition {

@@ -46,6 +46,8 @@ CREATE INDEX divergence_by_state ON divergence (state);
 ALTER TABLE divergence ADD COLUMN fields TEXT; -- a JSON array of names
 ALTER TABLE divergence ADD COLUMN fields_missing INTEGER;
 ",
+    // How far a store was gone through for rows that no map knows; no row before the first page and after the last.
+    "CREATE TABLE scan_place (map TEXT, store TEXT, after BLOB NOT NULL, PRIMARY KEY (map, store)) STRICT;",
 ];
 
 /// Opens the file to write, makes it if it is not there, and brings its schema up.

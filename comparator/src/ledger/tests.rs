@@ -337,3 +337,24 @@ fn a_row_is_told_as_json_without_the_keys_bytes() {
     assert!(json["rows"][0].get("key_bytes").is_none());
     assert!(json["next"].is_null());
 }
+
+#[tokio::test]
+async fn the_place_that_a_scan_has_come_to_is_kept_until_its_round_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&folder.path().join("ledger"), |_| {}).unwrap();
+    let place = |map: &str, after: Option<&[u8]>| ScanPlace {
+        map: map.into(),
+        store: "main".into(),
+        after: after.map(<[u8]>::to_vec),
+    };
+    for kept in [place("cart", Some(b"k1")), place("notes", Some(b"n")), place("cart", Some(b"k2"))] {
+        ledger.keep_place(kept).await.unwrap();
+    }
+    ledger.flush().await.unwrap();
+    let mut places = ledger.scan_places().await.unwrap();
+    places.sort_by(|one, other| one.map.cmp(&other.map));
+    assert_eq!(places, [place("cart", Some(b"k2")), place("notes", Some(b"n"))]);
+    ledger.keep_place(place("cart", None)).await.unwrap();
+    ledger.flush().await.unwrap();
+    assert_eq!(ledger.scan_places().await.unwrap(), [place("notes", Some(b"n"))]);
+}

@@ -1,6 +1,6 @@
 //! The one thread that writes.
 
-use super::row::{Opened, Transition, Turned};
+use super::row::{Opened, ScanPlace, Transition, Turned};
 use super::{Announce, BATCH_MAX, CLOSING_RETRIES_MAX, Counters, ROWS_MAX, schema};
 use counterfoil_digest::Differing;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, named_params};
@@ -39,6 +39,10 @@ WHERE id = :id AND state <> 'resolved' RETURNING map, store, kind";
 
 const KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM divergence WHERE id = ?1)";
 
+const KEEP_PLACE: &str = "INSERT OR REPLACE INTO scan_place (map, store, after) VALUES (?1, ?2, ?3)";
+
+const FORGET_PLACE: &str = "DELETE FROM scan_place WHERE map = ?1 AND store = ?2";
+
 const PRUNE: &str = "
 DELETE FROM divergence WHERE row IN (
     SELECT row FROM divergence WHERE state = 'resolved' ORDER BY row
@@ -49,6 +53,8 @@ DELETE FROM divergence WHERE row IN (
 pub(super) enum Command {
     /// Write this.
     Record(Transition),
+    /// Write how far a store was gone through.
+    Place(ScanPlace),
     /// Tell when everything before is written.
     Flush(oneshot::Sender<()>),
 }
@@ -119,7 +125,14 @@ impl Writer {
         let mut orphans = 0;
         let mut news = Vec::new();
         for command in batch {
-            let Command::Record(transition) = command else { continue };
+            let transition = match command {
+                Command::Record(transition) => transition,
+                Command::Place(place) => {
+                    keep(&transaction, place)?;
+                    continue;
+                }
+                Command::Flush(_) => continue,
+            };
             written += 1;
             opened += u32::from(matches!(transition, Transition::Opened(_)));
             match apply(&transaction, transition)? {
@@ -209,6 +222,14 @@ fn columns(fields: Option<&Differing>) -> (Option<String>, Option<u32>) {
     let names = fields.map(|fields| fields.names.iter().map(|name| &**name).collect::<serde_json::Value>());
     let missing = fields.map(|fields| u32::try_from(fields.only_there).unwrap_or(u32::MAX));
     (names.map(|names| names.to_string()), missing)
+}
+
+fn keep(transaction: &Transaction<'_>, place: &ScanPlace) -> rusqlite::Result<usize> {
+    let ScanPlace { map, store, after } = place;
+    match after {
+        Some(after) => transaction.prepare_cached(KEEP_PLACE)?.execute((map, store, after)),
+        None => transaction.prepare_cached(FORGET_PLACE)?.execute((map, store)),
+    }
 }
 
 /// Deletes the oldest resolved divergences, so that `rows_max` are left if there are enough of them.

@@ -1,8 +1,10 @@
 //! How far the sweep has come, in metrics.
 
+use crate::contract::{Contracts, MapId};
 use crate::metrics;
 use crate::store::Reader;
-use crate::sweep::keys::Progress;
+use crate::sweep::{self, keys, rows};
+use crate::table::{Rows, Unknown};
 use ::metrics::{Counter, Gauge};
 
 /// Series of the sweep over one store.
@@ -10,26 +12,83 @@ pub(super) struct SweepSeries {
     keys: Counter,
     rounds: Counter,
     round_seconds: Gauge,
+    checks: Vec<CheckSeries>,
+}
+
+/// Series of the rows of one check.
+struct CheckSeries {
+    map: MapId,
+    /// What rows were, in the order of [`counts`].
+    rows: Vec<Counter>,
+    rounds: Counter,
+    /// Told so far, of rounds that are over.
+    before: Rows,
+    rounds_told: u64,
 }
 
 impl SweepSeries {
-    pub(super) fn new(reader: &Reader) -> Self {
+    pub(super) fn new(reader: &Reader, contracts: &Contracts) -> Self {
         let store = [("store", reader.name())];
+        let maps = (0..).map(MapId).zip(contracts.iter());
+        let scanned = maps.filter(|(map, contract)| {
+            contract.has_scan() && contracts.store_name(*map) == Some(reader.name())
+        });
         let series = Self {
             keys: metrics::SWEEP_KEYS.counter(&store),
             rounds: metrics::SWEEP_ROUNDS.counter(&store),
             round_seconds: metrics::SWEEP_ROUND_SECONDS.gauge(&store),
+            checks: scanned
+                .map(|(map, contract)| CheckSeries::new(map, &contract.name, reader.name()))
+                .collect(),
         };
         series.round_seconds.set(f64::NAN);
         series
     }
 
     /// Tells how far it has come.
-    pub(super) fn set(&self, progress: &Progress) {
+    pub(super) fn set(&mut self, progress: &sweep::Progress) {
+        if let Some(keys) = &progress.keys {
+            self.set_keys(keys);
+        }
+        for (map, rows) in &progress.rows {
+            self.checks.iter_mut().filter(|check| check.map == *map).for_each(|check| check.set(rows));
+        }
+    }
+
+    fn set_keys(&self, progress: &keys::Progress) {
         self.keys.absolute(progress.keys);
         self.rounds.absolute(progress.rounds);
         if let Some(last) = progress.last_round {
             self.round_seconds.set(last as f64 / 1e9);
         }
     }
+}
+
+impl CheckSeries {
+    fn new(map: MapId, name: &str, store: &str) -> Self {
+        let labels = ["known", "suspected"].into_iter().chain(Unknown::ALL.map(Unknown::label));
+        let series = |label| metrics::SWEEP_ROWS.counter(&[("map", name), ("store", store), ("row", label)]);
+        Self {
+            map,
+            rows: labels.map(series).collect(),
+            rounds: metrics::SWEEP_SCANS.counter(&[("map", name), ("store", store)]),
+            before: Rows::default(),
+            rounds_told: 0,
+        }
+    }
+
+    fn set(&mut self, progress: &rows::Progress) {
+        if let Some(last) = progress.last.filter(|_| progress.rounds > self.rounds_told) {
+            self.before.add(&last.rows);
+            self.rounds_told = progress.rounds;
+        }
+        let mut all = self.before;
+        all.add(&progress.rows);
+        self.rows.iter().zip(counts(&all)).for_each(|(series, count)| series.absolute(count));
+        self.rounds.absolute(progress.rounds);
+    }
+}
+
+fn counts(rows: &Rows) -> impl Iterator<Item = u64> {
+    [rows.known, rows.suspected].into_iter().chain(rows.unknown)
 }

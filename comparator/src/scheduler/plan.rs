@@ -1,9 +1,9 @@
 //! What is read of one store next: which keys, in which reads, within its budget.
 
-use super::Request;
+use super::{PageRequest, Request};
 use crate::budget::{Bounds, Budget, Room};
-use crate::contract::MapId;
-use crate::sweep::{self, keys::Keys};
+use crate::contract::{Contract, Contracts, MapId};
+use crate::sweep::{self, keys::Keys, rows::Rows};
 use crate::table::{Class, Observed, PerClass, Probe, Table};
 use counterfoil_judge::{Interval, Reason, Time};
 
@@ -19,6 +19,7 @@ pub(super) struct Store {
     /// Which map goes first; moves on with each time that something was read, so that none starves.
     turn: usize,
     sweep: Option<Keys>,
+    rows: Option<Rows>,
 }
 
 /// A map of the store.
@@ -54,17 +55,47 @@ impl Store {
     pub(super) fn new(place: usize, bounds: Bounds, maps: impl Iterator<Item = (MapId, i64)>) -> Self {
         let map =
             |(id, patience)| Map { id, patience, turns: PerClass::default(), ready: PerClass::default() };
-        Self { budget: Budget::new(bounds), place, maps: maps.map(map).collect(), turn: 0, sweep: None }
+        Self {
+            budget: Budget::new(bounds),
+            place,
+            maps: maps.map(map).collect(),
+            turn: 0,
+            sweep: None,
+            rows: None,
+        }
     }
 
     /// Sweeps as `settings` say from now on.
-    pub(super) fn set_sweep(&mut self, settings: &sweep::Settings) {
+    pub(super) fn set_sweep(&mut self, settings: &sweep::Settings, contracts: &Contracts) {
         self.sweep = settings.keys_every.map(|every| Keys::new(self.place, every));
+        let has_scan = |map: &MapId| contracts.get(*map).is_some_and(Contract::has_scan);
+        let maps = || self.maps.iter().map(|map| map.id).filter(has_scan);
+        self.rows = settings.rows_per_s.map(|per_s| Rows::new(per_s, maps()));
     }
 
-    /// How far the sweep over its keys has come; `None` if there is none.
-    pub(super) fn swept(&self) -> Option<sweep::keys::Progress> {
-        self.sweep.as_ref().map(Keys::progress)
+    /// The rounds over its rows; `None` if they are not gone through.
+    pub(super) fn rows(&mut self) -> Option<&mut Rows> {
+        self.rows.as_mut()
+    }
+
+    /// The next page of rows to be read at `at`, after [`Self::plan`], unless keys wait that are no less urgent.
+    pub(super) fn next_page(&mut self, at: Time) -> Option<PageRequest> {
+        let none_waits = self.maps.iter().all(|map| *map.ready.get(Class::Idle) == 0);
+        let keys_per_s = self.budget.idle_keys_per_s().filter(|_| none_waits)?;
+        let rows = self.rows.as_mut()?;
+        let room = self.budget.room(at);
+        if room.reads == 0 || room.keys == 0 {
+            return None;
+        }
+        let wanted = rows.next(keys_per_s, self.budget.keys_per_read_max(), at)?;
+        self.budget.sent_page(wanted.limit);
+        Some(PageRequest { store: self.place, wanted })
+    }
+
+    /// How far the sweep over its keys and rows has come.
+    pub(super) fn swept(&self) -> sweep::Progress {
+        let rows = self.rows.iter().flat_map(Rows::progress).collect();
+        sweep::Progress { keys: self.sweep.as_ref().map(Keys::progress), rows }
     }
 
     /// Takes what is due at `at` from the table, as much as the budget and `observations` allow. Each class of checks has the

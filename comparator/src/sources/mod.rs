@@ -12,6 +12,7 @@
 //!   still, or was started over.
 
 mod chain;
+mod holdings;
 mod open;
 mod phase;
 mod source;
@@ -24,11 +25,12 @@ pub use source::{Report, Source, SourceName, Taken};
 
 use crate::clocks::Clocks;
 use counterfoil_clock::Domain;
-use counterfoil_judge::{Time, WriteId};
+use counterfoil_judge::{Interval, Time, WriteId};
 use counterfoil_keys::TenantName;
 use counterfoil_proto::Header;
 use counterfoil_proto::wire::journal::SourceStamp;
 use dashmap::DashMap;
+use holdings::Holding;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -195,6 +197,37 @@ impl Sources {
         horizons
     }
 
+    /// Since when all that a map of the tenant holds was told: from the first to the last of the instants since which its live
+    /// sources have told all. `None` if there is no such source, or one that reported about the map, or may have, has not and
+    /// was heard of since.
+    #[must_use]
+    pub fn whole_since(
+        &self,
+        tenant: &TenantName,
+        map: &str,
+        clocks: &Clocks,
+        now: Time,
+    ) -> Option<Interval> {
+        let (mut since, mut heard_of_part) = (None::<Interval>, Time::MIN);
+        for entry in self.by_name.iter().filter(|entry| entry.key().tenant == *tenant) {
+            let report = entry.value().lock();
+            let is_live = report.phase == Phase::Live;
+            match report.holdings.of(map) {
+                Holding::None => {}
+                Holding::Whole(whole) if is_live => {
+                    let clock = clocks.translation_since(&whole.clock, whole.begin, now)?;
+                    let begin = clock.interval(Interval::new(whole.begin, whole.begin)).widened(clock.error);
+                    since = Some(since.map_or(begin, |since| hull(since, begin)));
+                }
+                Holding::Part if is_live => return None,
+                Holding::Part => heard_of_part = heard_of_part.max(report.heard),
+                // What it told is known, and it holds nothing any more.
+                Holding::Whole(_) => {}
+            }
+        }
+        since.filter(|since| heard_of_part < since.begin && since.end <= now)
+    }
+
     /// The clock of these sources jumped: what they promised in its earlier epoch cannot be placed any more.
     pub fn forget_promises(&self, clock: &Domain) {
         for entry in &self.by_name {
@@ -202,6 +235,7 @@ impl Sources {
             if report.clock == *clock {
                 report.watermark = Time::MIN;
             }
+            report.holdings.forget(clock);
         }
     }
 
@@ -244,6 +278,10 @@ impl Sources {
         self.by_id.remove(&source.id);
         true
     }
+}
+
+fn hull(one: Interval, other: Interval) -> Interval {
+    Interval { begin: one.begin.min(other.begin), end: one.end.max(other.end) }
 }
 
 #[cfg(test)]

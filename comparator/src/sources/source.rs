@@ -1,6 +1,7 @@
 //! One source: what it has reported, what it lost, and whether verdicts wait for it.
 
 use super::chain::{Broken, Chain, Link, Step};
+use super::holdings::Holdings;
 use super::open::OpenBatches;
 use super::phase::{Phase, Silence};
 use counterfoil_clock::Domain;
@@ -82,6 +83,8 @@ pub struct Report {
     pub issued: u64,
     /// What is missing next is missing here: the journal has lost it.
     pub(super) has_holes: bool,
+    /// The maps that it has reported about.
+    pub(super) holdings: Holdings,
 }
 
 impl Report {
@@ -101,7 +104,13 @@ impl Report {
             undeclared: 0,
             issued: 0,
             has_holes: false,
+            holdings: Holdings::new(next_seq, next_seq > super::FIRST_SEQ_MAX),
         }
+    }
+
+    /// The maps of which it has told all that they hold.
+    pub fn whole_maps(&self) -> impl Iterator<Item = &str> {
+        self.holdings.wholes()
     }
 
     /// Notes that so many numbers are lost.
@@ -265,9 +274,18 @@ impl Source {
         Taken { first_new, losses, undeclared, returned }
     }
 
-    /// Notes the batch's promise if it counts, and its bye, once its events are in the table.
+    /// Notes that it has reported about these maps.
+    pub fn reported<'a>(&self, maps: impl Iterator<Item = &'a str>) {
+        self.lock().holdings.reported(maps);
+    }
+
+    /// Notes the batch's promise if it counts, its complete snapshots and its bye, once its events are in the table.
     pub fn promise(&self, header: &Header, counts: bool) {
         let mut report = self.lock();
+        let next_seq = report.next_seq;
+        for snapshot in header.snapshots.iter().filter(|_| counts) {
+            report.holdings.complete(snapshot, &header.clock, next_seq);
+        }
         if counts {
             report.watermark = report.watermark.max(header.watermark);
         }

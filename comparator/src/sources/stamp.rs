@@ -1,6 +1,7 @@
 //! What the journal remembers of a source, whatever else is trimmed.
 
 use super::chain::Chain;
+use super::holdings::Holdings;
 use super::phase::Phase;
 use super::source::{Report, Source, SourceName};
 use counterfoil_judge::Time;
@@ -36,6 +37,7 @@ impl Source {
     pub fn stamp(&self) -> SourceStamp {
         let applied = self.take_turn().applied();
         let report = self.lock();
+        let (maps, other_maps) = report.holdings.names();
         SourceStamp {
             clock: Some((&report.clock).into()),
             next_seq: report.next_seq,
@@ -49,6 +51,8 @@ impl Source {
             undeclared: report.undeclared,
             mac: applied.map(|(mac, _)| mac.as_bytes().to_vec().into()).unwrap_or_default(),
             signer: applied.map(|(_, signer)| signer.to_vec().into()).unwrap_or_default(),
+            maps,
+            other_maps,
         }
     }
 
@@ -77,6 +81,10 @@ impl Source {
         let chain = Chain::resumed(Mac::from_wire(&stamp.mac).zip(signer));
         let mut lost = [0; LossReason::ALL.len()];
         lost.iter_mut().zip(&stamp.lost).for_each(|(lost, &told)| *lost = told);
+        // What an older version wrote names no maps.
+        let others = stamp.other_maps || (stamp.maps.is_empty() && stamp.next_seq > 0);
+        let mut holdings = Holdings::new(stamp.next_seq, others);
+        holdings.reported(stamp.maps.iter().map(String::as_str));
         let promised = |nanoseconds| if nanoseconds == 0 { Time::MIN } else { time(nanoseconds) };
         let report = Report {
             clock: stamp.clock.unwrap_or_default().into(),
@@ -92,6 +100,7 @@ impl Source {
             undeclared: stamp.undeclared,
             issued: stamp.next_seq,
             has_holes: false,
+            holdings,
         };
         Self::with(id, name, report, chain, lost_sources)
     }

@@ -4,7 +4,7 @@ use super::*;
 use bytes::Bytes;
 use counterfoil_clock::Domain;
 use counterfoil_judge::Interval;
-use counterfoil_proto::{BucketSet, Loss, LossReason};
+use counterfoil_proto::{BucketSet, Loss, LossReason, Snapshot};
 
 const SILENCE: Silence = Silence { timeout: 100, expiry: 1_000 };
 
@@ -25,6 +25,7 @@ fn header(first_seq: u64, watermark: i64) -> Header {
         first_seq,
         watermark: Time(watermark),
         losses: Vec::new(),
+        snapshots: Vec::new(),
         bye: false,
         previous_mac: Bytes::new(),
         issued: 0,
@@ -240,4 +241,34 @@ fn a_batch_that_comes_again_after_a_bye_does_not_take_the_bye_back() {
     is(&sources, &source, Phase::Ended);
     _ = source.take(&header(5, 60), 1, Time(30));
     is(&sources, &source, Phase::Live);
+}
+
+#[test]
+fn a_map_is_whole_since_every_source_of_it_has_told_all_that_it_holds() {
+    let (sources, clocks) = (sources(10), Clocks::new(here()));
+    let of = |instance: &str, first_seq| Header { instance: instance.into(), ..header(first_seq, 0) };
+    let enter = |header: &Header| sources.enter(&TenantName::default(), header, Time(0)).unwrap().0;
+    let since = || sources.whole_since(&TenantName::default(), "cart", &clocks, Time(1_000));
+    let snapshot = |begin| Snapshot { map: "cart".into(), begin: Time(begin), first_seq: 0, end_seq: 0 };
+    let told = |header: Header, begin| Header { snapshots: vec![snapshot(begin)], ..header };
+    let (one, two, other) = (enter(&of("a", 0)), enter(&of("b", 0)), enter(&of("c", 0)));
+    one.reported(["cart"].into_iter());
+    other.reported(["notes"].into_iter());
+    assert_eq!(since(), None, "nobody has told all");
+    one.promise(&told(of("a", 0), 100), true);
+    assert_eq!(since(), Some(Interval::new(Time(100), Time(100))));
+    two.reported(["cart"].into_iter());
+    assert_eq!(since(), None, "another one has a part of it");
+    two.promise(&told(of("b", 0), 300), true);
+    assert_eq!(since(), Some(Interval::new(Time(100), Time(300))));
+    two.promise(&told(of("b", 0), 2_000), true);
+    assert_eq!(since(), None, "that has not come yet");
+    two.promise(&Header { bye: true, ..of("b", 0) }, true);
+    assert_eq!(since(), Some(Interval::new(Time(100), Time(100))), "one that ended holds nothing");
+    let resumed = enter(&of("d", 50));
+    assert_eq!(since(), None, "what it told before is not known");
+    resumed.promise(&Header { bye: true, ..of("d", 50) }, true);
+    assert_eq!(since(), Some(Interval::new(Time(100), Time(100))), "it ended before");
+    sources.forget_promises(&here());
+    assert_eq!(since(), None, "the clock jumped");
 }

@@ -174,6 +174,8 @@ pub struct Ended {
     pub id: WriteId,
     /// How it ended.
     pub outcome: Outcome,
+    /// It told of a value that the map held, not of a write: how long that took to show says nothing.
+    pub held: bool,
     /// What it came with.
     pub marks: Marks,
 }

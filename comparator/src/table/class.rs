@@ -7,8 +7,8 @@ pub enum Class {
     Fresh,
     /// No event waits, but a divergence is open and may have been resolved.
     Open,
-    /// Neither: a copy has to follow what another process wrote, the store did not answer when events last waited, or
-    /// the sweep has come to it.
+    /// Neither: a copy has to follow what another process wrote, the store did not answer when events last waited,
+    /// a source told what its map holds and nobody wrote anything, or the sweep has come to it.
     Idle,
 }
 

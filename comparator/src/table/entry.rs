@@ -58,6 +58,9 @@ impl CopyOf {
     }
 }
 
+/// Events that tell of what the map held: a key has one of them, if any.
+type Held = SmallVec<[WriteId; 1]>;
+
 /// What only some keys have.
 #[derive(Default)]
 struct Extra {
@@ -176,7 +179,7 @@ impl Entry {
         }
         let waiting = self.history.writes().filter(|write| write.pending);
         let ended = waiting.map(|write| (write.id, Outcome::Undetermined(Reason::Baseline))).collect();
-        self.tell_ended(ended, effects);
+        self.tell_ended(ended, &self.held(), effects);
         let until = self.ended().max(forgotten_until);
         self.history = History::watched_since(until);
         self.digested_under = next;
@@ -227,11 +230,12 @@ impl Entry {
 
     fn insert(&mut self, write: Write, now: Time, effects: &mut Effects) {
         let mut ended = Vec::new();
+        let held = self.held();
         effects.merged += u64::from(self.history.insert(write, &mut ended));
         if self.history.live() >= WORTH_PRUNING {
             self.history.prune(now, self.reading(), &mut ended);
         }
-        self.tell_ended(ended, effects);
+        self.tell_ended(ended, &held, effects);
     }
 
     /// Takes the key for a probe.
@@ -247,17 +251,32 @@ impl Entry {
         }
     }
 
+    /// Says that the map held no value for the key, of which nothing else is known, and lets it be read at `due`.
+    pub(super) fn suspect(&mut self, nothing: Write, doubted_until: Time, due: Time) {
+        self.history = History::watched_since(doubted_until);
+        self.history.insert(nothing, &mut Vec::new());
+        self.attempts = 0;
+        self.owes = true;
+        self.due = due;
+    }
+
+    /// The events that tell of what the map held.
+    fn held(&self) -> Held {
+        self.history.writes().filter(|write| write.held && write.pending).map(|write| write.id).collect()
+    }
+
     fn trace(&self, id: WriteId) -> Option<TraceRef> {
         self.extra.as_ref()?.marks.iter().find(|(of, _)| *of == id)?.1.trace
     }
 
-    fn tell_ended(&mut self, ended: Vec<(WriteId, Outcome)>, effects: &mut Effects) {
+    fn tell_ended(&mut self, ended: Vec<(WriteId, Outcome)>, held: &Held, effects: &mut Effects) {
         let map = self.map();
         let mut marked = self.extra.as_mut().map(|extra| &mut extra.marks);
         for (id, outcome) in ended {
             let at = marked.as_ref().and_then(|marked| marked.iter().position(|(of, _)| *of == id));
             let marks = marked.as_mut().zip(at).map(|(marked, at)| marked.swap_remove(at).1);
-            effects.ended.push(Ended { map, id, outcome, marks: marks.unwrap_or_default() });
+            let (held, marks) = (held.contains(&id), marks.unwrap_or_default());
+            effects.ended.push(Ended { map, id, outcome, held, marks });
         }
     }
 

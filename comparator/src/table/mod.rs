@@ -24,9 +24,11 @@ mod lags;
 mod live;
 mod queue;
 mod rest;
+mod rows;
 mod shard;
 mod shedding;
 mod taints;
+mod wholes;
 
 pub use calibration::{Calibration, FieldHint, Hints};
 pub use change::{
@@ -35,6 +37,8 @@ pub use change::{
 };
 pub use class::{Class, PerClass};
 pub use rest::{Place, Walk};
+pub(crate) use rows::NOBODY;
+pub use rows::{Rows, Unknown};
 pub(crate) use taints::Taints;
 
 use crate::config::Probing;
@@ -42,7 +46,7 @@ use crate::contract::{Contracts, MapId};
 use bytes::Bytes;
 use calibration::Calibrations;
 use counterfoil_digest::{bucket, key_hash};
-use counterfoil_judge::{Reason, Scope, Time};
+use counterfoil_judge::{Interval, Reason, Scope, Time};
 use counterfoil_keys::TenantName;
 use counterfoil_proto::BucketSet;
 use entry::Entry;
@@ -50,6 +54,7 @@ use lags::Lags;
 use live::Live;
 use shard::Shard;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wholes::Wholes;
 
 /// How many shards; a power of two.
 const SHARDS: usize = 64;
@@ -74,6 +79,7 @@ pub(crate) struct Rules {
     live: Live,
     lags: Lags,
     calibrations: Calibrations,
+    wholes: Wholes,
     keys_per_shard_max: usize,
 }
 
@@ -112,6 +118,7 @@ impl Table {
             live: Live::default(),
             lags: Lags::new(checks, &probing),
             calibrations: Calibrations::new(checks),
+            wholes: Wholes::new(checks),
             contracts,
             probing,
             keys_per_shard_max: keys_max / SHARDS + 1,
@@ -233,6 +240,11 @@ impl Table {
     /// Notes whether a source lives: a copy of its own has to follow the store only as long as it does.
     pub fn set_live(&self, source: u32, lives: bool) {
         self.rules.live.set(source, lives);
+    }
+
+    /// Notes since when all that the map of a check holds was told, if it was: some instant of `since`.
+    pub fn set_whole(&self, map: MapId, since: Option<Interval>) {
+        self.rules.wholes.set(map, since);
     }
 
     /// From the time at which a write of `map` may be expected in the store to the first probe of its key, in

@@ -1,6 +1,7 @@
 //! One lock's worth of keys.
 
 mod rest;
+mod rows;
 mod waiting;
 
 use super::class::Class;
@@ -36,6 +37,8 @@ pub(super) struct Shard {
     settled: VecDeque<Slot>,
     /// Writes of forgotten keys had ended by then.
     forgotten_until: Time,
+    /// Keys that no source ever told of: rows that may be orphans.
+    untold: usize,
     shedding: Shedding,
 }
 
@@ -57,6 +60,7 @@ impl Shard {
             due: (0..maps).map(|_| Queue::new()).collect(),
             settled: VecDeque::new(),
             forgotten_until: Time::MIN,
+            untold: 0,
             shedding: Shedding::new(),
         }
     }
@@ -81,6 +85,9 @@ impl Shard {
             return;
         };
         let forgotten_until = self.forgotten_until;
+        if self.entry(slot).is_some_and(|entry| entry.is_untold()) {
+            self.untold -= 1;
+        }
         if let Some(entry) = self.entry(slot) {
             let before = entry.due;
             let is_to_move_up = before <= now && entry.class() != Class::Fresh;
@@ -156,7 +163,8 @@ impl Shard {
         }
         if arrival.write.pending {
             let (map, id, marks) = (arrival.map, arrival.write.id, arrival.marks);
-            effects.ended.push(Ended { map, id, outcome: Outcome::Shed(Shed::Room), marks });
+            let (held, outcome) = (arrival.write.held, Outcome::Shed(Shed::Room));
+            effects.ended.push(Ended { map, id, outcome, held, marks });
         }
     }
 
@@ -242,7 +250,10 @@ impl Shard {
         while let Some(slot) = self.settled.pop_front() {
             let Some(entry) = self.entry(slot).and_then(Entry::dequeue) else { continue };
             let (hash, ended) = (entry.hash(rules), entry.ended());
-            self.forgotten_until = self.forgotten_until.max(ended);
+            match entry.is_untold() {
+                true => self.untold -= 1,
+                false => self.forgotten_until = self.forgotten_until.max(ended),
+            }
             if let Ok(found) = self.index.find_entry(hash, |other| *other == slot) {
                 found.remove();
             }

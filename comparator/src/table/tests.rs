@@ -66,6 +66,7 @@ fn write(seq: u64, digest: Digest, begin_ms: i64, end_ms: i64) -> Write {
         version: None,
         deadline,
         pending: true,
+        held: false,
     }
 }
 
@@ -108,6 +109,7 @@ fn turns(effects: &Effects) -> Vec<Turn> {
 mod calibrating;
 mod fields;
 mod keys;
+mod rows;
 mod waiting;
 
 #[test]

@@ -10,7 +10,7 @@ fn tally() -> Tally {
 }
 
 fn confirm(tally: &Tally, lag_ms: i64, times: u64) {
-    (0..times).for_each(|_| tally.ended(Outcome::Confirmed { lag: lag_ms * MS }));
+    (0..times).for_each(|_| tally.ended(Outcome::Confirmed { lag: lag_ms * MS }, false));
 }
 
 fn shares(tally: &Tally) -> Vec<(&'static str, Option<i64>, Option<f64>)> {
@@ -21,7 +21,7 @@ fn shares(tally: &Tally) -> Vec<(&'static str, Option<i64>, Option<f64>)> {
 fn nothing_is_said_of_a_share_before_there_is_a_sample() {
     let tally = tally();
     for other in [Outcome::Superseded, Outcome::Shed(Shed::Sampled), Outcome::Undetermined(Reason::Gap)] {
-        tally.ended(other);
+        tally.ended(other, false);
     }
     assert!(tally.within().iter().all(|it| it.share.is_none() && it.nines.is_none()));
     assert_eq!(tally.reads_per_confirmed(), None);
@@ -49,8 +49,8 @@ fn each_age_has_its_share_of_the_writes_that_agreed_or_diverged() {
     confirm(&tally, 1_000, 4);
     confirm(&tally, 1_001, 3);
     confirm(&tally, 60_000, 2);
-    tally.ended(Outcome::Divergent);
-    tally.ended(Outcome::Superseded);
+    tally.ended(Outcome::Divergent, false);
+    tally.ended(Outcome::Superseded, false);
     let expected = [
         ("1s", Some(1_000), Some(0.4)),
         ("10s", Some(10_000), Some(0.7)),
@@ -62,9 +62,21 @@ fn each_age_has_its_share_of_the_writes_that_agreed_or_diverged() {
 }
 
 #[test]
+fn what_a_map_held_is_counted_as_an_outcome_and_in_no_share_or_lag() {
+    let tally = tally();
+    for outcome in [Outcome::Confirmed { lag: 5 * MS }, Outcome::Divergent] {
+        tally.ended(outcome, true);
+    }
+    assert!(tally.within().iter().all(|it| it.share.is_none()) && tally.lag().is_none());
+    confirm(&tally, 1, 1);
+    assert!(tally.within().iter().all(|it| it.share == Some(1.0)));
+    assert_eq!(tally.outcomes()[..3], [("confirmed", 2), ("superseded", 0), ("divergent", 1)]);
+}
+
+#[test]
 fn nines_count_the_missing_and_end_at_nine() {
     let tally = tally();
-    tally.ended(Outcome::Divergent);
+    tally.ended(Outcome::Divergent, false);
     let nines = || tally.within()[0].nines.unwrap();
     assert_eq!(nines().to_bits(), 0f64.to_bits(), "none of one, and no minus before it");
     confirm(&tally, 1, 9);

@@ -5,6 +5,7 @@ mod budget;
 mod contracts;
 mod fields;
 mod forms;
+mod orphans;
 mod reader;
 mod restart;
 mod stores;
@@ -92,6 +93,7 @@ fn header(first_seq: u64, watermark: Time) -> Header {
         first_seq,
         watermark,
         losses: Vec::new(),
+        snapshots: Vec::new(),
         bye: false,
         previous_mac: Bytes::new(),
         issued: 0,
@@ -113,6 +115,7 @@ fn batch(running: &Running, map: &str, first_seq: u64, keys: &[&str]) -> wire::B
             key: key.as_bytes(),
             digest: digester.digest(Some(b"v")).unwrap(),
             legs: Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) },
+            held: false,
             map_order: None,
             version: Some(VERSION.into()),
             trace: None,

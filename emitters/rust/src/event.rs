@@ -60,6 +60,8 @@ pub(crate) struct Event {
 pub(crate) struct Marks {
     pub(crate) map_order: Option<u64>,
     pub(crate) version: Option<u64>,
+    /// Nothing was written: the map held the value.
+    pub(crate) held: bool,
     pub(crate) trace: Option<TraceRef>,
     /// `key=value`.
     pub(crate) cohort: Option<Box<str>>,
@@ -81,6 +83,7 @@ impl Event {
     pub(crate) fn into_wire(self, map: u32, cohort: u32) -> emit::Event {
         let op = if self.content.value.is_some() { emit::Op::Put } else { emit::Op::Remove };
         let (map_outcome, map_leg) = match self.legs.map {
+            Some(leg) if self.marks.held => (emit::MapOutcome::Held, ends(leg)),
             Some(leg) => (emit::MapOutcome::Done, ends(leg)),
             None => (emit::MapOutcome::Skipped, (0, 0)),
         };

@@ -25,11 +25,14 @@
 //! [`WatchedMap`] is a map that reports itself. A process that keeps a copy of what the store holds, as caches do, tells
 //! by [`MapEmitter::fill`] and [`MapEmitter::evict`] that its copy changed and the store was not written to.
 //!
+//! What a map held before anybody watched it is told by a snapshot: [`WatchedMap::watch`] with [`WatchedMap::snapshot`], or
+//! [`MapEmitter::snapshot`] for a map of another kind.
+//!
 //! # What it promises
 //!
 //! - **No call blocks, panics or changes a result.** An event goes into a bounded ring or is counted as lost. One
-//!   background thread does everything else. Only [`Emitter::flush`] and [`Emitter::close`] wait, for as long as they
-//!   are told to.
+//!   background thread does everything else. Only [`Emitter::flush`], [`Emitter::close`] and a snapshot's own calls wait,
+//!   for as long as they are told to.
 //! - **No loss is silent.** Each event takes exactly one sequence number: either in a frame, or in a declared loss that
 //!   travels with the next heartbeat and says how many, why, when, and which keys may be concerned.
 //! - **The watermark is true**: when a heartbeat says that everything begun before an instant was reported, it was. The
@@ -64,7 +67,9 @@ mod losses;
 mod map;
 mod open;
 mod ring;
+mod room;
 mod shared;
+mod snapshot;
 mod stats;
 mod trace;
 mod waker;
@@ -78,6 +83,7 @@ pub use event::{Change, Report};
 pub use identity::{Identity, IdentityError};
 pub use limits::{AckLevel, Options};
 pub use map::{MapEmitter, OpenWrite};
+pub use snapshot::{Chunk, Snapshot};
 pub use stats::{LostCounts, Stats};
 pub use watched::WatchedMap;
 pub use write::DualWrite;

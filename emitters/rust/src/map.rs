@@ -5,10 +5,12 @@ use crate::limits::MAP_NAME_BYTES_MAX;
 use crate::losses::{Lost, Reason};
 use crate::open::Seat;
 use crate::shared::Shared;
+use crate::snapshot::Snapshot;
 use crate::write::DualWrite;
 use counterfoil_digest::{bucket, key_hash};
 use counterfoil_judge::{Interval, Reported, StoreOutcome};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The version and the map order that stand for "none" on the wire.
 const NO_NUMBER: u64 = u64::MAX;
@@ -115,6 +117,41 @@ impl MapEmitter {
         let mut write = self.begin_remove(key);
         write.map(map);
         write.store(store)
+    }
+
+    /// Begins to tell what the map holds, now that somebody watches it: keys that were written before are compared too then, and
+    /// once the snapshot is [complete](Snapshot::complete), rows of the store that the map does not know can be found. It is
+    /// told in the thread that calls [`Snapshot::tell`], which waits for the sidecar up to `timeout` from now; see `snapshot`
+    /// for what it costs others. [`WatchedMap::snapshot`](crate::WatchedMap::snapshot) does all of it.
+    pub fn snapshot(&self, timeout: Duration) -> Snapshot {
+        Snapshot::begin(self.clone(), timeout)
+    }
+
+    /// The event of a value that the map held at an instant; `None` if it breaks a limit: then it is counted as lost.
+    pub(crate) fn held(
+        &self,
+        key: &[u8],
+        value: Change<'_>,
+        legs: Reported,
+        map_order: Option<u64>,
+    ) -> Option<Box<Event>> {
+        match self.content(key, value) {
+            Ok(content) => {
+                let marks = Marks { map_order, held: true, ..Marks::default() };
+                Some(Box::new(Event { map: Arc::clone(&self.name), content, legs, marks }))
+            }
+            Err(bucket) => {
+                let seat = self.shared.open.enter();
+                let during = Interval::new(seat.begin, seat.begin);
+                self.shared.submit_lost(&Lost { reason: Reason::Limit, bucket, during });
+                self.shared.open.leave(&seat);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn name_shared(&self) -> Arc<str> {
+        Arc::clone(&self.name)
     }
 
     /// Keeps the watermark from passing the present until the guard goes. Hold it around a write whose intervals you

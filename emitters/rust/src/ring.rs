@@ -34,6 +34,11 @@ impl Ring {
         })
     }
 
+    /// Whether there is room for what is not urgent: half of it is left to events of writes.
+    pub(crate) fn is_roomy(&self) -> bool {
+        self.len() < self.events.capacity().div_ceil(2) && self.bytes() < self.bytes_max.div_ceil(2)
+    }
+
     /// The oldest event. Only the writer thread calls this.
     pub(crate) fn pop(&self) -> Option<Box<Event>> {
         let event = self.events.pop()?;

@@ -6,11 +6,14 @@ use crate::limits::{Options, TellLimits};
 use crate::losses::{Losses, Lost, Reason};
 use crate::open::OpenWrites;
 use crate::ring::Ring;
+use crate::room::Room;
+use crate::snapshot::Told;
 use crate::stats::Counters;
 use crate::trace::CohortKeys;
 use crate::waker::Waker;
 use counterfoil_judge::Time;
 use std::io;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 pub(crate) struct Shared {
@@ -22,6 +25,10 @@ pub(crate) struct Shared {
     pub(crate) cohorts: CohortKeys,
     pub(crate) waker: Waker,
     pub(crate) tickets: Tickets,
+    /// Wakes those who wait until the ring is roomy.
+    pub(crate) room: Room,
+    /// Snapshots that are complete, and that no heartbeat has told of.
+    pub(crate) told: Mutex<Vec<Told>>,
     /// The next map order, for maps that take it under their lock.
     pub(crate) order: AtomicU64,
     /// Nothing more is taken.
@@ -41,6 +48,8 @@ impl Shared {
             cohorts: CohortKeys::default(),
             waker: Waker::new()?,
             tickets: Tickets::default(),
+            room: Room::default(),
+            told: Mutex::default(),
             order: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             end_by: AtomicI64::new(Time::MAX.0),
@@ -58,6 +67,24 @@ impl Shared {
         }
     }
 
+    /// Takes the event of a value that the map held, if there is room that no write may need.
+    ///
+    /// # Errors
+    ///
+    /// The event, if there is none.
+    pub(crate) fn submit_held(&self, event: Box<Event>) -> Result<(), Box<Event>> {
+        if !self.ring.is_roomy() {
+            return Err(event);
+        }
+        if !self.issue() {
+            return Ok(());
+        }
+        let pushed = self.ring.push(event).inspect_err(|_| {
+            self.counters.issued.fetch_sub(1, Ordering::Relaxed);
+        });
+        pushed.inspect(|()| self.waker.nudge())
+    }
+
     /// Counts a write that has no event as lost; its seat is still held.
     pub(crate) fn submit_lost(&self, lost: &Lost) {
         if self.issue() {
@@ -73,11 +100,16 @@ impl Shared {
 
     fn issue(&self) -> bool {
         self.counters.issued.fetch_add(1, Ordering::Relaxed);
-        let closed = self.closed.load(Ordering::SeqCst);
+        let closed = self.is_closed();
         if closed {
             self.counters.after_close.fetch_add(1, Ordering::Relaxed);
         }
         !closed
+    }
+
+    /// Whether nothing is taken any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
     }
 
     /// From now on nothing is taken.

@@ -7,9 +7,13 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
 /// Locks that share the keys among them.
 const STRIPES: usize = 64;
+
+/// Values of a snapshot that are read under one lock.
+const CHUNK_KEYS: usize = 256;
 
 /// A hash map for many threads that reports each of its changes, with the order in which they happened.
 ///
@@ -32,6 +36,48 @@ where
     pub fn new(emitter: MapEmitter) -> Self {
         let stripes = (0..STRIPES).map(|_| RwLock::default()).collect();
         Self { emitter, stripes, hasher: RandomState::new() }
+    }
+
+    /// A map that holds `entries` already, which nobody watched being written. They are told by [`WatchedMap::snapshot`].
+    #[must_use]
+    pub fn watch(emitter: MapEmitter, entries: impl IntoIterator<Item = (K, V)>) -> Self {
+        let map = Self::new(emitter);
+        for (key, value) in entries {
+            map.stripe(&key).write().unwrap_or_else(PoisonError::into_inner).insert(key, value);
+        }
+        map
+    }
+
+    /// Tells all that the map holds, while others read and write it, and says whether that was done within `timeout`: it
+    /// waits for the sidecar, so give it a thread of its own where the caller has something else to do. Once it is done, rows
+    /// of the store that the map does not know can be found, until something is lost or the comparator starts over; so it is
+    /// best done once in a while, not only at the start.
+    ///
+    /// Each stripe, a sixty-fourth of the map, is locked for reading: first while its keys are copied, then while a few
+    /// hundred of its values are, at a time. Who writes to it waits no longer than for one of these.
+    #[must_use = "if it was not done in time, rows that the map does not know are not found"]
+    pub fn snapshot(&self, timeout: Duration) -> bool
+    where
+        K: Clone,
+    {
+        let snapshot = self.emitter.snapshot(timeout);
+        let is_told = self.stripes.iter().all(|stripe| {
+            let read = || stripe.read().unwrap_or_else(PoisonError::into_inner);
+            // A key that comes later, or goes, is told by the event of that.
+            let keys: Vec<K> = read().keys().cloned().collect();
+            keys.chunks(CHUNK_KEYS).all(|keys| {
+                snapshot.tell(|chunk| {
+                    let map = read();
+                    for (key, value) in keys.iter().filter_map(|key| Some((key, map.get(key)?))) {
+                        chunk.held_in_order(key, value, self.next_order());
+                    }
+                })
+            })
+        });
+        if is_told {
+            snapshot.complete();
+        }
+        is_told
     }
 
     /// A clone of the key's value.
@@ -142,10 +188,15 @@ where
         change: impl FnOnce(&mut HashMap<K, V>) -> R,
     ) -> (DualWrite, R) {
         let mut map = stripe.write().unwrap_or_else(PoisonError::into_inner);
-        write.order(self.emitter.shared.order.fetch_add(1, Ordering::Relaxed));
+        write.order(self.next_order());
         let result = write.map(|| change(&mut map));
         drop(map);
         (write, result)
+    }
+
+    /// The next number in the map's own order; to be taken under the lock of a stripe.
+    fn next_order(&self) -> u64 {
+        self.emitter.shared.order.fetch_add(1, Ordering::Relaxed)
     }
 
     fn stripe<Q: Hash + ?Sized>(&self, key: &Q) -> &RwLock<HashMap<K, V>> {

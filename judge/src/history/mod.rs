@@ -117,6 +117,20 @@ impl History {
         self.kept().filter(|write| write.is_pending()).count()
     }
 
+    /// Whether an event waits for an outcome that tells of a write, not only of a value that the map held.
+    #[must_use]
+    pub fn awaits_a_write(&self) -> bool {
+        self.kept().any(|write| write.is_pending() && !write.is_held())
+    }
+
+    /// Whether all that is known of the key is that the map held no value for it at some time: no source ever told of it.
+    #[must_use]
+    pub fn is_untold(&self) -> bool {
+        self.live() > 0
+            && self.groups().is_empty()
+            && self.kept().all(|write| write.is_held() && write.digest.is_absent())
+    }
+
     /// Writes that nobody reported may have landed until `until`. Nothing that such a write could explain is called
     /// divergent until an acknowledged write began after that.
     pub fn blind_until(&mut self, until: Time, reason: Reason) {

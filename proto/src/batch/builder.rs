@@ -1,7 +1,7 @@
 //! Building a batch.
 
 use super::prints::packed;
-use super::{Header, MAP_SKIPPED, NONE, Row, TraceRef};
+use super::{Header, MAP_HELD, MAP_SKIPPED, NONE, Row, TraceRef};
 use crate::time::nanoseconds;
 use crate::wire;
 use bytes::Bytes;
@@ -74,7 +74,8 @@ impl BatchBuilder {
             Some((leg, StoreOutcome::Failed)) => (Some(leg), 2),
             Some((leg, StoreOutcome::Unknown)) => (Some(leg), 3),
         };
-        self.flags.push(outcome | if row.legs.map.is_none() { MAP_SKIPPED } else { 0 });
+        let skipped = if row.legs.map.is_none() { MAP_SKIPPED } else { 0 };
+        self.flags.push(outcome | skipped | if row.held { MAP_HELD } else { 0 });
         self.keys.extend_from_slice(row.key);
         self.digests.extend_from_slice(&row.digest.0);
         let columns = &mut self.columns;
@@ -144,6 +145,7 @@ impl BatchBuilder {
         batch.first_seq = header.first_seq;
         batch.watermark_ns = nanoseconds(header.watermark);
         batch.losses = header.losses.into_iter().map(Into::into).collect();
+        batch.snapshots = header.snapshots.into_iter().map(Into::into).collect();
         batch.bye = header.bye;
         batch.previous_mac = header.previous_mac;
         batch.issued_seq = header.issued;

@@ -1,8 +1,9 @@
 //! Opening a batch.
 
 use super::prints::{self, Sample};
-use super::{Header, MAP_SKIPPED, NONE, Row, STORE_MASK, TraceRef};
+use super::{Header, MAP_HELD, MAP_SKIPPED, NONE, Row, STORE_MASK, TraceRef};
 use crate::loss::{Loss, LossError};
+use crate::snapshot::Snapshot;
 use crate::time::time;
 use crate::wire;
 use counterfoil_digest::Print;
@@ -164,6 +165,7 @@ impl Columns {
                     }
                     .map(|outcome| (leg(&batch.store_begin_ns, &batch.store_end_ns, at), outcome)),
                 },
+                held: flags & (MAP_HELD | MAP_SKIPPED | STORE_MASK) == MAP_HELD,
                 map_order: batch.map_order.get(at).copied().filter(|&order| order != NONE),
                 version: batch.versions.get(at).copied().filter(|&version| version != NONE),
                 trace: cell(&batch.trace_ids, at)
@@ -216,6 +218,7 @@ impl TryFrom<wire::Batch> for Columns {
             first_seq: batch.first_seq,
             watermark: time(batch.watermark_ns),
             losses: losses.collect::<Result<_, _>>()?,
+            snapshots: std::mem::take(&mut batch.snapshots).into_iter().map(Snapshot::from).collect(),
             bye: batch.bye,
             previous_mac: std::mem::take(&mut batch.previous_mac),
             issued: batch.issued_seq,

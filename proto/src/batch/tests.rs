@@ -16,6 +16,7 @@ fn header() -> Header {
         first_seq: 40,
         watermark: Time(99),
         losses: Vec::new(),
+        snapshots: vec![Snapshot { map: "a".into(), begin: Time(7), first_seq: 3, end_seq: 39 }],
         bye: false,
         previous_mac: Bytes::from_static(&[9; 32]),
         issued: 1_234,
@@ -63,7 +64,8 @@ proptest! {
             .map(|(row, (_, [_, sample]))| Sample { row, spellings: sample.clone().into() }).collect();
         let rows: Vec<Row<'_>> = rows.iter().map(
             |((map, key, digest, legs, map_order, version, trace, cohort), [prints, _])| Row {
-                map: *map, key, digest: *digest, legs: *legs, map_order: *map_order, version: *version, trace: *trace,
+                map: *map, key, digest: *digest, legs: *legs,
+                held: legs.map.is_some() && legs.store.is_none() && digest.0[0] % 2 == 0, map_order: *map_order, version: *version, trace: *trace,
                 cohort: *cohort, prints,
             },
         ).collect();
@@ -98,6 +100,7 @@ fn batches_whose_columns_do_not_fit_are_refused() {
             key: b"key",
             digest: Digest([1; 16]),
             legs,
+            held: false,
             map_order: None,
             version: None,
             trace: None,

@@ -51,11 +51,25 @@ fn legs_without_times_are_those_of_the_arrival() {
 }
 
 #[test]
+fn a_held_value_is_known_by_when_the_map_had_it() {
+    let held = |event| Event { map_outcome: MapOutcome::Held.into(), ..event };
+    let checked = check(Stamps::Emitter, &held(event())).unwrap();
+    let map = Some(Interval::new(Time(5), Time(6)));
+    assert_eq!((checked.held, checked.legs), (true, Reported { map, store: None }));
+    let checked = check(Stamps::Sidecar, &held(unstamped())).unwrap();
+    let map = Some(Interval::new(Time(77), Time(77)));
+    assert_eq!((checked.held, checked.legs), (true, Reported { map, store: None }));
+    assert!(!check(Stamps::Emitter, &event()).unwrap().held);
+}
+
+#[test]
 fn what_breaks_the_protocol_refuses_the_frame_and_names_the_field() {
     use Stamps::{Emitter, Sidecar};
     let unknown = emit::StoreOutcome::Unknown.into();
     let skipped = MapOutcome::Skipped.into();
-    let rows: [(Stamps, Event, &str); 16] = [
+    let held = MapOutcome::Held.into();
+    let stored = emit::StoreOutcome::Ok.into();
+    let rows: [(Stamps, Event, &str); 18] = [
         (Emitter, Event { map: 2, ..event() }, "map"),
         (Emitter, Event { cohort: 2, ..event() }, "cohort"),
         (Emitter, Event { op: 0, ..event() }, "op"),
@@ -66,6 +80,12 @@ fn what_breaks_the_protocol_refuses_the_frame_and_names_the_field() {
         (Emitter, Event { store_outcome: unknown, store_end_ns: 1, ..event() }, "store_begin_ns"),
         (Emitter, Event { store_end_ns: 1, ..event() }, "store_outcome"),
         (Emitter, Event { map_outcome: skipped, ..event() }, "map_outcome"),
+        (Emitter, Event { map_outcome: held, op: Op::Remove.into(), ..event() }, "op"),
+        (
+            Emitter,
+            Event { map_outcome: held, store_outcome: stored, store_begin_ns: 1, store_end_ns: 2, ..event() },
+            "store_outcome",
+        ),
         (Emitter, Event { trace_id: Bytes::from_static(b"short"), ..event() }, "trace_id"),
         (Emitter, Event { trace_id: Bytes::from_static(&[1; 16]), ..event() }, "span_id"),
         (Sidecar, event(), "map_begin_ns"),

@@ -115,6 +115,7 @@ impl Session {
             key: &event.key,
             digest,
             legs: checked.legs,
+            held: checked.held,
             map_order: event.map_order.or(self.greeting.exact.then_some(seq)),
             version: event.version,
             trace: checked.trace,

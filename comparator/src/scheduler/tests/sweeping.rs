@@ -10,7 +10,7 @@ const S: i64 = 1_000;
 fn sweeping(trial: &Trial, keys_per_s: f64, every_s: i64) -> Scheduler {
     let unbounded = trial.engine.contracts().readers()[0].bounds();
     Scheduler::new(trial.engine.clone(), vec![Bounds { keys_per_s, ..unbounded }])
-        .sweeping(&Settings { keys_every: Some(every_s * 1_000_000_000) })
+        .sweeping(&Settings { keys_every: Some(every_s * 1_000_000_000), rows_per_s: None })
 }
 
 fn with(keys: usize) -> Trial {
@@ -25,7 +25,7 @@ fn without_a_sweep_a_key_at_rest_is_not_read_again() {
     let mut scheduler = scheduler(&trial, 4, 100);
     assert_eq!(pass(&mut scheduler, (20, 100), |_| Ok(A)).confirmed(), 100);
     assert!(pass(&mut scheduler, (100, 100 * S), |_| Ok(B)).read.is_empty());
-    assert!(scheduler.swept().all(|swept| swept.is_none()));
+    assert!(scheduler.swept().all(|swept| swept.keys.is_none()));
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn each_key_at_rest_is_read_once_in_a_round_evenly_over_its_time() {
     read.dedup();
     assert!(read.len() >= 990 && seconds.iter().sum::<usize>() <= 1_020, "{} {seconds:?}", read.len());
     assert!(seconds.iter().all(|keys| (1..=30).contains(keys)), "evenly: {seconds:?}");
-    let swept = scheduler.swept().next().unwrap().unwrap();
+    let swept = scheduler.swept().next().unwrap().keys.unwrap();
     assert_eq!(swept.rounds, 2, "{swept:?}");
     assert!((100.0..101.0).contains(&(swept.last_round.unwrap() as f64 / 1e9)), "{swept:?}");
 }
@@ -71,7 +71,7 @@ fn a_sweep_takes_no_more_than_the_idle_share_of_the_budget_and_its_round_takes_l
     let most = 100 * 20 + 10;
     assert!((1_800..=most).contains(&past.read.len()), "a tenth of 1,000 a second: {}", past.read.len());
     pass(&mut scheduler, (30 * S, 60 * S), |_| Ok(A));
-    let swept = scheduler.swept().next().unwrap().unwrap();
+    let swept = scheduler.swept().next().unwrap().keys.unwrap();
     assert!(swept.last_round.unwrap() > 15_000_000_000, "{swept:?}");
 }
 

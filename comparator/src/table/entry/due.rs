@@ -11,7 +11,7 @@ pub(super) const PAST_DEADLINE: i64 = 1_000_000;
 impl Entry {
     /// Why it is to be read.
     pub(in crate::table) fn class(&self) -> Class {
-        if self.history.pending() > 0 {
+        if self.history.awaits_a_write() {
             Class::Fresh
         } else if self.has_divergence() {
             Class::Open
@@ -27,6 +27,11 @@ impl Entry {
         deadlines.min().map_or(self.due, |deadline| deadline.max(self.due))
     }
 
+    /// Whether no source ever told of the key.
+    pub(in crate::table) fn is_untold(&self) -> bool {
+        self.history.is_untold()
+    }
+
     /// Whether nothing waits for it to be read, and no write to it that is kept has begun after `since`. A copy whose
     /// process is gone is never at rest: nobody asks for it any more.
     pub(in crate::table) fn rests_since(&self, since: Time, rules: &Rules) -> bool {
@@ -34,6 +39,7 @@ impl Entry {
         self.due == Time::MAX
             && self.reading().is_none()
             && self.is_at_rest()
+            && !self.is_untold()
             && !self.is_of_the_gone(rules)
             && last.is_some_and(|last| last <= since)
     }
@@ -65,8 +71,9 @@ impl Entry {
 
     /// A write that could be expected in the store before the read has still to be waited for.
     pub(super) fn came_too_early(&self, read: &Observation) -> bool {
-        let waits =
-            |write: Write| write.pending && write.ended() < Time::MAX && expected_at(&write) < read.at.begin;
+        let waits = |write: Write| {
+            write.pending && !write.held && write.ended() < Time::MAX && expected_at(&write) < read.at.begin
+        };
         self.history.writes().any(waits)
     }
 
@@ -94,8 +101,13 @@ impl Entry {
 }
 
 /// When a write may be expected in the store: at the end of its call, or, where nobody watched that or knows how it went,
-/// when the map had changed.
+/// when the map had changed. Who wrote what the map held, and when, is not known: nothing is learned of it before it has to be
+/// there.
 pub(super) fn expected_at(write: &Write) -> Time {
     let is_watched = write.ended() < write.deadline;
-    if is_watched { write.ended() } else { write.map.map_or_else(|| write.begun(), |leg| leg.end) }
+    if is_watched || write.held {
+        write.ended()
+    } else {
+        write.map.map_or_else(|| write.begun(), |leg| leg.end)
+    }
 }

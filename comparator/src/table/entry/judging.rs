@@ -1,6 +1,6 @@
 //! What a read of the store makes of a key: which of its events end, and what becomes of a divergence.
 
-use super::{Entry, Open};
+use super::{Entry, Held, Open};
 use crate::contract::Contract;
 use crate::table::{Calibration, Effects, Observed, Rules, Turn, Turned};
 use bytes::Bytes;
@@ -27,11 +27,12 @@ impl Entry {
             self.history.blind_until(until, reason);
         }
         let mut ended = Vec::new();
+        let held = self.held();
         let is_comparable = observed.probe.against.digested_under == self.digested_under;
         match observed.read() {
             Ok(read) if is_comparable => {
                 let told_before = effects.turned.len();
-                self.judge(&read, observed, &contract.terms, rules, &mut ended, effects);
+                self.judge(&read, observed, &contract.terms, rules, (&mut ended, &held), effects);
                 let differs = |turned: &&mut Turned| !matches!(turned.turn, Turn::Resolved(_));
                 for turned in effects.turned.iter_mut().skip(told_before).filter(differs) {
                     turned.fields = observed.fields_of(turned.divergence.named).cloned().map(Box::new);
@@ -47,7 +48,7 @@ impl Entry {
         }
         self.attempts = if ended.is_empty() { self.attempts.saturating_add(1) } else { 0 };
         self.history.prune(now, None, &mut ended);
-        self.tell_ended(ended, effects);
+        self.tell_ended(ended, &held, effects);
         self.schedule(observed.at.begin, now, rules);
         let ended = self.comparable_ended();
         if let Some(extra) = &mut self.extra {
@@ -67,23 +68,31 @@ impl Entry {
         observed: &Observed,
         terms: &Terms,
         rules: &Rules,
-        ended: &mut Vec<(WriteId, Outcome)>,
+        (ended, held): (&mut Vec<(WriteId, Outcome)>, &Held),
         effects: &mut Effects,
     ) {
         let judgement = judge(&self.history, read, terms);
         let verdict = self.of_those_who_live(judgement, rules);
         let is_calibrated = rules.calibrations.of(self.map()) == Calibration::Calibrated;
         let is_known = is_calibrated || self.history.knows(read.digest);
-        let verdict = if is_known { verdict } else { self.in_known_form(verdict, observed, rules, effects) };
+        let verdict = match verdict {
+            Verdict::Divergent(divergence) if divergence.kind == Kind::Orphan => {
+                self.of_whole_map(verdict, rules, is_calibrated)
+            }
+            verdict if is_known => verdict,
+            verdict => self.in_known_form(verdict, observed, rules, effects),
+        };
         effects.verdicts.push((self.map(), verdict));
         settle(&mut self.history, read, &Judgement { verdict, ..judgement }, terms, ended);
-        let confirmed_one = ended.iter().any(|(_, outcome)| matches!(outcome, Outcome::Confirmed { .. }));
+        let mut confirmed = ended.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Confirmed { .. }));
+        let confirmed_write = confirmed.clone().any(|(id, _)| !held.contains(id));
+        let confirmed_one = confirmed.next().is_some();
         // An evicted copy agrees with anything.
         if confirmed_one && !is_calibrated && is_known && !read.digest.is_absent() {
             effects.calibrated.extend(rules.calibrations.agreed(self.map()).map(|now| (self.map(), now)));
         }
-        if self.attempts == 0 && (confirmed_one || self.came_too_early(read)) {
-            rules.lags.learn(self.map(), confirmed_one, terms, &rules.probing);
+        if self.attempts == 0 && (confirmed_write || self.came_too_early(read)) {
+            rules.lags.learn(self.map(), confirmed_write, terms, &rules.probing);
         }
         let may_come = |write: Write| write.deadline.plus(terms.patience) >= read.at.begin;
         let came_since = |write: Write| write.map.is_none() && write.ended() >= read.at.begin;
@@ -131,6 +140,16 @@ impl Entry {
             Calibration::Calibrating | Calibration::Uncalibrated => {
                 Verdict::Undetermined(Reason::Representation)
             }
+        }
+    }
+
+    /// A row that no map knows is one only as long as it is known what the map holds; and where values may be of another form,
+    /// so may keys.
+    fn of_whole_map(&self, verdict: Verdict, rules: &Rules, is_calibrated: bool) -> Verdict {
+        match rules.wholes.of(self.map()) {
+            Some(_) if is_calibrated => verdict,
+            Some(_) => Verdict::Undetermined(Reason::Representation),
+            None => Verdict::Undetermined(Reason::Baseline),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 const FOREIGN: Digest = Digest([9; 16]);
 
-fn uncalibrated_table() -> Table {
+pub(super) fn uncalibrated_table() -> Table {
     let mut table = table(1_000);
     table.rules.calibrations = Calibrations::new(1);
     table

@@ -115,6 +115,7 @@ mod tests {
                 version: Some(u64::MAX - 1),
                 trace: Some(TraceRef { trace_id: [1; 16], span_id: [2; 8] }),
                 cohort: cohort.map(Into::into),
+                held: false,
             },
         })
     }

@@ -32,6 +32,7 @@ use crate::limits::{
 use crate::losses::{Reason, Tally};
 use crate::open::Scan;
 use crate::shared::Shared;
+use crate::snapshot::Told;
 use backoff::Backoff;
 use counterfoil_clock::{Domain, now};
 use counterfoil_judge::{Interval, Time};
@@ -41,8 +42,8 @@ use frame::{FrameBuilder, encode};
 use outbox::Outbox;
 use session::{Ended, Session};
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 pub(crate) struct Writer {
@@ -56,6 +57,10 @@ pub(crate) struct Writer {
     acknowledged: u64,
     watermark: Time,
     covered: Covered,
+    /// Complete snapshots that are in the ring or have left it, until a heartbeat is made that comes after them.
+    told: Vec<Told>,
+    /// The last one of each map that heartbeats tell of.
+    wholes: Vec<emit::Snapshot>,
     backoff: Backoff,
     /// Until then it looks for events without being woken.
     alert_until: Time,
@@ -90,6 +95,8 @@ impl Writer {
             // No write can have begun yet.
             watermark: now(),
             covered: Covered::default(),
+            told: Vec::new(),
+            wholes: Vec::new(),
             backoff: Backoff::new(options.retry_max),
             alert_until: Time::MIN,
             refusals: 0,
@@ -243,6 +250,9 @@ impl Writer {
             self.pack(event);
         }
         self.seal();
+        if taken > 0 {
+            self.shared.room.freed();
+        }
         taken
     }
 
@@ -274,14 +284,23 @@ impl Writer {
     fn beat(&mut self) -> usize {
         let ticket = self.shared.tickets.drawn();
         let scan = self.shared.open.scan();
+        self.take_told();
         let waiting = self.shared.ring.len();
         let gathered = self.gather(waiting);
-        let losses = if gathered == waiting { self.reported(&scan) } else { Vec::new() };
-        self.push_heartbeat(losses, scan.open);
+        let (losses, told) = match gathered == waiting {
+            true => (self.reported(&scan), std::mem::take(&mut self.told)),
+            false => (Vec::new(), Vec::new()),
+        };
+        self.push_heartbeat(losses, told, scan.open);
         if gathered == waiting {
             self.covered.cover(ticket, self.next_seq);
         }
         gathered
+    }
+
+    /// Takes the snapshots that were posted: all that they tell is in the ring, or has left it.
+    fn take_told(&mut self) {
+        self.told.append(&mut self.shared.told.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Everything that was out of its slot at `scan` has left ring and ledger: the watermark may advance. Returns what
@@ -292,8 +311,9 @@ impl Writer {
         losses
     }
 
-    /// Numbers the losses and puts the heartbeat that declares them into the outbox.
-    fn push_heartbeat(&mut self, losses: Vec<(Reason, Tally)>, open: u32) {
+    /// Numbers the losses and puts the heartbeat that declares them into the outbox; it is the first one to tell that what was
+    /// `told` is whole.
+    fn push_heartbeat(&mut self, losses: Vec<(Reason, Tally)>, told: Vec<Told>, open: u32) {
         let first_seq = self.next_seq;
         let mut number = |(reason, tally): (Reason, Tally)| {
             let first_seq = self.next_seq;
@@ -302,8 +322,14 @@ impl Writer {
             Loss { first_seq, count, reason: reason.wire(), during, buckets }.into()
         };
         let losses = losses.into_iter().map(&mut number).collect();
+        for whole in told.into_iter().map(|told| emit::Snapshot::from(told.message(self.next_seq))) {
+            self.wholes.retain(|other| other.map != whole.map);
+            self.wholes.push(whole);
+        }
+        let snapshots = self.wholes.clone();
         let (next_seq, watermark_ns) = (self.next_seq, nanoseconds(self.watermark));
-        self.outbox.push_heartbeat(first_seq, emit::Heartbeat { next_seq, watermark_ns, losses, open });
+        self.outbox
+            .push_heartbeat(first_seq, emit::Heartbeat { next_seq, watermark_ns, losses, open, snapshots });
     }
 
     /// Waits for something to do.
@@ -354,6 +380,7 @@ impl Writer {
     /// room for all that was left.
     fn farewell(&mut self) -> bool {
         let scan = self.shared.open.scan();
+        self.take_told();
         let waiting = self.shared.ring.len();
         if self.gather(waiting) < waiting {
             return false;
@@ -367,7 +394,8 @@ impl Writer {
             let during = Interval::new(since, Time::MAX);
             losses.push((Reason::Abandoned, Tally { count, during, buckets: BucketSet::All }));
         }
-        self.push_heartbeat(losses, scan.open);
+        let told = std::mem::take(&mut self.told);
+        self.push_heartbeat(losses, told, scan.open);
         self.outbox.push_bye(self.next_seq);
         true
     }

@@ -170,7 +170,7 @@ impl Outbox {
             next_seq: entry.end_seq,
             watermark_ns: nanoseconds(entry.watermark),
             losses: vec![loss.into()],
-            open: 0,
+            ..emit::Heartbeat::default()
         };
         entry.bytes = encode(Body::Heartbeat(heartbeat));
         self.bytes = self.entries.iter().map(Entry::size).sum();

@@ -157,6 +157,8 @@ pub(crate) struct Seen {
     pub(crate) heartbeats: u64,
     pub(crate) watermark_ns: u64,
     pub(crate) open: u32,
+    /// Of the last heartbeat.
+    pub(crate) snapshots: Vec<emit::Snapshot>,
     pub(crate) bye: bool,
 }
 
@@ -172,7 +174,7 @@ pub(crate) struct Told {
 impl Told {
     /// The earliest thing the event tells of.
     pub(crate) fn begin_ns(&self) -> u64 {
-        let map = (self.event.map_outcome() == emit::MapOutcome::Done).then_some(self.event.map_begin_ns);
+        let map = (self.event.map_outcome() != emit::MapOutcome::Skipped).then_some(self.event.map_begin_ns);
         let reported = self.event.store_outcome() != emit::StoreOutcome::Unspecified;
         let store = reported.then_some(self.event.store_begin_ns);
         map.into_iter().chain(store).min().expect("an event has a leg")
@@ -203,7 +205,12 @@ impl Seen {
             let map = events.maps[event.map as usize].clone();
             let told = Told { seq: self.next_seq, map, cohort, event };
             let begin = told.begin_ns();
-            assert!(begin >= self.watermark_ns, "{begin} came after {} was promised", self.watermark_ns);
+            let is_held = told.event.map_outcome() == emit::MapOutcome::Held;
+            assert!(
+                is_held || begin >= self.watermark_ns,
+                "{begin} came after {} was promised",
+                self.watermark_ns
+            );
             self.events.push(told);
             self.next_seq += 1;
         }
@@ -221,6 +228,9 @@ impl Seen {
         self.watermark_ns = heartbeat.watermark_ns;
         self.heartbeats += 1;
         self.open = heartbeat.open;
+        let told = heartbeat.snapshots.iter().all(|it| it.end_seq <= self.next_seq);
+        assert!(told, "a snapshot is told after all that it speaks of");
+        self.snapshots = heartbeat.snapshots;
     }
 }
 

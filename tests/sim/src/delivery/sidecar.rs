@@ -198,6 +198,7 @@ fn push(batcher: &mut Batcher, seq: u64, write: WriteRef, world: &World, fill: &
         key: key.as_bytes(),
         digest: values::digest(it.value),
         legs: it.reported(world.clock(it.source)),
+        held: false,
         map_order: it.map_order,
         version: reports_versions.then_some(it.version),
         trace: None,

@@ -52,7 +52,9 @@ impl Paths {
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
         let reasons = Reason::ALL.iter().map(|reason| format!("undetermined: {}", reason.label()));
-        let kinds = Kind::LABELS.iter().map(|kind| format!("verdict: {kind}"));
+        // Nobody tells snapshots here, and stores are not gone through.
+        let judged = Kind::LABELS.iter().filter(|kind| **kind != Kind::Orphan.label());
+        let kinds = judged.map(|kind| format!("verdict: {kind}"));
         let required = REQUIRED.iter().map(|&path| path.to_owned()).chain(reasons).chain(kinds);
         required.filter(|path| !self.0.contains_key(path)).collect()
     }

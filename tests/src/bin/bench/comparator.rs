@@ -52,6 +52,7 @@ fn batch(number: u64) -> BatchBuilder {
             key: format!("user-{:014}", seq * KEY_STEP % KEYS).as_bytes(),
             digest: Digest(digest),
             legs: Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) },
+            held: false,
             map_order: None,
             version: None,
             trace: None,

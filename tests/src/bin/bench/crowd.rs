@@ -85,7 +85,17 @@ fn write(seq: u64, round: u8) -> Write {
     let legs = Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) };
     let (map, store, deadline) = legs.under(&TERMS, 0);
     let id = WriteId { source: 1, seq };
-    Write { id, digest: digest(round), map, order: None, store, version: None, deadline, pending: true }
+    Write {
+        id,
+        digest: digest(round),
+        map,
+        order: None,
+        store,
+        version: None,
+        deadline,
+        pending: true,
+        held: false,
+    }
 }
 
 fn written_at(round: u8) -> Time {

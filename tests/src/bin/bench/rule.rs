@@ -156,6 +156,7 @@ fn write(key: usize, at: usize, writes: usize) -> Write {
         version: None,
         deadline: leg.end.plus(TERMS.deadline),
         pending: true,
+        held: false,
     }
 }
 

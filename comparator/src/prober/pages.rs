@@ -1,0 +1,59 @@
+//! Pages of rows: read, and compared with what the maps know. Of a row nothing is kept but its key.
+
+use super::{Done, Prober, ending};
+use crate::budget::Ending;
+use crate::contract::Contract;
+use crate::ledger::ScanPlace;
+use crate::metrics;
+use crate::scheduler::{PageRead, PageRequest};
+use crate::store::{Found, Page, Reader};
+use counterfoil_clock::now;
+use counterfoil_judge::Interval;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+impl Prober {
+    pub(super) fn send_page(&self, request: PageRequest, reads: &mut JoinSet<()>, done: mpsc::Sender<Done>) {
+        let contracts = self.parts.engine.contracts().clone();
+        let Some(reader) = contracts.readers().get(request.store).cloned() else { return };
+        reads.spawn(async move {
+            let Some(contract) = contracts.get(request.wanted.map) else { return };
+            let page = read(&reader, contract, request).await;
+            // The loop is gone only when the comparator stops.
+            _ = done.send(Done::Page(page)).await;
+        });
+    }
+
+    /// Takes a page back, and keeps where the next one begins.
+    pub(super) async fn take_back_page(&mut self, page: PageRead) {
+        let map = page.map;
+        let after = self.scheduler.take_back_page(page, now()).map(<[u8]>::to_vec);
+        let contracts = self.parts.engine.contracts();
+        let (Some(contract), Some(store)) = (contracts.get(map), contracts.store_name(map)) else { return };
+        let place = ScanPlace { map: contract.name.to_string(), store: store.to_owned(), after };
+        self.parts.telling.keep_place(place).await;
+    }
+}
+
+/// Reads a page. A row without a value is none.
+async fn read(reader: &Reader, contract: &Contract, request: PageRequest) -> PageRead {
+    let PageRequest { store, wanted } = request;
+    let begin = now();
+    let page = match &contract.scan {
+        Some(scan) => reader.scan(scan, wanted.after.as_deref(), wanted.limit).await,
+        None => Ok(Page { rows: Vec::new(), next: None }),
+    };
+    let at = Interval::new(begin, now());
+    let (ending, page) = match page {
+        Ok(page) => (Ending::Answered, page),
+        Err(error) => {
+            tracing::warn!(store = reader.name(), map = %contract.name, %error, "a page of the store's rows could not be read");
+            let labels = [("store", reader.name()), ("reason", error.label())];
+            metrics::READ_ERRORS.counter(&labels).increment(1);
+            (ending(&error), Page { rows: Vec::new(), next: None })
+        }
+    };
+    let there = page.rows.into_iter().filter(|(_, answer)| !matches!(answer, Ok(Found::Absent)));
+    let keys = there.map(|(key, _)| key).collect();
+    PageRead { store, map: wanted.map, at, ending, keys, next: page.next }
+}
