@@ -23,7 +23,7 @@ use crate::contract::Contract;
 use crate::ledger::ScanPlace;
 use crate::metrics;
 use crate::scheduler::{PageRead, Read, Request, Scheduler};
-use crate::store::{Answer, Found, Reader, StoreError};
+use crate::store::{Reader, StoreError};
 use crate::sweep;
 use crate::table::Observed;
 use ::metrics::Gauge;
@@ -122,6 +122,8 @@ impl Prober {
         self.judge(at).await;
         let requests = self.scheduler.send_off(at);
         requests.into_iter().for_each(|request| self.send(request, reads));
+        let pages = self.scheduler.next_pages(at);
+        pages.into_iter().for_each(|request| self.send_page(request, reads));
         self.tell_of_stores(at);
         self.set_gauges(at);
     }
@@ -191,7 +193,7 @@ impl Prober {
 /// The reads that are made or stand ready, and where they come back.
 struct Reads {
     tasks: JoinSet<()>,
-    done: mpsc::Sender<Read>,
+    done: mpsc::Sender<Done>,
 }
 
 /// Makes a read. Where the store does not answer, each probe is told so.

@@ -206,7 +206,7 @@ impl Scheduler {
     /// Takes back a page at `at`; gives where the next one of its check begins.
     pub fn take_back_page(&mut self, page: PageRead, at: Time) -> Option<&[u8]> {
         let store = self.stores.get_mut(page.store)?;
-        store.budget.back(page.keys.len(), page.at, page.ending);
+        store.budget.back(page.map, page.keys.len(), page.at, page.ending);
         let rows = self.engine.table().compare_rows(page.map, &page.keys, at);
         let scan = store.rows()?;
         scan.back(page.map, (&rows, page.next), page.ending, at);

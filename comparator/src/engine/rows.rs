@@ -60,7 +60,7 @@ impl Engine {
             let map = maps.get(row.map).copied().unwrap_or(NAMELESS);
             let (checks, hash) = (map.checks, key_hash(map.name, row.key));
             let (id, marks) = (WriteId { source: source.id, seq }, map.marks(&row, columns.cohorts()));
-            let end = |map, outcome| Ended { map, id, outcome, marks };
+            let end = |map, outcome| Ended { map, id, outcome, held: row.held, marks };
             match translation.filter(|clock| !is_to_come(&row, *clock, at)) {
                 _ if checks.is_empty() => {
                     ended.push(end(NO_CONTRACT, Outcome::Undetermined(Reason::NoContract)));

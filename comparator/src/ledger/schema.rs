@@ -12,7 +12,7 @@ use std::time::Duration;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The steps: the first makes version 1 of an empty file, each further one makes the next version.
-pub(super) const STEPS: [&str; 3] = [
+pub(super) const STEPS: [&str; 4] = [
     "
 CREATE TABLE divergence (
     row                  INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: it is the cursor of pages

@@ -1,6 +1,6 @@
 //! Pages of rows: read, and compared with what the maps know. Of a row nothing is kept but its key.
 
-use super::{Done, Prober, ending};
+use super::{Done, Prober, Reads, ending};
 use crate::budget::Ending;
 use crate::contract::Contract;
 use crate::ledger::ScanPlace;
@@ -9,16 +9,17 @@ use crate::scheduler::{PageRead, PageRequest};
 use crate::store::{Found, Page, Reader};
 use counterfoil_clock::now;
 use counterfoil_judge::Interval;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::sync::Semaphore;
 
 impl Prober {
-    pub(super) fn send_page(&self, request: PageRequest, reads: &mut JoinSet<()>, done: mpsc::Sender<Done>) {
+    pub(super) fn send_page(&self, request: PageRequest, reads: &mut Reads) {
         let contracts = self.parts.engine.contracts().clone();
-        let Some(reader) = contracts.readers().get(request.store).cloned() else { return };
-        reads.spawn(async move {
+        let reader = contracts.readers().get(request.store).cloned();
+        let (Some(reader), Some(places)) = (reader, self.places.get(request.store).cloned()) else { return };
+        let done = reads.done.clone();
+        reads.tasks.spawn(async move {
             let Some(contract) = contracts.get(request.wanted.map) else { return };
-            let page = read(&reader, contract, request).await;
+            let page = read(&reader, &places, contract, request).await;
             // The loop is gone only when the comparator stops.
             _ = done.send(Done::Page(page)).await;
         });
@@ -36,8 +37,9 @@ impl Prober {
 }
 
 /// Reads a page. A row without a value is none.
-async fn read(reader: &Reader, contract: &Contract, request: PageRequest) -> PageRead {
+async fn read(reader: &Reader, places: &Semaphore, contract: &Contract, request: PageRequest) -> PageRead {
     let PageRequest { store, wanted } = request;
+    let _place = places.acquire().await.expect("nothing closes the semaphore");
     let begin = now();
     let page = match &contract.scan {
         Some(scan) => reader.scan(scan, wanted.after.as_deref(), wanted.limit).await,

@@ -85,7 +85,7 @@ pub(super) enum Found {
 }
 
 impl Table {
-    /// Looks which of the `keys` of rows that the store of `map` has are known at `now`. One that is not, and that the map
+    /// Looks which of the `keys` of rows that the store of `map` has are known at `now`, but for those that the contract's sample leaves out. One that is not, and that the map
     /// cannot hold as far as is known, is read again when the deadline of a write that is on its way has passed.
     #[must_use]
     pub fn compare_rows(&self, map: MapId, keys: &[Vec<u8>], now: Time) -> Rows {
@@ -95,6 +95,9 @@ impl Table {
         let is_calibrated = self.rules.calibrations.of(map) == Calibration::Calibrated;
         for key in keys {
             let hash = key_hash(&contract.name, key);
+            if !contract.sample.has(hash) {
+                continue;
+            }
             let Some(mut shard) = self.shards.get(shard_of(hash)).map(lock) else { continue };
             rows.found(match (shard.find_told(map, key, hash), whole) {
                 (Some(found), _) => found,

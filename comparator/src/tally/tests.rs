@@ -31,13 +31,13 @@ fn nothing_is_said_of_a_share_before_there_is_a_sample() {
 fn coverage_is_of_what_was_to_be_checked_and_tells_a_sample_from_want_of_room() {
     let tally = tally();
     assert_eq!((tally.coverage(), tally.shed()), (None, vec![]));
-    (0..90).for_each(|_| tally.ended(Outcome::Shed(Shed::Sampled)));
+    (0..90).for_each(|_| tally.ended(Outcome::Shed(Shed::Sampled), false));
     assert_eq!(tally.coverage(), None, "none of them was to be checked");
     confirm(&tally, 1, 6);
-    tally.ended(Outcome::Divergent);
-    tally.ended(Outcome::Superseded);
-    tally.ended(Outcome::Undetermined(Reason::Gap));
-    tally.ended(Outcome::Shed(Shed::Room));
+    tally.ended(Outcome::Divergent, false);
+    tally.ended(Outcome::Superseded, false);
+    tally.ended(Outcome::Undetermined(Reason::Gap), false);
+    tally.ended(Outcome::Shed(Shed::Room), false);
     assert_eq!(tally.coverage(), Some(0.7));
     assert_eq!(tally.shed(), [("room", 1), ("sampled", 90)]);
     assert_eq!(tally.outcomes().last(), Some(&("shed", 91)));

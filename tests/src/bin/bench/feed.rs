@@ -59,10 +59,12 @@ pub(crate) fn batches(name: &str, rows: impl Iterator<Item = Written>) -> impl I
                 key: key.as_bytes(),
                 digest: digester.digest(Some(&value)).expect("bytes are bytes"),
                 legs: Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) },
+                held: false,
                 map_order: None,
                 version: None,
                 trace: None,
                 cohort: None,
+                prints: &[],
             });
         }
         Some(builder)
@@ -159,6 +161,7 @@ impl Feed {
             clock: Domain::of_this_process(),
             first_seq: self.next_seq,
             watermark: now(),
+            snapshots: Vec::new(),
             losses: Vec::new(),
             bye: false,
             previous_mac: self.previous_mac.clone(),
