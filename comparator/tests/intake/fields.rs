@@ -27,6 +27,7 @@ pub(crate) fn told_batch(running: &Running, form: &Form, puts: &[(String, String
             key: key.as_bytes(),
             digest: digester.digest(Some(value)).unwrap(),
             legs: Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) },
+            held: false,
             map_order: None,
             version: Some(VERSION.into()),
             trace: None,

@@ -74,6 +74,7 @@ impl<'a> Source<'a> {
                 version: Some(VERSION.into()),
                 trace: None,
                 cohort: None,
+                prints: &[],
             });
         }
         self.say(builder.finish(Header { snapshots, ..self.header() })).await;
