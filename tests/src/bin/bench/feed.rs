@@ -63,6 +63,7 @@ pub(crate) fn batches(name: &str, rows: impl Iterator<Item = Written>) -> impl I
                 version: None,
                 trace: None,
                 cohort: None,
+                prints: &[],
             });
         }
         Some(builder)
