@@ -219,9 +219,7 @@ async fn read(
             (Ending::Answered, seen(&contract.digesters, answers, &series.key_errors))
         }
         Err(error) => {
-            tracing::warn!(store = reader.name(), %error, "a read of the store told nothing");
-            let labels = [("store", reader.name()), ("reason", error.label())];
-            metrics::READ_ERRORS.counter(&labels).increment(1);
+            series.failed(reader.name(), &contract.name, &error);
             (ending(&error), Vec::new())
         }
     };

@@ -1,10 +1,10 @@
 //! Pages of rows: read, and compared with what the maps know. Of a row nothing is kept but its key.
 
+use super::stores::ReadSeries;
 use super::{Done, Prober, Reads, ending};
 use crate::budget::Ending;
 use crate::contract::Contract;
 use crate::ledger::ScanPlace;
-use crate::metrics;
 use crate::scheduler::{PageRead, PageRequest};
 use crate::store::{Found, Page, Reader};
 use counterfoil_clock::now;
@@ -15,11 +15,16 @@ impl Prober {
     pub(super) fn send_page(&self, request: PageRequest, reads: &mut Reads) {
         let contracts = self.parts.engine.contracts().clone();
         let reader = contracts.readers().get(request.store).cloned();
-        let (Some(reader), Some(places)) = (reader, self.places.get(request.store).cloned()) else { return };
+        let (Some(reader), Some(places), Some(series)) =
+            (reader, self.places.get(request.store).cloned(), self.series.get(request.store))
+        else {
+            return;
+        };
+        let series = series.reads.clone();
         let done = reads.done.clone();
         reads.tasks.spawn(async move {
             let Some(contract) = contracts.get(request.wanted.map) else { return };
-            let page = read(&reader, &places, contract, request).await;
+            let page = read(&reader, &places, contract, request, &series).await;
             // The loop is gone only when the comparator stops.
             _ = done.send(Done::Page(page)).await;
         });
@@ -37,7 +42,13 @@ impl Prober {
 }
 
 /// Reads a page. A row without a value is none.
-async fn read(reader: &Reader, places: &Semaphore, contract: &Contract, request: PageRequest) -> PageRead {
+async fn read(
+    reader: &Reader,
+    places: &Semaphore,
+    contract: &Contract,
+    request: PageRequest,
+    series: &ReadSeries,
+) -> PageRead {
     let PageRequest { store, wanted } = request;
     let _place = places.acquire().await.expect("nothing closes the semaphore");
     let begin = now();
@@ -49,9 +60,7 @@ async fn read(reader: &Reader, places: &Semaphore, contract: &Contract, request:
     let (ending, page) = match page {
         Ok(page) => (Ending::Answered, page),
         Err(error) => {
-            tracing::warn!(store = reader.name(), map = %contract.name, %error, "a page of the store's rows could not be read");
-            let labels = [("store", reader.name()), ("reason", error.label())];
-            metrics::READ_ERRORS.counter(&labels).increment(1);
+            series.failed(reader.name(), &contract.name, &error);
             (ending(&error), Page { rows: Vec::new(), next: None })
         }
     };

@@ -2,10 +2,11 @@
 
 use crate::budget::{State, Status};
 use crate::metrics;
-use crate::store::Reader;
+use crate::store::{Reader, StoreError};
 use ::metrics::{Counter, Gauge, Histogram};
+use counterfoil_clock::{Throttle, now};
 use counterfoil_judge::Interval;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What was told last of each store, in the order of the contracts' readers; for whoever asks.
@@ -45,6 +46,8 @@ pub(super) struct ReadSeries {
     keys: Counter,
     pub(super) key_errors: Counter,
     seconds: Histogram,
+    errors: [(&'static str, Counter); StoreError::LABELS.len()],
+    log: Arc<Throttle>,
 }
 
 impl ReadSeries {
@@ -54,11 +57,22 @@ impl ReadSeries {
         self.keys.increment(keys as u64);
         self.seconds.record(seconds(at.end.since(at.begin)));
     }
+
+    /// A read of `store` told nothing about `map`.
+    pub(super) fn failed(&self, store: &str, map: &str, error: &StoreError) {
+        if let Some(unsaid) = self.log.allows(now()) {
+            tracing::warn!(store, map, %error, unsaid, "a read of the store told nothing");
+        }
+        let of_it = self.errors.iter().find(|(label, _)| *label == error.label());
+        of_it.into_iter().for_each(|(_, count)| count.increment(1));
+    }
 }
 
 impl StoreSeries {
     pub(super) fn new(reader: &Reader) -> Self {
         let store = [("store", reader.name())];
+        let error =
+            |label| (label, metrics::READ_ERRORS.counter(&[("store", reader.name()), ("reason", label)]));
         let state =
             |label| (label, metrics::STORE_STATE.gauge(&[("store", reader.name()), ("state", label)]));
         let series = Self {
@@ -68,6 +82,8 @@ impl StoreSeries {
                 keys: metrics::READ_KEYS.counter(&store),
                 key_errors: metrics::KEY_ERRORS.counter(&store),
                 seconds: metrics::READ_SECONDS.histogram(&store),
+                errors: StoreError::LABELS.map(error),
+                log: Arc::new(Throttle::new()),
             },
             delay: metrics::PROBE_DELAY.histogram(&store),
             allowed: metrics::ALLOWED.gauge(&store),

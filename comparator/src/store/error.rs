@@ -32,6 +32,9 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The names that [`Self::label`] gives.
+    pub const LABELS: [&str; 5] = ["connect", "timeout", "query", "standby", "too_many_keys"];
+
     /// A short name of the cause, for metrics.
     #[must_use]
     pub fn label(&self) -> &'static str {
