@@ -104,9 +104,7 @@ impl Contract {
         let place = self.cohorts.iter().position(|known| known == name)?;
         u8::try_from(place).ok().map(Cohort)
     }
-}
 
-impl Contract {
     /// Whether the store can be gone through for rows that the map does not know. A copy of each process holds what it likes.
     #[must_use]
     pub fn has_scan(&self) -> bool {

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use stores::{ReadSeries, StoreSeries};
 use swept::SweepSeries;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -147,24 +147,27 @@ impl Prober {
 
     fn send(&self, request: Request, reads: &mut Reads) {
         let contracts = self.parts.engine.contracts().clone();
-        let reader = contracts.readers().get(request.store).cloned();
-        let (Some(reader), Some(series), Some(places)) =
-            (reader, self.series.get(request.store), self.places.get(request.store).cloned())
-        else {
-            return;
-        };
-        series.sent(request.delay);
-        let series = series.reads.clone();
+        let Some(store) = self.store(request.store) else { return };
+        self.series.get(request.store).into_iter().for_each(|series| series.sent(request.delay));
         if let Some(tally) = self.parts.tallies.of(request.map) {
             tally.looked_up(request.probes.len() as u64);
         }
         let done = reads.done.clone();
         reads.tasks.spawn(async move {
             let Some(contract) = contracts.get(request.map) else { return };
-            let read = read(&reader, &places, contract, request, &series).await;
+            let read = store.read(contract, request).await;
             // The loop is gone only when the comparator stops.
             _ = done.send(Done::Read(read)).await;
         });
+    }
+
+    /// What a read of the store at `place` needs.
+    fn store(&self, place: usize) -> Option<Place> {
+        Some(Place {
+            reader: self.parts.engine.contracts().readers().get(place)?.clone(),
+            free: self.places.get(place)?.clone(),
+            series: self.series.get(place)?.reads.clone(),
+        })
     }
 
     fn tell_of_stores(&mut self, at: Time) {
@@ -173,7 +176,7 @@ impl Prober {
         for (series, status) in self.series.iter_mut().zip(&statuses) {
             series.set(status);
         }
-        for (series, progress) in self.sweep_series.iter_mut().zip(&swept) {
+        for (series, progress) in self.sweep_series.iter().zip(&swept) {
             series.set(progress);
         }
         self.parts.statuses.set(statuses);
@@ -196,36 +199,48 @@ struct Reads {
     done: mpsc::Sender<Done>,
 }
 
-/// Makes a read. Where the store does not answer, each probe is told so.
-async fn read(
-    reader: &Reader,
-    places: &Semaphore,
-    contract: &Contract,
-    request: Request,
-    series: &ReadSeries,
-) -> Read {
-    let keys: Vec<Bytes> = request.probes.iter().map(|probe| probe.key.clone()).collect();
-    let place = places.acquire().await.expect("nothing closes the semaphore");
-    let begin = now();
-    let answers = reader.read_many(&contract.lookup, &keys).await;
-    let at = Interval::new(begin, now());
-    drop(place);
-    // The read that was ready begins, and only then is digested what this one gave.
-    tokio::task::yield_now().await;
-    series.read(keys.len(), at);
-    let (ending, seen) = match answers {
-        Ok(answers) => {
-            let answers = request.probes.iter().map(|probe| &probe.against).zip(&answers);
-            (Ending::Answered, seen(&contract.digesters, answers, &series.key_errors))
-        }
-        Err(error) => {
-            series.failed(reader.name(), &contract.name, &error);
-            (ending(&error), Vec::new())
-        }
-    };
-    let seen = seen.into_iter().chain(std::iter::repeat(Err(Reason::Store)));
-    let observed = request.probes.into_iter().zip(seen).map(|(probe, seen)| Observed { probe, at, seen });
-    Read { store: request.store, map: request.map, at, ending, observed: observed.collect() }
+/// A store, as the task of a read has it.
+struct Place {
+    reader: Arc<Reader>,
+    /// How many more reads may be made at a time.
+    free: Arc<Semaphore>,
+    series: ReadSeries,
+}
+
+impl Place {
+    /// Makes a read. Where the store does not answer, each probe is told so.
+    async fn read(&self, contract: &Contract, request: Request) -> Read {
+        let keys: Vec<Bytes> = request.probes.iter().map(|probe| probe.key.clone()).collect();
+        let turn = self.turn().await;
+        let begin = now();
+        let answers = self.reader.read_many(&contract.lookup, &keys).await;
+        let at = Interval::new(begin, now());
+        drop(turn);
+        // The read that was ready begins, and only then is digested what this one gave.
+        tokio::task::yield_now().await;
+        self.series.read(keys.len(), at);
+        let (ending, seen) = match answers {
+            Ok(answers) => {
+                let answers = request.probes.iter().map(|probe| &probe.against).zip(&answers);
+                (Ending::Answered, seen(&contract.digesters, answers, &self.series.key_errors))
+            }
+            Err(error) => (self.failed(contract, &error), Vec::new()),
+        };
+        let seen = seen.into_iter().chain(std::iter::repeat(Err(Reason::Store)));
+        let observed = request.probes.into_iter().zip(seen).map(|(probe, seen)| Observed { probe, at, seen });
+        Read { store: request.store, map: request.map, at, ending, observed: observed.collect() }
+    }
+
+    /// Waits until a read may be made, for as long as what it gives is held.
+    async fn turn(&self) -> SemaphorePermit<'_> {
+        self.free.acquire().await.expect("nothing closes the semaphore")
+    }
+
+    /// Tells that a read told nothing about the contract's map; gives how it ended.
+    fn failed(&self, contract: &Contract, error: &StoreError) -> Ending {
+        self.series.failed(self.reader.name(), &contract.name, error);
+        ending(error)
+    }
 }
 
 /// What an error says about the store. A query that it does not understand is another map's no business.

@@ -76,6 +76,18 @@ pub enum Difference {
     NotCompared,
 }
 
+impl Difference {
+    /// The difference in words, where the two sides have names, such as `the map` and `the store`.
+    #[must_use]
+    pub fn between(self, left: &str, right: &str) -> String {
+        match self {
+            Self::LeftOnly => format!("only in {left}"),
+            Self::RightOnly => format!("only in {right}"),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -94,9 +106,9 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Tells where two values of `form` differ, field by field, in the order of the fields' paths, and the rules under which they would not.
-/// The elements of an array are one field, `*`. If each hint has a rule and there are fewer than 64, the values are equal
-/// under these rules together with those that the form has.
+/// Tells where two values of `form` differ, field by field, in the order of the fields' paths, and the rules under which they
+/// would not. The elements of an array are one field, `*`. If each hint has a rule and there are fewer than 64, the values are
+/// equal under these rules together with those that the form has.
 ///
 /// # Errors
 ///

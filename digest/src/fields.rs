@@ -7,8 +7,11 @@ use crate::tree::{Node, write_members};
 use crate::{Digest, MapDigester};
 use std::fmt::Write;
 
-/// Most fields of a value that have a print of their own; one more may stand for the rest.
-pub const FIELDS_MAX: usize = 64;
+/// Most fields of a value that have a print of their own.
+const FIELDS_MAX: usize = 64;
+
+/// Most prints of a value's fields: one more may stand for the rest.
+pub const PRINTS_MAX: usize = FIELDS_MAX + 1;
 
 /// The longest name of a field that has a print of its own, in bytes.
 const NAME_BYTES_MAX: usize = 128;
@@ -187,7 +190,7 @@ mod tests {
             text
         };
         let digester = digester("cart", Codec::Columns);
-        assert_eq!(digester.prints(object("1").as_bytes()).unwrap().len(), FIELDS_MAX + 1);
+        assert_eq!(digester.prints(object("1").as_bytes()).unwrap().len(), PRINTS_MAX);
         assert_eq!(differing(&digester, &object("1"), &object("2")), (vec!["*".to_owned()], 0));
         assert_eq!(differing(&digester, &object("1"), &object("1.0")), (vec![], 0));
     }

@@ -46,7 +46,7 @@ pub use bucket::{BUCKETS, bucket, key_hash};
 pub use codec::{Codec, CodecError, NotColumns};
 pub use counterfoil_judge::Digest;
 pub use explain::{Difference, Hint, explain};
-pub use fields::{Differing, FIELDS_MAX};
+pub use fields::{Differing, PRINTS_MAX};
 pub use form::Form;
 pub use instant::{Epoch, Precision};
 pub use path::{Path, PathError};

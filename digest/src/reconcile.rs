@@ -14,10 +14,11 @@ use crate::spelling::{Reading, Spelling, matches, same_when_rounded, sorted};
 use crate::tree::{Node, Numbers};
 
 impl MapDigester {
-    /// Tells where `value`, the right one, differs from the left one that has these [`Self::spellings`]: field by field, in the order of
-    /// the fields' paths, and the rules under which the two would not differ, as [`crate::explain`] does with both values. Members that are only on the left
-    /// are told as one field, `*`. Both are values of one map under one key and one form. If each hint has a rule and there are fewer than 64, the values are equal under
-    /// these rules together with those that the form has.
+    /// Tells where `value`, the right one, differs from the left one that has these [`Self::spellings`]: field by field, in the
+    /// order of the fields' paths, and the rules under which the two would not differ, as [`crate::explain`] does with both
+    /// values. Members that are only on the left are told as one field, `*`. Both are values of one map under one key and one
+    /// form. If each hint has a rule and there are fewer than 64, the values are equal under these rules together with those
+    /// that the form has.
     ///
     /// # Errors
     ///

@@ -97,9 +97,7 @@ impl Group {
 
 fn hull(left: Option<Interval>, right: Option<Interval>) -> Option<Interval> {
     match (left, right) {
-        (Some(left), Some(right)) => {
-            Some(Interval { begin: left.begin.min(right.begin), end: left.end.max(right.end) })
-        }
+        (Some(left), Some(right)) => Some(left.hull(right)),
         (one, other) => one.or(other),
     }
 }

@@ -11,7 +11,8 @@ use crate::write::{Terms, WriteId};
 /// what the read proves for later ones.
 ///
 /// A read that began before a write ended proves nothing about it, unless nothing else explains what was read and the
-/// application's calls had returned: the contract says only by when such a write has landed. An event for which no verdict came within the contract's patience ends undetermined.
+/// application's calls had returned: the contract says only by when such a write has landed. An event for which no verdict
+/// came within the contract's patience ends undetermined.
 pub fn settle(
     history: &mut History,
     read: &Observation,

@@ -75,6 +75,12 @@ impl Interval {
         Self { begin: self.begin.minus(error), end: self.end.plus(error) }
     }
 
+    /// The shortest interval that holds both.
+    #[must_use]
+    pub fn hull(self, other: Self) -> Self {
+        Self { begin: self.begin.min(other.begin), end: self.end.max(other.end) }
+    }
+
     /// Whether every instant of this interval is before every instant of `later`.
     #[must_use]
     pub fn is_before(self, later: Self) -> bool {

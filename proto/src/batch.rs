@@ -59,6 +59,25 @@ pub struct Row<'a> {
     pub prints: &'a [Print],
 }
 
+impl<'a> Row<'a> {
+    /// An event of which no more is told than this.
+    #[must_use]
+    pub fn new(map: usize, key: &'a [u8], digest: Digest, legs: Reported) -> Self {
+        Self {
+            map,
+            key,
+            digest,
+            legs,
+            held: false,
+            map_order: None,
+            version: None,
+            trace: None,
+            cohort: None,
+            prints: &[],
+        }
+    }
+}
+
 /// What a batch says besides its events.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Header {

@@ -207,7 +207,7 @@ impl Batcher {
             buckets: BucketSet::none(),
         });
         shed.count += 1;
-        shed.during = hull(shed.during, during);
+        shed.during = shed.during.hull(during);
         shed.buckets.insert(bucket);
     }
 
@@ -327,14 +327,9 @@ impl Batcher {
     }
 }
 
-/// The interval from the first begin to the last end.
-fn hull(one: Interval, other: Interval) -> Interval {
-    Interval::new(one.begin.min(other.begin), one.end.max(other.end))
-}
-
 fn merge(into: &mut Loss, loss: Loss) {
     into.count = into.count.saturating_add(loss.count);
-    into.during = hull(into.during, loss.during);
+    into.during = into.during.hull(loss.during);
     match (&mut into.buckets, loss.buckets) {
         (BucketSet::Some(into), BucketSet::Some(others)) => {
             into.iter_mut().zip(others.iter()).for_each(|(into, other)| *into |= other);

@@ -230,7 +230,7 @@ pub(crate) fn hull(legs: &Reported) -> Interval {
         StoreOutcome::Ok | StoreOutcome::Failed => leg,
     });
     match (legs.map, store) {
-        (Some(map), Some(store)) => Interval::new(map.begin.min(store.begin), map.end.max(store.end)),
+        (Some(map), Some(store)) => map.hull(store),
         (Some(leg), None) | (None, Some(leg)) => leg,
         (None, None) => Interval::new(Time::MIN, Time::MAX),
     }

@@ -3,7 +3,7 @@
 
 use super::finding::Shown;
 use counterfoil_comparator::store::{Answer, Found};
-use counterfoil_digest::{CodecError, Difference, Form, Hint, explain};
+use counterfoil_digest::{CodecError, Form, Hint, explain};
 use serde::Serialize;
 
 /// Two values side by side.
@@ -63,11 +63,7 @@ impl Comparison {
 
 impl Field {
     fn of(hint: &Hint) -> Self {
-        let how = match hint.difference {
-            Difference::LeftOnly => "only in the value that was given".to_owned(),
-            Difference::RightOnly => "only in the store".to_owned(),
-            other => other.to_string(),
-        };
+        let how = hint.difference.between("the value that was given", "the store");
         let rule = hint.rule.as_ref().map(ToString::to_string);
         Self { path: hint.field.to_string(), how, rule, is_weak: hint.is_weak() }
     }

@@ -1,7 +1,8 @@
 //! `counterfoil contract check`: whether a comparator would understand its stores, before it runs.
 //!
 //! Each map is looked up in each of its stores as the comparator will do it, for a few keys: `look` asks, `finding` judges what
-//! came back, `comparison` puts a value of the map's side beside it, `output` shows it. Nothing is written, and nothing that a store might refuse is tried.
+//! came back, `comparison` puts a value of the map's side beside it, `output` shows it. Nothing is written, and nothing that a
+//! store might refuse is tried.
 //!
 //! This command is run by a person who has the credentials of the stores: values stand on standard output, and nowhere else.
 

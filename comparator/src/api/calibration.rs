@@ -2,7 +2,6 @@
 //! log and no metric.
 
 use crate::table::{FieldHint, Hints};
-use counterfoil_digest::Difference;
 use serde::Serialize;
 
 /// One way in which one field differs.
@@ -24,19 +23,10 @@ pub(super) struct HintSummary {
 pub(super) fn summaries(hints: &Hints) -> Vec<HintSummary> {
     let summary = |FieldHint { hint, times }: &FieldHint| HintSummary {
         field: hint.field.to_string(),
-        difference: told(hint.difference),
+        difference: hint.difference.between("the map", "the store"),
         rule: hint.rule.as_ref().map(ToString::to_string),
         of: hints.of,
         times: *times,
     };
     hints.fields.iter().map(summary).collect()
-}
-
-/// The difference, where the left side is the map and the right one the store.
-fn told(difference: Difference) -> String {
-    match difference {
-        Difference::LeftOnly => "only in the map".to_owned(),
-        Difference::RightOnly => "only in the store".to_owned(),
-        other => other.to_string(),
-    }
 }

@@ -77,7 +77,7 @@ impl From<keys::Progress> for KeysSummary {
 
 impl From<rows::Progress> for RowsSummary {
     fn from(progress: rows::Progress) -> Self {
-        let rows::Progress { rows, last, rounds } = progress;
+        let rows::Progress { rows, last, rounds, .. } = progress;
         Self {
             this_round: rows.into(),
             rounds,

@@ -72,8 +72,10 @@ impl Engine {
                     let spellings = spellings(columns, seq);
                     let of_checks =
                         checks.iter().filter_map(|map| self.arrival(*map, hash, id, *key, &row, clock));
-                    let of_checks = of_checks.map(|arrival| Arrival { spellings, ..arrival });
-                    arrivals.extend(of_checks.map(|arrival| arrival.standing(is_open, marks)));
+                    arrivals.extend(of_checks.map(|arrival| {
+                        let write = Write { pending: is_open, ..arrival.write };
+                        Arrival { write, marks, spellings, ..arrival }
+                    }));
                 }
                 None => {
                     let mut buckets = BucketSet::none();
@@ -163,13 +165,6 @@ impl Engine {
             prints: row.prints,
             spellings: &[],
         })
-    }
-}
-
-impl Arrival<'_> {
-    /// The same with its marks, waiting for its outcome or not.
-    fn standing(self, is_open: bool, marks: Marks) -> Self {
-        Self { write: Write { pending: is_open, ..self.write }, marks, ..self }
     }
 }
 

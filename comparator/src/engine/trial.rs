@@ -1,4 +1,5 @@
-//! An engine for tests: four maps in one store and two in two, two deployment keys, and sources in the engine's own clock. Instants are milliseconds.
+//! An engine for tests: four maps in one store and two in two, two deployment keys, and sources in the engine's own clock.
+//! Instants are milliseconds.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::{Anything, Engine, Limits, Options};
@@ -162,21 +163,11 @@ pub(crate) fn writes(header: Header, map: &str, keys: &[&str], begin: i64) -> wi
 pub(crate) fn writes_of(digest: Digest, header: Header, map: &str, keys: &[&str], begin: i64) -> wire::Batch {
     let mut builder = BatchBuilder::default();
     let leg = Interval::new(at(begin), at(begin + 10));
+    let legs = Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) };
     let cohort = builder.cohort("deployment=canary");
     for key in keys {
         let map = builder.map(map);
-        builder.push(&Row {
-            map,
-            key: key.as_bytes(),
-            digest,
-            legs: Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) },
-            held: false,
-            map_order: None,
-            version: None,
-            trace: None,
-            cohort: Some(cohort),
-            prints: &[],
-        });
+        builder.push(&Row { cohort: Some(cohort), ..Row::new(map, key.as_bytes(), digest, legs) });
     }
     builder.finish(header)
 }

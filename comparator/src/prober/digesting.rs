@@ -42,7 +42,7 @@ pub(super) fn seen<'a>(
 /// Where `value`, whose digest is `digest`, differs from those that it is held against. Nearly all have none, or are the
 /// same.
 fn apart(digester: &MapDigester, against: &Against, value: &[u8], digest: Digest) -> Option<Box<Apart>> {
-    let differs = |marked: &&Printed| marked.digest != digest;
+    let differs = |printed: &&Printed| printed.digest != digest;
     let (fields, spellings) = (against.fields.as_deref(), against.spellings.as_deref());
     // The codec took the value for the digest, and takes it again.
     let differing = |of: &Printed| digester.differing_from(value, &of.prints).ok();
@@ -90,14 +90,14 @@ mod tests {
         let key = DeploymentKey::new("k", [7; 32]).tenant(&TenantName::default());
         let digester = MapDigester::new(&key, "cart", Codec::Json);
         let written = written.as_bytes();
-        let marked = |prints: Vec<Print>| {
+        let printed = |prints: Vec<Print>| {
             let (id, digest) = (WriteId { source: 0, seq: 0 }, digester.digest(Some(written)).unwrap());
             Some(Arc::new(Printed { id, digest, prints: prints.into() }))
         };
         let against = Against {
             digested_under: KeyNumber::default(),
-            fields: marked(digester.prints(written).unwrap()),
-            spellings: marked(digester.spellings(written).unwrap()),
+            fields: printed(digester.prints(written).unwrap()),
+            spellings: printed(digester.spellings(written).unwrap()),
         };
         let answer = Ok(Found::Value(found.as_bytes().to_vec(), None));
         let digesters = MapDigesters::new(&Keyring::of(key), "cart", Codec::Json);

@@ -1,30 +1,22 @@
 //! Pages of rows: read, and compared with what the maps know. Of a row nothing is kept but its key.
 
-use super::stores::ReadSeries;
-use super::{Done, Prober, Reads, ending};
+use super::{Done, Place, Prober, Reads};
 use crate::budget::Ending;
 use crate::contract::Contract;
 use crate::ledger::ScanPlace;
 use crate::scheduler::{PageRead, PageRequest};
-use crate::store::{Found, Page, Reader};
+use crate::store::{Found, Page};
 use counterfoil_clock::now;
 use counterfoil_judge::Interval;
-use tokio::sync::Semaphore;
 
 impl Prober {
     pub(super) fn send_page(&self, request: PageRequest, reads: &mut Reads) {
         let contracts = self.parts.engine.contracts().clone();
-        let reader = contracts.readers().get(request.store).cloned();
-        let (Some(reader), Some(places), Some(series)) =
-            (reader, self.places.get(request.store).cloned(), self.series.get(request.store))
-        else {
-            return;
-        };
-        let series = series.reads.clone();
+        let Some(store) = self.store(request.store) else { return };
         let done = reads.done.clone();
         reads.tasks.spawn(async move {
             let Some(contract) = contracts.get(request.wanted.map) else { return };
-            let page = read(&reader, &places, contract, request, &series).await;
+            let page = store.read_page(contract, request).await;
             // The loop is gone only when the comparator stops.
             _ = done.send(Done::Page(page)).await;
         });
@@ -41,30 +33,23 @@ impl Prober {
     }
 }
 
-/// Reads a page. A row without a value is none.
-async fn read(
-    reader: &Reader,
-    places: &Semaphore,
-    contract: &Contract,
-    request: PageRequest,
-    series: &ReadSeries,
-) -> PageRead {
-    let PageRequest { store, wanted } = request;
-    let _place = places.acquire().await.expect("nothing closes the semaphore");
-    let begin = now();
-    let page = match &contract.scan {
-        Some(scan) => reader.scan(scan, wanted.after.as_deref(), wanted.limit).await,
-        None => Ok(Page { rows: Vec::new(), next: None }),
-    };
-    let at = Interval::new(begin, now());
-    let (ending, page) = match page {
-        Ok(page) => (Ending::Answered, page),
-        Err(error) => {
-            series.failed(reader.name(), &contract.name, &error);
-            (ending(&error), Page { rows: Vec::new(), next: None })
-        }
-    };
-    let there = page.rows.into_iter().filter(|(_, answer)| !matches!(answer, Ok(Found::Absent)));
-    let keys = there.map(|(key, _)| key).collect();
-    PageRead { store, map: wanted.map, at, ending, keys, next: page.next }
+impl Place {
+    /// Reads a page. A row without a value is none.
+    async fn read_page(&self, contract: &Contract, request: PageRequest) -> PageRead {
+        let PageRequest { store, wanted } = request;
+        let _turn = self.turn().await;
+        let begin = now();
+        let page = match &contract.scan {
+            Some(scan) => self.reader.scan(scan, wanted.after.as_deref(), wanted.limit).await,
+            None => Ok(Page { rows: Vec::new(), next: None }),
+        };
+        let at = Interval::new(begin, now());
+        let (ending, page) = match page {
+            Ok(page) => (Ending::Answered, page),
+            Err(error) => (self.failed(contract, &error), Page { rows: Vec::new(), next: None }),
+        };
+        let there = page.rows.into_iter().filter(|(_, answer)| !matches!(answer, Ok(Found::Absent)));
+        let keys = there.map(|(key, _)| key).collect();
+        PageRead { store, map: wanted.map, at, ending, keys, next: page.next }
+    }
 }

@@ -21,9 +21,6 @@ struct CheckSeries {
     /// What rows were, in the order of [`counts`].
     rows: Vec<Counter>,
     rounds: Counter,
-    /// Told so far, of rounds that are over.
-    before: Rows,
-    rounds_told: u64,
 }
 
 impl SweepSeries {
@@ -46,12 +43,12 @@ impl SweepSeries {
     }
 
     /// Tells how far it has come.
-    pub(super) fn set(&mut self, progress: &sweep::Progress) {
+    pub(super) fn set(&self, progress: &sweep::Progress) {
         if let Some(keys) = &progress.keys {
             self.set_keys(keys);
         }
         for (map, rows) in &progress.rows {
-            self.checks.iter_mut().filter(|check| check.map == *map).for_each(|check| check.set(rows));
+            self.checks.iter().filter(|check| check.map == *map).for_each(|check| check.set(rows));
         }
     }
 
@@ -72,19 +69,11 @@ impl CheckSeries {
             map,
             rows: labels.map(series).collect(),
             rounds: metrics::SWEEP_SCANS.counter(&[("map", name), ("store", store)]),
-            before: Rows::default(),
-            rounds_told: 0,
         }
     }
 
-    fn set(&mut self, progress: &rows::Progress) {
-        if let Some(last) = progress.last.filter(|_| progress.rounds > self.rounds_told) {
-            self.before.add(&last.rows);
-            self.rounds_told = progress.rounds;
-        }
-        let mut all = self.before;
-        all.add(&progress.rows);
-        self.rows.iter().zip(counts(&all)).for_each(|(series, count)| series.absolute(count));
+    fn set(&self, progress: &rows::Progress) {
+        self.rows.iter().zip(counts(&progress.all)).for_each(|(series, count)| series.absolute(count));
         self.rounds.absolute(progress.rounds);
     }
 }

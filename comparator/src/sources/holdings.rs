@@ -49,7 +49,8 @@ impl Holdings {
         }
     }
 
-    /// It says that it has told all of a map that it has reported about. That counts if all of it was heard of here; numbers below `next_seq` were.
+    /// It says that it has told all of a map that it has reported about. That counts if all of it was heard of here; numbers
+    /// below `next_seq` were.
     pub(super) fn complete(&mut self, snapshot: &Snapshot, clock: &Domain, next_seq: u64) {
         let is_known = snapshot.first_seq >= self.known_from && snapshot.end_seq <= next_seq;
         if let Some(whole) = self.maps.get_mut(&snapshot.map).filter(|_| is_known) {

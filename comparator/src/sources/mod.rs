@@ -217,7 +217,7 @@ impl Sources {
                 Holding::Whole(whole) if is_live => {
                     let clock = clocks.translation_since(&whole.clock, whole.begin, now)?;
                     let begin = clock.interval(Interval::new(whole.begin, whole.begin)).widened(clock.error);
-                    since = Some(since.map_or(begin, |since| hull(since, begin)));
+                    since = Some(since.map_or(begin, |since| since.hull(begin)));
                 }
                 Holding::Part if is_live => return None,
                 Holding::Part => heard_of_part = heard_of_part.max(report.heard),
@@ -278,10 +278,6 @@ impl Sources {
         self.by_id.remove(&source.id);
         true
     }
-}
-
-fn hull(one: Interval, other: Interval) -> Interval {
-    Interval { begin: one.begin.min(other.begin), end: one.end.max(other.end) }
 }
 
 #[cfg(test)]

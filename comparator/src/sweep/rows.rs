@@ -13,6 +13,8 @@ use counterfoil_judge::Time;
 pub struct Progress {
     /// Of this round so far.
     pub rows: table::Rows,
+    /// Of all rounds so far.
+    pub all: table::Rows,
     /// Of the last round that was completed; `None` before there was one.
     pub last: Option<Round>,
     /// Rounds completed.
@@ -108,6 +110,7 @@ impl Rows {
         match ending {
             Ending::Answered => {
                 check.progress.rows.add(rows);
+                check.progress.all.add(rows);
                 check.after = next;
                 if check.after.is_none() {
                     check.complete(now);

@@ -134,13 +134,13 @@ impl Observed {
 
     /// Where the value differs from that of the write `id`, if its prints were along.
     pub(super) fn fields_of(&self, id: WriteId) -> Option<&Differing> {
-        self.probe.against.fields.as_ref().filter(|marked| marked.id == id)?;
+        self.probe.against.fields.as_ref().filter(|printed| printed.id == id)?;
         self.apart()?.fields.as_ref()
     }
 
     /// The rules under which the value would not differ from that of the write `id`, if its spellings were along.
     pub(super) fn hints_of(&self, id: WriteId) -> Option<&[Hint]> {
-        self.probe.against.spellings.as_ref().filter(|marked| marked.id == id)?;
+        self.probe.against.spellings.as_ref().filter(|printed| printed.id == id)?;
         self.apart()?.hints.as_deref()
     }
 

@@ -85,8 +85,9 @@ pub(super) enum Found {
 }
 
 impl Table {
-    /// Looks which of the `keys` of rows that the store of `map` has are known at `now`, but for those that the contract's sample leaves out. One that is not, and that the map
-    /// cannot hold as far as is known, is read again when the deadline of a write that is on its way has passed.
+    /// Looks which of the `keys` of rows that the store of `map` has are known at `now`, but for those that the contract's
+    /// sample leaves out. One that is not, and that the map cannot hold as far as is known, is read again when the deadline
+    /// of a write that is on its way has passed.
     #[must_use]
     pub fn compare_rows(&self, map: MapId, keys: &[Vec<u8>], now: Time) -> Rows {
         let mut rows = Rows::default();

@@ -20,19 +20,13 @@ pub(crate) fn told_batch(running: &Running, form: &Form, puts: &[(String, String
     let mut builder = BatchBuilder::default();
     let map = builder.map("cart");
     let leg = Interval::new(now(), now());
+    let legs = Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) };
     for (key, value) in puts {
         let value = value.as_bytes();
         builder.push(&Row {
-            map,
-            key: key.as_bytes(),
-            digest: digester.digest(Some(value)).unwrap(),
-            legs: Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) },
-            held: false,
-            map_order: None,
             version: Some(VERSION.into()),
-            trace: None,
-            cohort: None,
             prints: &digester.prints(value).unwrap(),
+            ..Row::new(map, key.as_bytes(), digester.digest(Some(value)).unwrap(), legs)
         });
         builder.sample(&digester.spellings(value).unwrap());
     }

@@ -109,18 +109,11 @@ fn batch(running: &Running, map: &str, first_seq: u64, keys: &[&str]) -> wire::B
     let mut builder = BatchBuilder::default();
     let map = builder.map(map);
     let leg = Interval::new(now(), now());
+    let legs = Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) };
     for key in keys {
         builder.push(&Row {
-            map,
-            key: key.as_bytes(),
-            digest: digester.digest(Some(b"v")).unwrap(),
-            legs: Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) },
-            held: false,
-            map_order: None,
             version: Some(VERSION.into()),
-            trace: None,
-            cohort: None,
-            prints: &[],
+            ..Row::new(map, key.as_bytes(), digester.digest(Some(b"v")).unwrap(), legs)
         });
     }
     builder.finish(header(first_seq, now()))

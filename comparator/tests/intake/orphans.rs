@@ -63,18 +63,12 @@ impl<'a> Source<'a> {
         let mut builder = BatchBuilder::default();
         let map = builder.map("cart");
         let leg = Interval::new(now(), now());
+        let legs = Reported { map: Some(leg), store: (!held).then_some((leg, StoreOutcome::Ok)) };
         for key in keys {
             builder.push(&Row {
-                map,
-                key: key.as_bytes(),
-                digest: digester.digest(Some(b"v")).unwrap(),
-                legs: Reported { map: Some(leg), store: (!held).then_some((leg, StoreOutcome::Ok)) },
                 held,
-                map_order: None,
                 version: Some(VERSION.into()),
-                trace: None,
-                cohort: None,
-                prints: &[],
+                ..Row::new(map, key.as_bytes(), digester.digest(Some(b"v")).unwrap(), legs)
             });
         }
         self.say(builder.finish(Header { snapshots, ..self.header() })).await;

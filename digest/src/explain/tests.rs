@@ -20,10 +20,11 @@ pub(crate) fn followed(codec: Codec, hints: &[Hint]) -> Form {
     Form::new(codec, &all).unwrap()
 }
 
-#[test]
-fn each_difference_in_writing_has_its_rule() {
+/// Two values that differ in writing, how they differ in the field `a`, and the rule under which they do not; either may be the
+/// left one.
+pub(crate) const WRITINGS: &[(&str, &str, Difference, &str)] = {
     use Difference::*;
-    for (left, right, difference, rule) in [
+    &[
         (r#""12.50""#, "12.5", SameNumber, r#"numbers: [{fields: ["a"]}]"#),
         ("0.1", "0.30000000000000004", Other, r#"ignore: ["a"]"#),
         ("0.3", "0.30000000000000004", RoundedNumber, r#"numbers: [{fields: ["a"], decimals: 16}]"#),
@@ -59,13 +60,41 @@ fn each_difference_in_writing_has_its_rule() {
         ("[0.25,0.3]", "[0.2501,0.301]", RoundedNumber, r#"numbers: [{fields: ["a.*"], decimals: 2}]"#),
         (r#"{"b":"1"}"#, r#"{"b":1}"#, SameNumber, r#"numbers: [{fields: ["a.b"]}]"#),
         ("true", "1", Other, r#"ignore: ["a"]"#),
-    ] {
+        ("0.30000000000000004", "0.3", RoundedNumber, r#"numbers: [{fields: ["a"], decimals: 16}]"#),
+        ("12.3456", "12.3499", Other, r#"ignore: ["a"]"#),
+        (
+            r#""2026-11-23T10:00:00.120000001Z""#,
+            r#""2026-11-23T10:00:00.12Z""#,
+            SameTime,
+            r#"timestamps: [{fields: ["a"], precision: us}]"#,
+        ),
+        (
+            r#""2026-11-23T10:00:00.1234Z""#,
+            "1795428000123",
+            SameTime,
+            r#"timestamps: [{fields: ["a"], precision: ms, epoch: ms}]"#,
+        ),
+        (
+            "1795428000.5",
+            r#""2026-11-23T10:00:00Z""#,
+            SameTime,
+            r#"timestamps: [{fields: ["a"], precision: s, epoch: s}]"#,
+        ),
+        (r#"{"b":1}"#, "1", Other, r#"ignore: ["a"]"#),
+        ("[1]", r#"{"0":1}"#, Other, r#"ignore: ["a"]"#),
+        ("null", "1", Other, r#"ignore: ["a"]"#),
+    ]
+};
+
+#[test]
+fn each_difference_in_writing_has_its_rule() {
+    for &(left, right, difference, rule) in WRITINGS {
         let [left, right] = [left, right].map(|value| format!(r#"{{"a":{value},"same":1}}"#));
         let hints = explain(left.as_bytes(), right.as_bytes(), &Codec::Columns.into()).unwrap();
         let [hint] = &hints[..] else { panic!("{left} and {right}: {hints:?}") };
         let found = (hint.difference, hint.rule.as_ref().map(ToString::to_string));
         assert_eq!(found, (difference, Some(rule.to_owned())), "{left} and {right}");
-        assert_eq!(hint.is_weak(), difference == Other);
+        assert_eq!(hint.is_weak(), difference == Difference::Other);
         let form = followed(Codec::Columns, &hints);
         assert_eq!(form.canonical(left.as_bytes()), form.canonical(right.as_bytes()), "{rule}");
     }

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 use super::*;
-use crate::explain::tests::{followed, pair};
+use crate::explain::tests::{WRITINGS, followed, pair};
 use crate::sample::SPELLINGS_MAX;
 use crate::tests::digester;
 use crate::{Form, explain};
@@ -23,58 +23,7 @@ fn told(hints: &[Hint]) -> Vec<(String, Difference, Option<String>)> {
 
 #[test]
 fn a_difference_in_writing_has_its_rule_whichever_side_has_it() {
-    use Difference::*;
-    for (one, other, difference, rule) in [
-        (r#""12.50""#, "12.5", SameNumber, r#"numbers: [{fields: ["a"]}]"#),
-        ("12.3456", "12.35", RoundedNumber, r#"numbers: [{fields: ["a"], decimals: 2}]"#),
-        ("0.30000000000000004", "0.3", RoundedNumber, r#"numbers: [{fields: ["a"], decimals: 16}]"#),
-        ("12.4", "12", Other, r#"ignore: ["a"]"#),
-        ("12.3456", "12.3499", Other, r#"ignore: ["a"]"#),
-        (
-            r#""2026-11-23T10:00:00.123456Z""#,
-            r#""2026-11-23 12:00:00.123456+02""#,
-            SameTime,
-            r#"timestamps: [{fields: ["a"], precision: ns}]"#,
-        ),
-        (
-            r#""2026-11-23T10:00:00.123456789Z""#,
-            r#""2026-11-23T10:00:00.123Z""#,
-            SameTime,
-            r#"timestamps: [{fields: ["a"], precision: ms}]"#,
-        ),
-        (
-            r#""2026-11-23T10:00:00.120000001Z""#,
-            r#""2026-11-23T10:00:00.12Z""#,
-            SameTime,
-            r#"timestamps: [{fields: ["a"], precision: us}]"#,
-        ),
-        (
-            r#""2026-11-23T10:00:00.1234Z""#,
-            "1795428000123",
-            SameTime,
-            r#"timestamps: [{fields: ["a"], precision: ms, epoch: ms}]"#,
-        ),
-        (
-            "1795428000.5",
-            r#""2026-11-23T10:00:00Z""#,
-            SameTime,
-            r#"timestamps: [{fields: ["a"], precision: s, epoch: s}]"#,
-        ),
-        (r#""ab  ""#, r#""ab""#, TrailingSpaces, r#"trimmed: ["a"]"#),
-        (r#""ab  ""#, r#""ab ""#, TrailingSpaces, r#"trimmed: ["a"]"#),
-        ("[1,2,2]", "[2,1]", OtherOrder, r#"sets: ["a"]"#),
-        ("[1,2]", "[1,3,2]", Other, r#"ignore: ["a"]"#),
-        (r#"[1,"2"]"#, "[1,2]", SameNumber, r#"numbers: [{fields: ["a.*"]}]"#),
-        (r#"[1,"x"]"#, r#"["1","y"]"#, Other, r#"ignore: ["a.*"]"#),
-        // Rounded to one digit, as the second pair wants it, the first pair differs.
-        ("[0.25,0.3]", "[0.2504,0.3499]", Other, r#"ignore: ["a.*"]"#),
-        ("[0.25,0.3]", "[0.2501,0.301]", RoundedNumber, r#"numbers: [{fields: ["a.*"], decimals: 2}]"#),
-        (r#"{"b":"1"}"#, r#"{"b":1}"#, SameNumber, r#"numbers: [{fields: ["a.b"]}]"#),
-        (r#"{"b":1}"#, "1", Other, r#"ignore: ["a"]"#),
-        ("[1]", r#"{"0":1}"#, Other, r#"ignore: ["a"]"#),
-        ("true", "1", Other, r#"ignore: ["a"]"#),
-        ("null", "1", Other, r#"ignore: ["a"]"#),
-    ] {
+    for &(one, other, difference, rule) in WRITINGS {
         for (left, right) in [(one, other), (other, one)] {
             let [left, right] = [left, right].map(|value| format!(r#"{{"a":{value},"same":1}}"#));
             let form = Codec::Columns.into();

@@ -124,15 +124,10 @@ pub(crate) fn span(legs: &Reported) -> Interval {
         StoreOutcome::Ok | StoreOutcome::Failed => leg,
     });
     match (legs.map, store) {
-        (Some(map), Some(store)) => hull(map, store),
+        (Some(map), Some(store)) => map.hull(store),
         (Some(leg), None) | (None, Some(leg)) => leg,
         (None, None) => Interval::new(Time(0), Time(0)),
     }
-}
-
-/// The shortest interval that holds both.
-pub(crate) fn hull(one: Interval, other: Interval) -> Interval {
-    Interval::new(one.begin.min(other.begin), one.end.max(other.end))
 }
 
 /// The ends of a leg that there is: on the wire 0 stands for none.

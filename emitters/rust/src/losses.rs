@@ -12,7 +12,6 @@
 //! counted before it gives its slot back, so one that began before that watermark was counted before that heartbeat
 //! was made, and was taken with it. Those whose store leg has not ended have a count of their own.
 
-use crate::event::hull;
 use counterfoil_judge::{Interval, Time};
 use counterfoil_proto::{BucketSet, LossReason};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -99,13 +98,13 @@ impl Tally {
 
     fn add(&mut self, lost: &Lost) {
         self.count += 1;
-        self.during = hull(self.during, lost.during);
+        self.during = self.during.hull(lost.during);
         self.buckets.insert(lost.bucket);
     }
 
     fn merge(&mut self, other: Self) {
         self.count += other.count;
-        self.during = hull(self.during, other.during);
+        self.during = self.during.hull(other.during);
         self.buckets = match (std::mem::replace(&mut self.buckets, BucketSet::All), other.buckets) {
             (BucketSet::Some(mut own), BucketSet::Some(others)) => {
                 own.iter_mut().zip(others.iter()).for_each(|(own, other)| *own |= other);

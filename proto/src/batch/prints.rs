@@ -2,10 +2,7 @@
 
 use super::BatchError;
 use crate::wire;
-use counterfoil_digest::{FIELDS_MAX, Print, SPELLINGS_MAX};
-
-/// Most prints of one event: one for each field that has its own, and one for all others.
-const PRINTS_MAX: usize = FIELDS_MAX + 1;
+use counterfoil_digest::{PRINTS_MAX, Print, SPELLINGS_MAX};
 
 /// What more is known of the value of one event.
 #[derive(Clone, PartialEq, Eq, Debug)]

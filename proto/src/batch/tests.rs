@@ -95,18 +95,8 @@ fn batches_whose_columns_do_not_fit_are_refused() {
         let mut builder = BatchBuilder::default();
         let map = builder.map("a");
         let legs = Reported { map: Some(Interval::new(Time(1), Time(2))), store: None };
-        let row = Row {
-            map,
-            key: b"key",
-            digest: Digest([1; 16]),
-            legs,
-            held: false,
-            map_order: None,
-            version: None,
-            trace: None,
-            cohort: None,
-            prints: &[Print([1; 8]), Print([2; 8])],
-        };
+        let row =
+            Row { prints: &[Print([1; 8]), Print([2; 8])], ..Row::new(map, b"key", Digest([1; 16]), legs) };
         builder.push(&row);
         builder.sample(&[Print([3; 8])]);
         builder.finish(header())

@@ -20,18 +20,7 @@ fn batcher() -> Batcher {
 
 fn push(batcher: &mut Batcher, seq: u64, map: MapName<'_>, cohort: Option<&str>, fill: &Fill) {
     let legs = Reported { map: Some(Interval::new(Time(1), Time(2))), store: None };
-    let row = Row {
-        map: 0,
-        key: b"key",
-        digest: Digest([1; 16]),
-        legs,
-        held: false,
-        map_order: None,
-        version: None,
-        trace: None,
-        cohort: None,
-        prints: &[],
-    };
+    let row = Row::new(0, b"key", Digest([1; 16]), legs);
     batcher.push(seq, Entry { map, cohort, row, sample: &[] }, fill, Time(100));
 }
 

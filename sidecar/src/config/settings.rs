@@ -4,7 +4,7 @@ use super::maps::{Map, maps};
 use super::naming::{self, Naming};
 use super::way::{self, Uplink};
 use super::{Written, WrittenBatch, WrittenLimits, WrittenSocket, WrittenSpool};
-use counterfoil_digest::{FIELDS_MAX, Print, SPELLINGS_MAX};
+use counterfoil_digest::{PRINTS_MAX, Print, SPELLINGS_MAX};
 use counterfoil_keys::TenantName;
 use counterfoil_settings::Problems;
 use std::collections::HashSet;
@@ -16,7 +16,7 @@ use std::time::Duration;
 const EVENT_OVERHEAD_BYTES: u32 = 1_024;
 
 /// Most bytes of the prints of one event, its sample among them.
-const PRINTS_BYTES_MAX: u64 = ((FIELDS_MAX + 1 + SPELLINGS_MAX) * size_of::<Print>()) as u64;
+const PRINTS_BYTES_MAX: u64 = ((PRINTS_MAX + SPELLINGS_MAX) * size_of::<Print>()) as u64;
 
 /// The longest socket path that the kernel takes (`sun_path`, without its closing zero).
 const SOCKET_PATH_BYTES_MAX: usize = 107;

@@ -111,18 +111,7 @@ fn batch(root: &Path) -> Done {
     keep(root, "batch", "heartbeat", &builder.finish(header.clone()).encode_to_vec())?;
     let (cart, stock, canary) = (builder.map("cart"), builder.map("stock"), builder.cohort("canary=1"));
     let leg = Interval::new(Time(100), Time(120));
-    let plain = Row {
-        map: cart,
-        key: b"user-7",
-        digest: Digest([7; 16]),
-        legs: Reported { map: Some(leg), store: None },
-        held: false,
-        map_order: None,
-        version: None,
-        trace: None,
-        cohort: None,
-        prints: &[],
-    };
+    let plain = Row::new(cart, b"user-7", Digest([7; 16]), Reported { map: Some(leg), store: None });
     builder.push(&plain);
     keep(root, "batch", "plain", &builder.finish(header.clone()).encode_to_vec())?;
     let (cart, _, _) = (builder.map("cart"), builder.map("stock"), builder.cohort("canary=1"));

@@ -26,12 +26,12 @@ impl Samples {
         if self.0.len() >= SAMPLES_MAX {
             self.0.pop_front();
         }
-        let marked =
+        let printed =
             Printed { id: arrival.write.id, digest: arrival.write.digest, prints: arrival.spellings.into() };
         self.0.push_back(Sample {
             key: Bytes::copy_from_slice(arrival.key),
             digested_under: arrival.digested_under,
-            spellings: Arc::new(marked),
+            spellings: Arc::new(printed),
         });
     }
 

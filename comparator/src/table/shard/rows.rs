@@ -14,12 +14,9 @@ const UNTOLD_IN: usize = 64;
 impl Shard {
     /// What the row of this key is, if that is known: a source told of it, or it is looked at, or told as an orphan.
     pub(in crate::table) fn find_told(&mut self, map: MapId, key: &[u8], hash: u64) -> Option<Found> {
-        let slots: Vec<_> = self.index.iter_hash(hash).copied().collect();
-        let mut entries = slots.into_iter().filter_map(|slot| {
-            let entry = self.entry(slot)?;
-            super::is_of(entry, map, key).then(|| (entry.is_untold(), entry.is_settled()))
-        });
-        match entries.next()? {
+        let slot = self.find(&row(map, key, hash))?;
+        let entry = self.entry(slot)?;
+        match (entry.is_untold(), entry.is_settled()) {
             (false, _) => Some(Found::Known),
             (true, false) => Some(Found::Suspected),
             // It was looked at and there was nothing to tell, then.
@@ -41,8 +38,7 @@ impl Shard {
             return Found::Unknown(Unknown::Doubt);
         }
         let Some(contract) = rules.contracts.get(map) else { return Found::Unknown(Unknown::NoSnapshot) };
-        // Digests are only compared with none at all.
-        let named = Named { map, key, hash, copy: None, digested_under: KeyNumber::default() };
+        let named = row(map, key, hash);
         let known = self.find(&named);
         if known.is_none() && self.untold > rules.keys_per_shard_max / UNTOLD_IN {
             return Found::Unknown(Unknown::Room);
@@ -73,4 +69,10 @@ impl Shard {
         self.await_due(map, due, slot);
         Found::Suspected
     }
+}
+
+/// A row of the store under the name of its key. Rows are gone through where the processes' maps are one, and digests are only
+/// compared with none at all.
+fn row(map: MapId, key: &[u8], hash: u64) -> Named<'_> {
+    Named { map, key, hash, copy: None, digested_under: KeyNumber::default() }
 }

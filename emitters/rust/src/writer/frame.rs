@@ -1,6 +1,6 @@
 //! Packs events into frames: each has its own dictionaries of maps and cohorts and keeps the sidecar's limits.
 
-use crate::event::{Event, hull, span};
+use crate::event::{Event, span};
 use crate::limits::{Limits, WRITE_BYTES};
 use counterfoil_judge::Interval;
 use counterfoil_proto::wire::emit::{self, frame::Body};
@@ -42,7 +42,7 @@ impl FrameBuilder {
         }
         self.bytes = bytes;
         let leg = span(&event.legs);
-        self.during = Some(self.during.map_or(leg, |sum| hull(sum, leg)));
+        self.during = Some(self.during.map_or(leg, |sum| sum.hull(leg)));
         let map = enter(&mut self.maps, &mut self.message.maps, &event.map);
         let cohort = event.marks.cohort.as_deref();
         let cohort =

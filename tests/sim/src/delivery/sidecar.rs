@@ -194,16 +194,9 @@ fn push(batcher: &mut Batcher, seq: u64, write: WriteRef, world: &World, fill: &
     let (name, key) = super::names(world, it.key);
     let reports_versions = world.plan.maps.get(place).is_some_and(|map| map.reports_versions);
     let row = Row {
-        map: 0,
-        key: key.as_bytes(),
-        digest: values::digest(it.value),
-        legs: it.reported(world.clock(it.source)),
-        held: false,
         map_order: it.map_order,
         version: reports_versions.then_some(it.version),
-        trace: None,
-        cohort: None,
-        prints: &[],
+        ..Row::new(0, key.as_bytes(), values::digest(it.value), it.reported(world.clock(it.source)))
     };
     batcher.push(seq, Entry { map: MapName { place, name }, cohort: None, row, sample: &[] }, fill, now);
 }

@@ -47,18 +47,12 @@ fn batch(number: u64) -> BatchBuilder {
         let leg = Interval::new(now(), now());
         let mut digest = [0; 16];
         digest.fill(u8::try_from(seq % 255).unwrap_or_default() + 1);
-        builder.push(&Row {
+        builder.push(&Row::new(
             map,
-            key: format!("user-{:014}", seq * KEY_STEP % KEYS).as_bytes(),
-            digest: Digest(digest),
-            legs: Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) },
-            held: false,
-            map_order: None,
-            version: None,
-            trace: None,
-            cohort: None,
-            prints: &[],
-        });
+            format!("user-{:014}", seq * KEY_STEP % KEYS).as_bytes(),
+            Digest(digest),
+            Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) },
+        ));
     }
     builder
 }

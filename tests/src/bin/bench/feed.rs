@@ -54,18 +54,12 @@ pub(crate) fn batches(name: &str, rows: impl Iterator<Item = Written>) -> impl I
         let map = builder.map(name);
         for Written { at, key, value } in rows.by_ref().take(EVENTS_PER_BATCH) {
             let leg = Interval::new(at, at);
-            builder.push(&Row {
+            builder.push(&Row::new(
                 map,
-                key: key.as_bytes(),
-                digest: digester.digest(Some(&value)).expect("bytes are bytes"),
-                legs: Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) },
-                held: false,
-                map_order: None,
-                version: None,
-                trace: None,
-                cohort: None,
-                prints: &[],
-            });
+                key.as_bytes(),
+                digester.digest(Some(&value)).expect("bytes are bytes"),
+                Reported { map: Some(leg), store: Some((leg, StoreOutcome::Ok)) },
+            ));
         }
         Some(builder)
     })

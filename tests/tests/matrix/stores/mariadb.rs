@@ -1,6 +1,6 @@
 //! The test run's MariaDB, and a second one.
 
-use super::{Door, Opened, Row, Server, Trouble, named};
+use super::{Door, Opened, RIGHT_TAKEN_AWAY, Row, Server, Trouble, named};
 use counterfoil_tests::stores::{mariadb_spare_url, mariadb_url};
 use counterfoil_tests::unique;
 use mysql_async::Conn;
@@ -74,12 +74,7 @@ impl Server for Mariadb {
 
     fn troubles(&self) -> &'static [Trouble] {
         &[
-            Trouble {
-                what: "the right to read is taken away",
-                begin: "REVOKE SELECT ON {seen} FROM {reader}",
-                end: "GRANT SELECT ON {seen} TO {reader}",
-                told: ("refusing", "query"),
-            },
+            RIGHT_TAKEN_AWAY,
             Trouble {
                 what: "a column has another name",
                 begin: "CREATE OR REPLACE VIEW {seen} AS SELECT k, v AS renamed, version FROM {table}",

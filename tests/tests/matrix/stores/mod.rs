@@ -58,6 +58,14 @@ pub(crate) struct Trouble {
     pub(crate) told: (&'static str, &'static str),
 }
 
+/// As servers of SQL say it.
+const RIGHT_TAKEN_AWAY: Trouble = Trouble {
+    what: "the right to read is taken away",
+    begin: "REVOKE SELECT ON {seen} FROM {reader}",
+    end: "GRANT SELECT ON {seen} TO {reader}",
+    told: ("refusing", "query"),
+};
+
 /// One store.
 pub(crate) struct Store {
     pub(crate) kind: Kind,

@@ -1,6 +1,6 @@
 //! The test run's Postgres, and its hot standby.
 
-use super::{Door, Opened, Row, Server, Trouble, named};
+use super::{Door, Opened, RIGHT_TAKEN_AWAY, Row, Server, Trouble, named};
 use ::postgres::{Client, NoTls};
 use counterfoil_tests::stores::{postgres_standby_url, postgres_url};
 use counterfoil_tests::{unique, wait};
@@ -61,12 +61,7 @@ impl Server for Postgres {
 
     fn troubles(&self) -> &'static [Trouble] {
         &[
-            Trouble {
-                what: "the right to read is taken away",
-                begin: "REVOKE SELECT ON {seen} FROM {reader}",
-                end: "GRANT SELECT ON {seen} TO {reader}",
-                told: ("refusing", "query"),
-            },
+            RIGHT_TAKEN_AWAY,
             Trouble {
                 what: "a column has another name",
                 begin: "ALTER VIEW {seen} RENAME COLUMN v TO renamed",
