@@ -101,6 +101,8 @@ catalogue! {
         again, or told as orphans (suspected); or unknown, because not every source of the map has told all that it holds
         (no_snapshot), something was lost or forgotten since (doubt), values were not seen to agree yet (representation), or there
         is no room for more (room).";
+    SWEEP_AGREEING: Counter "counterfoil_sweep_agreeing_rows_total" ["map", "store"] "rows"
+        "Of the known rows those that agreed with a key at rest, which need not be looked up again.";
     SWEEP_SCANS: Counter "counterfoil_sweep_scans_total" ["map", "store"] "rounds" "Rounds over these rows completed.";
     WAITING: Gauge "counterfoil_prober_waiting_observations" [] "observations"
         "Observations that wait for the sources' watermarks.";

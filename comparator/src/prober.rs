@@ -31,6 +31,7 @@ use bytes::Bytes;
 use counterfoil_clock::now;
 use counterfoil_judge::{Interval, Reason, Time};
 use digesting::seen;
+use pages::Kept;
 use std::sync::Arc;
 use std::time::Duration;
 use stores::{ReadSeries, StoreSeries};
@@ -68,6 +69,7 @@ pub(crate) struct Prober {
     places: Vec<Arc<Semaphore>>,
     series: Vec<StoreSeries>,
     sweep_series: Vec<SweepSeries>,
+    kept: Kept,
     waiting_series: Gauge,
 }
 
@@ -93,6 +95,7 @@ impl Prober {
             places: places.collect(),
             series: readers.iter().map(|reader| StoreSeries::new(reader)).collect(),
             sweep_series: readers.iter().map(|reader| SweepSeries::new(reader, contracts)).collect(),
+            kept: Kept::default(),
             waiting_series: metrics::WAITING.gauge(&[]),
             parts,
         }
@@ -109,7 +112,7 @@ impl Prober {
                 () = stop.cancelled() => return,
                 Some(back) = back.recv() => match back {
                     Done::Read(read) => self.take_back(read, &mut reads).await,
-                    Done::Page(page) => self.take_back_page(page).await,
+                    Done::Page(page) => self.take_back_page(page, &mut reads).await,
                 },
                 _ = tick.tick() => self.tick(&mut reads).await,
             }

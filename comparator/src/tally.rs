@@ -10,9 +10,9 @@ mod within;
 pub(crate) use lag::Lag;
 pub(crate) use within::Share;
 
-use crate::contract::{Cohort, Contract, Contracts, MapId, Severity};
+use crate::contract::{Contract, Contracts, MapId, Severity};
 use crate::metrics;
-use crate::table::Calibration;
+use crate::table::{Calibration, Ended};
 use ::metrics::{Counter, Gauge};
 use cohorts::Cohorts;
 use counterfoil_judge::{Kind, Outcome, Reason, Shed, Verdict};
@@ -145,41 +145,43 @@ impl Tally {
         self.looked_up.add(keys);
     }
 
-    /// Counts an event that ended for its cohort, if the contract names any.
-    pub(crate) fn ended_in(&self, cohort: Option<Cohort>, outcome: Outcome) {
-        self.cohorts.ended(cohort, place(outcome));
+    /// Counts events that ended together, also for their cohorts if the contract names any. One that told of a value that the map
+    /// held says nothing about how long writes take.
+    pub(crate) fn ended(&self, events: &[Ended]) {
+        let (mut outcomes, mut lags) = ([0; OUTCOMES.len()], Vec::with_capacity(events.len()));
+        for &Ended { outcome, held, marks, .. } in events {
+            if held && matches!(outcome, Outcome::Confirmed { .. } | Outcome::Divergent) {
+                self.held.fetch_add(1, Ordering::Relaxed);
+            }
+            match outcome {
+                Outcome::Confirmed { lag } => lags.extend((!held).then_some(lag)),
+                Outcome::Superseded | Outcome::Divergent => {}
+                Outcome::Undetermined(reason) => {
+                    add(&self.undetermined, Reason::ALL.iter().position(|&other| other == reason), 1);
+                }
+                Outcome::Shed(reason) => {
+                    add(&self.shed, Shed::ALL.iter().position(|&other| other == reason), 1);
+                }
+            }
+            self.cohorts.ended(marks.cohort, place(outcome));
+            outcomes.get_mut(place(outcome)).into_iter().for_each(|count| *count += 1);
+        }
+        self.within.confirmed(&lags);
+        self.lags.add(&lags);
+        outcomes.into_iter().enumerate().for_each(|(at, count)| add(&self.outcomes, Some(at), count));
     }
 
-    /// Counts an event that ended. One that told of a value that the map `held` says nothing about how long writes take.
-    pub(crate) fn ended(&self, outcome: Outcome, held: bool) {
-        if held && matches!(outcome, Outcome::Confirmed { .. } | Outcome::Divergent) {
-            self.held.fetch_add(1, Ordering::Relaxed);
-        }
-        match outcome {
-            Outcome::Confirmed { .. } if held => {}
-            Outcome::Confirmed { lag } => {
-                self.within.confirmed(lag);
-                self.lags.add(lag);
-            }
-            Outcome::Superseded | Outcome::Divergent => {}
-            Outcome::Undetermined(reason) => {
-                add(&self.undetermined, Reason::ALL.iter().position(|&other| other == reason));
-            }
-            Outcome::Shed(reason) => add(&self.shed, Shed::ALL.iter().position(|&other| other == reason)),
-        }
-        add(&self.outcomes, Some(place(outcome)));
-    }
-
-    /// Counts a verdict.
-    pub(crate) fn judged(&self, verdict: &Verdict) {
-        add(&self.verdicts, Verdict::LABELS.iter().position(|label| *label == verdict.label()));
+    /// Counts so many verdicts that have this label.
+    pub(crate) fn judged(&self, label: &str, verdicts: usize) {
+        let at = Verdict::LABELS.iter().position(|other| *other == label);
+        add(&self.verdicts, at, verdicts as u64);
     }
 
     /// Counts a turn of a divergence of some kind: `opened`, `confirmed` or `resolved`.
     pub(crate) fn turned(&self, kind: &str, turn: &str) {
         let kind = Kind::LABELS.iter().position(|label| *label == kind);
         if let Some(turns) = kind.and_then(|kind| self.turns.get(kind)) {
-            add(turns, TURNS.iter().position(|label| *label == turn));
+            add(turns, TURNS.iter().position(|label| *label == turn), 1);
         }
     }
 
@@ -282,9 +284,9 @@ fn some(labels: impl Iterator<Item = &'static str>, counts: &[Count]) -> Vec<(&'
     labels.zip(counts.iter().map(Count::get)).filter(|(_, count)| *count > 0).collect()
 }
 
-fn add(counts: &[Count], at: Option<usize>) {
-    if let Some(count) = at.and_then(|at| counts.get(at)) {
-        count.add(1);
+fn add(counts: &[Count], at: Option<usize>, more: u64) {
+    if let Some(count) = at.and_then(|at| counts.get(at)).filter(|_| more > 0) {
+        count.add(more);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::ledger::{self, DivergenceId, Ledger, Opened, ScanPlace, Stats, Transi
 use crate::metrics;
 use crate::table::{Calibration, Effects, Ended, NOBODY, Turn, Turned};
 use crate::tally::{OTHER, Tallies};
-use counterfoil_judge::{Kind, Outcome, Shed, Time, WriteId};
+use counterfoil_judge::{Kind, Outcome, Shed, Time, Verdict, WriteId};
 use counterfoil_proto::TraceRef;
 use opentelemetry::trace::{
     Link, Span, SpanBuilder, SpanContext, SpanId, TraceFlags, TraceId, TraceState, Tracer,
@@ -63,19 +63,19 @@ impl Telling {
             }
         }
         metrics::MERGES.counter(&[]).increment(effects.merged);
-        for (map, verdict) in &effects.verdicts {
-            if let Some(tally) = self.tallies.of(*map) {
-                tally.judged(verdict);
-            }
+        let is_like = |(map, verdict): &(MapId, Verdict), other: &(MapId, Verdict)| {
+            (*map, verdict.label()) == (other.0, other.1.label())
+        };
+        for alike in effects.verdicts.chunk_by(is_like) {
+            let of_first = alike.first().and_then(|(map, verdict)| Some((self.tallies.of(*map)?, verdict)));
+            of_first.into_iter().for_each(|(tally, verdict)| tally.judged(verdict.label(), alike.len()));
         }
         effects.calibrated.iter().for_each(|(map, now)| self.calibrated(*map, *now));
-        for ended in &effects.ended {
-            if let Some(tally) = self.tallies.of(ended.map) {
-                tally.ended(ended.outcome, ended.held);
-                tally.ended_in(ended.marks.cohort, ended.outcome);
-            }
-            self.trace(ended);
+        for of_map in effects.ended.chunk_by(|ended, next| ended.map == next.map) {
+            let tally = of_map.first().and_then(|ended| self.tallies.of(ended.map));
+            tally.into_iter().for_each(|tally| tally.ended(of_map));
         }
+        effects.ended.iter().for_each(|ended| self.trace(ended));
         let transitions: Vec<_> = effects.turned.iter().map(|turned| self.transition(turned)).collect();
         if !transitions.is_empty()
             && let Err(error) = self.ledger.record(transitions).await

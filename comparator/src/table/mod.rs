@@ -38,7 +38,7 @@ pub use change::{
 pub use class::{Class, PerClass};
 pub use rest::{Place, Walk};
 pub(crate) use rows::NOBODY;
-pub use rows::{Rows, Unknown};
+pub use rows::{Rows, Scanned, Unknown};
 pub(crate) use taints::Taints;
 
 use crate::config::Probing;

@@ -15,6 +15,7 @@ use counterfoil_judge::{History, Outcome, Reason, Scope, Shed, Time};
 use counterfoil_keys::KeyNumber;
 use counterfoil_proto::BucketSet;
 use hashbrown::HashTable;
+use rest::Shown;
 use std::collections::VecDeque;
 
 /// Where a key stands in its shard.
@@ -39,6 +40,7 @@ pub(super) struct Shard {
     forgotten_until: Time,
     /// Keys that no source ever told of: rows that may be orphans.
     untold: usize,
+    shown: Shown,
     shedding: Shedding,
 }
 
@@ -61,6 +63,7 @@ impl Shard {
             settled: VecDeque::new(),
             forgotten_until: Time::MIN,
             untold: 0,
+            shown: Shown::default(),
             shedding: Shedding::new(),
         }
     }
@@ -236,6 +239,8 @@ impl Shard {
             }
         };
         *self.entries.get_mut(usize::try_from(slot).ok()?)? = Some(entry);
+        // It may have been that of another key.
+        self.shown.take(slot);
         let entries = &self.entries;
         let hash_of = |slot: &Slot| {
             let entry = usize::try_from(*slot).ok().and_then(|slot| entries.get(slot)?.as_ref());

@@ -28,7 +28,7 @@ impl Cohorts {
             Some(cohort) => self.0.get(cohort.index()),
             None => self.0.last(),
         };
-        super::add(counts.map_or(&[], |(_, counts)| counts), Some(outcome));
+        super::add(counts.map_or(&[], |(_, counts)| counts), Some(outcome), 1);
     }
 
     pub(super) fn outcomes(&self) -> impl Iterator<Item = (&str, Vec<(&'static str, u64)>)> {
