@@ -15,7 +15,7 @@
 //! # Invariants
 //!
 //! - The sweep takes no more than the share of a store's rate that is left to idle keys, and nothing while the store does not
-//!   answer or while keys of that class wait.
+//!   answer or while keys of that class wait; but where rows are gone through, a page follows each time that such keys were read.
 //! - What it was kept from doing for longer than a moment it does not make up for: a round takes longer then.
 
 pub mod keys;

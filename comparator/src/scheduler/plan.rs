@@ -20,6 +20,8 @@ pub(super) struct Store {
     turn: usize,
     sweep: Option<Keys>,
     rows: Option<Rows>,
+    /// Keys that nobody waits for were read since the last page: the next turn is a page's, though more of them wait.
+    is_turn_of_page: bool,
 }
 
 /// A map of the store.
@@ -62,6 +64,7 @@ impl Store {
             turn: 0,
             sweep: None,
             rows: None,
+            is_turn_of_page: false,
         }
     }
 
@@ -78,10 +81,10 @@ impl Store {
         self.rows.as_mut()
     }
 
-    /// The next page of rows to be read at `at`, after [`Self::plan`], unless keys wait that are no less urgent.
+    /// The next page of rows to be read at `at`, after [`Self::plan`], unless keys wait that are no less urgent and whose turn it is.
     pub(super) fn next_page(&mut self, at: Time) -> Option<PageRequest> {
-        let none_waits = self.maps.iter().all(|map| *map.ready.get(Class::Idle) == 0);
-        let keys_per_s = self.budget.idle_keys_per_s().filter(|_| none_waits)?;
+        let is_turn = self.is_turn_of_page || self.maps.iter().all(|map| *map.ready.get(Class::Idle) == 0);
+        let keys_per_s = self.budget.idle_keys_per_s().filter(|_| is_turn)?;
         let rows = self.rows.as_mut()?;
         let room = self.budget.room(at);
         if room.reads == 0 || room.keys == 0 {
@@ -89,6 +92,7 @@ impl Store {
         }
         let wanted = rows.next(keys_per_s, self.budget.keys_per_read_max(), at)?;
         self.budget.sent_page(wanted.limit);
+        self.is_turn_of_page = false;
         Some(PageRequest { store: self.place, wanted })
     }
 
@@ -105,7 +109,8 @@ impl Store {
             map.ready = table.ready(map.id, at);
         }
         let keys_per_read_max = self.budget.keys_per_read_max();
-        let room = self.budget.room(at);
+        let mut room = self.budget.room(at);
+        room.reads = room.reads.saturating_sub(usize::from(self.is_page_due(at)));
         let mut plan = Plan { table, at, keys_per_read_max, room, observations, drafts: Vec::new() };
         let first = self.turn.checked_rem(self.maps.len()).unwrap_or(0);
         self.maps.rotate_left(first);
@@ -141,12 +146,19 @@ impl Store {
         given_up
     }
 
+    /// Whether a page is to be read at `at` though other keys wait.
+    fn is_page_due(&mut self, at: Time) -> bool {
+        let keys_per_s = self.budget.idle_keys_per_s().filter(|_| self.is_turn_of_page);
+        let rows = self.rows.as_mut().zip(keys_per_s);
+        rows.is_some_and(|(rows, keys_per_s)| rows.is_due(keys_per_s, at))
+    }
+
     /// Lets keys at rest wait for a read at `at`, unless others wait that are no more urgent.
     fn sweep(&mut self, table: &Table, at: Time) {
         let Some(sweep) = &mut self.sweep else { return };
         let none_waits = self.maps.iter().all(|map| *map.ready.get(Class::Idle) == 0);
         if let Some(keys_per_s) = self.budget.idle_keys_per_s().filter(|_| none_waits) {
-            sweep.step(table, keys_per_s, at);
+            sweep.step(table, keys_per_s, self.rows.as_ref().and_then(Rows::rounds), at);
         }
     }
 
@@ -157,6 +169,7 @@ impl Store {
             let first_due = probes.iter().map(|probe| probe.due).min();
             let delay = first_due.map_or(0, |due| at.since(due).max(0));
             self.budget.sent(&keys, delay);
+            self.is_turn_of_page |= *keys.get(Class::Idle) > 0;
             requests.push(Request { store: self.place, map, probes, delay });
         }
         let is_used_up = left.keys == 0 || left.reads == 0;

@@ -79,13 +79,19 @@ impl Rows {
         }
     }
 
+    /// Whether a page is to be read at `now`, with no more than `keys_per_s` keys a second.
+    pub fn is_due(&mut self, keys_per_s: f64, now: Time) -> bool {
+        let is_allowed = self.allowed.keys(keys_per_s.min(self.per_s), now) > 0;
+        is_allowed && !self.is_under_way && !self.checks.is_empty()
+    }
+
     /// The next page, if there is one to be read at `now`, with no more than `keys_per_s` keys a second and `limit` at a time.
     /// It has to come back. A page is counted as full: a small store is not read without end.
     pub fn next(&mut self, keys_per_s: f64, limit: usize, now: Time) -> Option<Wanted> {
-        let per_s = keys_per_s.min(self.per_s);
-        if self.is_under_way || self.checks.is_empty() || self.allowed.keys(per_s, now) == 0 {
+        if !self.is_due(keys_per_s, now) {
             return None;
         }
+        let per_s = keys_per_s.min(self.per_s);
         let at = self.turn % self.checks.len();
         self.turn = at + 1;
         let check = self.checks.get_mut(at)?;
@@ -121,6 +127,12 @@ impl Rows {
 
     fn check(&mut self, map: MapId) -> Option<&mut Check> {
         self.checks.iter_mut().find(|check| check.map == map)
+    }
+
+    /// How many rounds over all its checks were completed; `None` if it has none.
+    #[must_use]
+    pub fn rounds(&self) -> Option<u64> {
+        self.checks.iter().map(|check| check.progress.rounds).min()
     }
 
     /// How far it has come.

@@ -51,8 +51,11 @@ impl Table {
                 place = Place { shard: place.shard + 1, slot: 0 };
                 continue;
             }
-            keys += usize::from(shard.rouse(place.slot, walk, now, &self.rules));
-            place.slot += 1;
+            let passed = shard.pass_shown(place.slot, walk.store);
+            if passed == 0 {
+                keys += usize::from(shard.rouse(place.slot, walk, now, &self.rules));
+            }
+            place.slot += passed.max(1);
         }
         (place, keys)
     }

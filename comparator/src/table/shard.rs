@@ -40,7 +40,8 @@ pub(super) struct Shard {
     forgotten_until: Time,
     /// Keys that no source ever told of: rows that may be orphans.
     untold: usize,
-    shown: Shown,
+    /// By store.
+    shown: Vec<Shown>,
     shedding: Shedding,
 }
 
@@ -63,7 +64,7 @@ impl Shard {
             settled: VecDeque::new(),
             forgotten_until: Time::MIN,
             untold: 0,
-            shown: Shown::default(),
+            shown: Vec::new(),
             shedding: Shedding::new(),
         }
     }
@@ -240,7 +241,7 @@ impl Shard {
         };
         *self.entries.get_mut(usize::try_from(slot).ok()?)? = Some(entry);
         // It may have been that of another key.
-        self.shown.take(slot);
+        self.shown.iter_mut().for_each(|shown| _ = shown.take(slot));
         let entries = &self.entries;
         let hash_of = |slot: &Slot| {
             let entry = usize::try_from(*slot).ok().and_then(|slot| entries.get(slot)?.as_ref());

@@ -40,7 +40,8 @@ impl Shard {
         let map = entry.map();
         match entry.shown_by(&read, rules) {
             Some(Verdict::Consistent { .. }) => {
-                self.shown.set(slot);
+                let store = rules.contracts.get(map).map_or(0, |contract| contract.store);
+                self.set_shown(slot, store);
                 return Found::Agreeing;
             }
             Some(Verdict::Divergent(_)) if rules.calibrations.of(map) == Calibration::Calibrated => {

@@ -132,7 +132,7 @@ machine, without durability, so the comparator has what they leave of it.
 **A sweep** is made by a comparator that knows a million keys at rest, over a table in Postgres with that many rows of a number and
 200 bytes of text, with no budget. Planted are 100 rows that changed, 100 that are missing and 100 that no map knows, spread evenly,
 the last behind all others. The comparator goes through all rows, page by page, and compares each with its key; beside that it goes
-through all keys, in rounds of two seconds at least, and looks up those that no row showed to agree. What counts is the longer of a
+through all keys, after each round over the rows, and looks up those that no row showed to agree. What counts is the longer of a
 round over the rows and one over the keys, both made side by side after everything planted was found: in that time each row and
 each key has been compared. reladiff (PyPI) compares the same table with another one in the same server that holds what the map
 holds: with checksums, as it does between two databases (`hashdiff`), and by letting the server join them, as it can only within
