@@ -94,8 +94,8 @@ struct Parts {
 }
 
 impl Parts {
-    /// Brings the gauges and what the gate remembers up to date, and checks that no event ended twice: what ended by a first look and what is open at
-    /// a second one cannot be more than what was accepted by a third one.
+    /// Brings the gauges and what the gate remembers up to date, and checks that no event ended twice: what ended by a first
+    /// look and what is open at a second one cannot be more than what was accepted by a third one.
     fn set_gauges(&self) {
         self.note_counts();
         let (contracts, at) = (self.engine.contracts(), counterfoil_clock::now());

@@ -6,7 +6,7 @@
 //! - [`past`] remembers what the tallies had counted at instants of the last 24 hours. A window is the difference of two such
 //!   counts, so an event costs nothing here; [`watch`] has one for each check and cohort.
 //! - [`bounds`] says how far the true ratio may be from the one that was seen.
-//! - [`decision`] makes an answer of the facts, with every reason against a pass.
+//! - [`decision`] makes an answer of the facts, with every one of the [`reasons`] against a pass.
 //!
 //! # Invariants
 //!
@@ -17,11 +17,13 @@ mod bounds;
 mod counts;
 mod decision;
 mod past;
+mod reasons;
 mod watch;
 
 pub use bounds::{Bounds, Confidence, Share};
 pub use counts::{Ended, Lost};
-pub use decision::{Decision, Facts, Reason, Ruling, decide};
+pub use decision::{Decision, Facts, Ruling, decide};
+pub use reasons::Reason;
 pub(crate) use watch::Watch;
 
 use counterfoil_judge::Time;

@@ -169,6 +169,10 @@ impl Entry {
     /// When the oldest of its open events was begun. Nobody saw the begin of a write whose value the map held; its event begins
     /// where the map was looked at.
     pub(super) fn oldest_open(&self) -> Option<Time> {
+        // Most keys wait for nothing, and unpacking their writes takes time.
+        if self.open_events() == 0 {
+            return None;
+        }
         let begun = |write: Write| match write.map {
             Some(leg) if write.held => leg.begin,
             _ => write.begun(),
