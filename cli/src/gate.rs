@@ -138,7 +138,8 @@ mod tests {
     use clap::Parser;
 
     fn parsed(flags: &[&str]) -> Result<GateArgs, String> {
-        let cli = Cli::try_parse_from([&["counterfoil", "gate"][..], flags].concat()).map_err(|error| error.to_string())?;
+        let cli = Cli::try_parse_from([&["counterfoil", "gate"][..], flags].concat())
+            .map_err(|error| error.to_string())?;
         let Command::Gate(args) = cli.command else { panic!("another command") };
         Ok(args)
     }

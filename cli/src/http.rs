@@ -160,7 +160,10 @@ mod tests {
         let answer: Value = Client::new(&url, Some(&file)).unwrap().get_json("/v1/gate?map=cart").unwrap();
         assert_eq!(answer["result"], "pass");
         let asked = asked.join().unwrap().to_lowercase();
-        assert!(asked.starts_with("get /v1/gate?map=cart ") && asked.contains("authorization: bearer s3cret"), "{asked}");
+        assert!(
+            asked.starts_with("get /v1/gate?map=cart ") && asked.contains("authorization: bearer s3cret"),
+            "{asked}"
+        );
 
         let rows = [
             ("400 Bad Request", r#"{"error":"map: no such"}"#, "status 400: map: no such", false),
@@ -192,7 +195,9 @@ mod tests {
         }
         let folder = tempfile::tempdir().unwrap();
         let long = "x".repeat(4_097);
-        for (name, text) in [("none", None), ("empty", Some("\n")), ("two", Some("a\nb")), ("long", Some(long.as_str()))] {
+        for (name, text) in
+            [("none", None), ("empty", Some("\n")), ("two", Some("a\nb")), ("long", Some(long.as_str()))]
+        {
             let file = folder.path().join(name);
             text.into_iter().for_each(|text| std::fs::write(&file, text).unwrap());
             let error = Client::new("http://127.0.0.1:1", Some(&file)).err().unwrap().to_string();

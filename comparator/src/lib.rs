@@ -116,7 +116,8 @@ impl Parts {
             let of_severity = [map, store, ("severity", tally.severity.label())];
             metrics::OPEN_DIVERGENCES.gauge(&of_severity).set(census.divergences as f64);
             metrics::FIRST_DELAY.gauge(&check).set(self.engine.table().first_delay(id) as f64 / 1e9);
-            let behind = self.behind(id, &horizons, &census, at).map_or(f64::NAN, |behind| behind as f64 / 1e9);
+            let behind =
+                self.behind(id, &horizons, &census, at).map_or(f64::NAN, |behind| behind as f64 / 1e9);
             metrics::GATE_BEHIND.gauge(&check).set(behind);
         }
         let (closed, reopened) = self.engine.table().shedding();

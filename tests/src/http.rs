@@ -31,7 +31,10 @@ fn asked(port: u16, what: &str, body: &str) -> io::Result<(u16, String)> {
     stream.set_read_timeout(Some(TIMEOUT))?;
     let bytes = body.len();
     let head = "content-type: application/json";
-    write!(stream, "{what} HTTP/1.0\r\nhost: 127.0.0.1:{port}\r\n{head}\r\ncontent-length: {bytes}\r\n\r\n{body}")?;
+    write!(
+        stream,
+        "{what} HTTP/1.0\r\nhost: 127.0.0.1:{port}\r\n{head}\r\ncontent-length: {bytes}\r\n\r\n{body}"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let not_http = || io::Error::new(io::ErrorKind::InvalidData, answer.clone());

@@ -138,7 +138,10 @@ fn path_of(url: &str) -> String {
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no text at {pointer} of {value}"))
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_else(|| panic!("no text at {pointer} of {value}"))
 }
 
 impl Manifest {
@@ -147,7 +150,11 @@ impl Manifest {
         let spec = &self.0["spec"];
         let [metric] = &spec["metrics"].as_array().expect("metrics")[..] else { panic!("one metric") };
         assert_eq!((&metric["failureLimit"], &metric["consecutiveSuccessLimit"]), (&0.into(), &1.into()));
-        assert_eq!(metric.get("count"), None, "a run that reaches it is a success, whatever was measured last");
+        assert_eq!(
+            metric.get("count"),
+            None,
+            "a run that reaches it is a success, whatever was measured last"
+        );
         let mut url = text(metric, "/provider/web/url").to_owned();
         for arg in spec["args"].as_array().expect("args") {
             let (name, value) = (text(arg, "/name"), arg["value"].as_str().unwrap_or(MAP));
@@ -217,14 +224,20 @@ fn a_rollout_waits_for_a_comparator_that_has_just_started_goes_on_at_a_pass_and_
 
     let answer = shop.write_until("pass", true);
     assert_eq!((reasons(&answer), &answer["divergent"]), (vec![], &0.into()), "{answer}");
-    assert!(answer["samples"].as_u64() >= Some(20) && answer["bad_ratio_upper"].as_f64() <= Some(0.2), "{answer}");
+    assert!(
+        answer["samples"].as_u64() >= Some(20) && answer["bad_ratio_upper"].as_f64() <= Some(0.2),
+        "{answer}"
+    );
     shop.everybody_sees("pass", 0);
     let Ended { status, log } = patient.ended();
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(log.contains("insufficient (") && log.contains("samples"), "it said why it waited: {log}");
 
     let answer = shop.write_until("fail", false);
-    assert!(answer["open_divergences"].as_u64() >= Some(1) && reasons(&answer).contains(&"open_divergences"), "{answer}");
+    assert!(
+        answer["open_divergences"].as_u64() >= Some(1) && reasons(&answer).contains(&"open_divergences"),
+        "{answer}"
+    );
     shop.everybody_sees("fail", 1);
     assert_eq!(shop.told(&["--wait", "80s"]).0, Some(1), "it is certain, there is nothing to wait for");
 
@@ -236,7 +249,10 @@ fn a_rollout_waits_for_a_comparator_that_has_just_started_goes_on_at_a_pass_and_
 
 #[test]
 fn while_the_store_does_not_answer_it_is_insufficient_for_want_of_coverage() {
-    let map = Map { deadline_ms: 300, ..Map::new(MAP, ("query", "SELECT k, v FROM cart WHERE k IN rarray(?1)".into())) };
+    let map = Map {
+        deadline_ms: 300,
+        ..Map::new(MAP, ("query", "SELECT k, v FROM cart WHERE k IN rarray(?1)".into()))
+    };
     let setup = Setup::new().map(&map);
     let nowhere = format!("sqlite://{}", setup.folder().join("nowhere.db").display());
     let harness = setup.store("main", &nowhere).start();

@@ -39,10 +39,7 @@ pub(super) fn make_series(contracts: &Contracts) {
 }
 
 /// Answers what the parameters ask.
-pub(super) async fn gate(
-    State(api): State<Api>,
-    RawQuery(query): RawQuery,
-) -> Result<Json<Answer>, Refused> {
+pub(super) async fn gate(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Json<Answer>, Refused> {
     let query = query.unwrap_or_default();
     let parameters = form_urlencoded::parse(query.as_bytes()).into_owned();
     answered(&api.parts, &Asked::of(parameters)?).map(Json)
@@ -64,14 +61,17 @@ pub(super) async fn flagger(
     let body =
         body.map_err(|rejection| Refused { status: rejection.status(), error: rejection.body_text() })?;
     let hook: Hook = serde_json::from_slice(&body).map_err(|error| {
-        Refused::new(format!("the body: {error}; Flagger sends an object with `metadata`, an object of texts"))
+        Refused::new(format!(
+            "the body: {error}; Flagger sends an object with `metadata`, an object of texts"
+        ))
     })?;
     let mut metadata = hook.metadata.unwrap_or_default();
     let wanted = match metadata.remove("type").as_deref() {
         None => Ruling::Pass,
         Some("rollback") => Ruling::Fail,
         Some(other) => {
-            let error = format!("metadata.type: `{other}`; write `rollback`, or leave it out to ask for a pass");
+            let error =
+                format!("metadata.type: `{other}`; write `rollback`, or leave it out to ask for a pass");
             return Err(Refused::new(error));
         }
     };

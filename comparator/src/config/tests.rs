@@ -132,7 +132,10 @@ fn a_contract_says_what_the_gate_demands_and_what_it_does_not_say_has_a_default(
     for (wrong, told) in [
         ("gate: {bad_ratio_max: 0}, ", "maps[0].gate.bad_ratio_max: is 0; write the largest share"),
         ("gate: {bad_ratio_max: 1}, ", "maps[0].gate.bad_ratio_max: is 1; write the largest share"),
-        ("gate: {confidence: 0.97}, ", "maps[0].gate.confidence: is 0.97; write one of 0.9, 0.95, 0.99, 0.999"),
+        (
+            "gate: {confidence: 0.97}, ",
+            "maps[0].gate.confidence: is 0.97; write one of 0.9, 0.95, 0.99, 0.999",
+        ),
         ("gate: {samples_min: 0}, ", "maps[0].gate.samples_min"),
         ("gate: {coverage_min: 95}, ", "maps[0].gate.coverage_min"),
         ("gate: {sample_min: 9}, ", "maps[0].gate.sample_min"),

@@ -124,11 +124,17 @@ mod tests {
     #[test]
     fn the_bounds_are_those_of_published_tables() {
         // Newcombe 1998, "Two-sided confidence intervals for the single proportion", method 3.
-        for (bad, samples, lower, upper) in
-            [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)]
-        {
+        for (bad, samples, lower, upper) in [
+            (81, 263, 0.2553, 0.3662),
+            (15, 148, 0.0624, 0.1605),
+            (0, 20, 0.0, 0.1611),
+            (1, 29, 0.0061, 0.1718),
+        ] {
             let found = share(bad, samples, TABLES).bounds();
-            assert!((found.lower - lower).abs() < 5e-5 && (found.upper - upper).abs() < 5e-5, "{bad}: {found:?}");
+            assert!(
+                (found.lower - lower).abs() < 5e-5 && (found.upper - upper).abs() < 5e-5,
+                "{bad}: {found:?}"
+            );
         }
         // Newcombe 1998, the difference of two, table II, method 10.
         for ((one, of_one), (other, of_other), lower, upper) in [
@@ -137,7 +143,10 @@ mod tests {
             ((10, 10), (0, 20), 0.6791, 1.0),
         ] {
             let found = share(one, of_one, TABLES).beyond(share(other, of_other, TABLES));
-            assert!((found.lower - lower).abs() < 5e-5 && (found.upper - upper).abs() < 5e-5, "{one}: {found:?}");
+            assert!(
+                (found.lower - lower).abs() < 5e-5 && (found.upper - upper).abs() < 5e-5,
+                "{one}: {found:?}"
+            );
         }
     }
 

@@ -104,7 +104,11 @@ pub fn decide(facts: &Facts, terms: &Terms) -> Decision {
     let coverage = facts.coverage();
     let differing = match &beyond {
         Some(beyond) => [reasons::worse(beyond, terms), None, None],
-        None => [reasons::bad_ratio(&bad, facts, terms), reasons::open(facts, terms), reasons::open_before(facts, terms)],
+        None => [
+            reasons::bad_ratio(&bad, facts, terms),
+            reasons::open(facts, terms),
+            reasons::open_before(facts, terms),
+        ],
     };
     let known = [
         reasons::window(facts),

@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn a_window_is_as_long_as_was_asked_for_or_a_note_longer() {
         let past = day();
-        for (window_s, longest_s) in [(10, 15), (13, 18), (600, 605), (3_600, 3_605), (3_601, 3_901), (80_000, 80_300)]
+        for (window_s, longest_s) in
+            [(10, 15), (13, 18), (600, 605), (3_600, 3_605), (3_601, 3_901), (80_000, 80_300)]
         {
             let came = past.since(at(DAY_S - window_s), DAY_S.unsigned_abs());
             let window_s = window_s.unsigned_abs();

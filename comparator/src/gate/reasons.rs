@@ -106,7 +106,9 @@ pub(super) fn window(facts: &Facts) -> Option<Reason> {
 pub(super) fn calibration(facts: &Facts) -> Option<Reason> {
     let message = match facts.calibration {
         Calibration::Calibrated => return None,
-        Calibration::Calibrating => "too few values were seen to agree to know that both sides write them in the same form: wait",
+        Calibration::Calibrating => {
+            "too few values were seen to agree to know that both sides write them in the same form: wait"
+        }
         Calibration::Uncalibrated => {
             "nearly every value of the store is in a form that the map's side never reports: `suggested_rules` in /v1/summary \
              says what to write"
@@ -119,7 +121,9 @@ pub(super) fn calibration(facts: &Facts) -> Option<Reason> {
 pub(super) fn store(facts: &Facts) -> Option<Reason> {
     let message = match facts.store {
         Some(State::Healthy | State::Slow) => return None,
-        Some(State::Refusing) => "the store refuses the query of a map: `counterfoil contract check` says why".to_owned(),
+        Some(State::Refusing) => {
+            "the store refuses the query of a map: `counterfoil contract check` says why".to_owned()
+        }
         Some(State::Down(reason)) => format!("the store does not answer ({reason})"),
         None => "the store was not looked at yet: wait".to_owned(),
     };

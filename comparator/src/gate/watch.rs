@@ -48,7 +48,9 @@ impl Watch {
     pub(crate) fn ended_since(&self, map: MapId, instant: Time, present: Vec<Ended>) -> Vec<Ended> {
         let noted = self.lock();
         let pasts = noted.checks.get(map.index()).map_or(&[][..], Vec::as_slice);
-        let since = |(at, present)| pasts.get(at).map_or(present, |past| past.since(instant, present));
+        let since = |(at, present): (usize, Ended)| {
+            pasts.get(at).map_or(present, |past| past.since(instant, present))
+        };
         present.into_iter().enumerate().map(since).collect()
     }
 
@@ -96,7 +98,10 @@ mod tests {
         assert_eq!(of(0, 60, vec![ended(31, 2)]), [ended(21, 2)]);
         assert_eq!(of(1, 60, vec![ended(4, 0), ended(100, 3)]), [ended(3, 0), ended(0, 2)]);
         assert_eq!(of(7, 60, vec![ended(5, 0)]), [ended(5, 0)], "of which nothing was noted");
-        assert_eq!((watch.lost_since(0, at(60), lost(31)), watch.lost_since(1, at(60), lost(2))), (lost(21), lost(2)));
+        assert_eq!(
+            (watch.lost_since(0, at(60), lost(31)), watch.lost_since(1, at(60), lost(2))),
+            (lost(21), lost(2))
+        );
         assert_eq!(watch.has_run(at(130)), 130 * S);
     }
 }

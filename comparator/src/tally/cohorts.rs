@@ -29,8 +29,11 @@ impl Cohorts {
         };
         let others = (!names.is_empty()).then_some(OTHER);
         let all = names.iter().map(String::as_str).chain(others);
-        let of_cohort =
-            |name: &str| OfCohort { name: name.to_owned(), outcomes: counts(name), left_out: AtomicU64::new(0) };
+        let of_cohort = |name: &str| OfCohort {
+            name: name.to_owned(),
+            outcomes: counts(name),
+            left_out: AtomicU64::new(0),
+        };
         Self(all.map(of_cohort).collect())
     }
 
@@ -88,7 +91,11 @@ mod tests {
         assert_eq!(told, ["zone=a", "deployment=canary", OTHER]);
         assert_eq!((of(0), of(2)), (vec![0, 1, 0], vec![0, 2, 1]));
         let ended: Vec<_> = cohorts.ended_each().map(|it| (it.confirmed, it.divergent, it.unknown)).collect();
-        assert_eq!(ended, [(0, 0, 0), (1, 2, 0), (0, 1, 1)], "what is outside the sample was not to be known");
+        assert_eq!(
+            ended,
+            [(0, 0, 0), (1, 2, 0), (0, 1, 1)],
+            "what is outside the sample was not to be known"
+        );
         let none = Cohorts::default();
         none.ended(None, confirmed);
         assert_eq!(none.outcomes().count(), 0, "nothing is counted where no cohort is named");

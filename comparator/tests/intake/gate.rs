@@ -48,14 +48,22 @@ async fn what_diverged_fails_and_flagger_is_told_to_roll_back() {
         (&answer["bad_ratio"], &answer["samples"], &answer["coverage"], &answer["open_divergences"]),
         (&0.5.into(), &2.into(), &1.0.into(), &1.into())
     );
-    assert!(answer["bad_ratio_lower"].as_f64().unwrap() > 0.1 && answer["bad_ratio_upper"].as_f64().unwrap() < 0.9);
+    assert!(
+        answer["bad_ratio_lower"].as_f64().unwrap() > 0.1
+            && answer["bad_ratio_upper"].as_f64().unwrap() < 0.9
+    );
     assert!(answer["verified_through"].as_str().unwrap().ends_with('Z'), "{answer}");
     assert!(answer["verified_through_age_ms"].as_f64().unwrap() >= 0.0, "{answer}");
     let check = &answer["checks"][0];
-    assert_eq!((&check["map"], &check["store"], &check["divergent"]), (&"cart".into(), &"main".into(), &1.into()));
+    assert_eq!(
+        (&check["map"], &check["store"], &check["divergent"]),
+        (&"cart".into(), &"main".into(), &1.into())
+    );
 
     let hook = |kind: &str| {
-        format!("{{\"name\":\"cart\",\"namespace\":\"shop\",\"phase\":\"Progressing\",\"checksum\":\"7\",\"metadata\":{{{kind}\"map\":\"cart\"}}}}")
+        format!(
+            "{{\"name\":\"cart\",\"namespace\":\"shop\",\"phase\":\"Progressing\",\"checksum\":\"7\",\"metadata\":{{{kind}\"map\":\"cart\"}}}}"
+        )
     };
     let (promote, answer) = running.post("/v1/gate/flagger", &hook("")).await;
     assert_eq!((promote, &answer["result"]), (412, &"fail".into()), "{answer}");
@@ -67,7 +75,9 @@ async fn what_diverged_fails_and_flagger_is_told_to_roll_back() {
         let count = metrics.lines().find_map(|line| line.strip_prefix(&series)?.parse::<u64>().ok());
         assert!(count.is_some_and(|count| (least..=most).contains(&count)), "{series}{count:?}");
     }
-    assert!(metrics.contains("counterfoil_gate_verified_through_seconds_behind{map=\"cart\",store=\"main\"} "));
+    assert!(
+        metrics.contains("counterfoil_gate_verified_through_seconds_behind{map=\"cart\",store=\"main\"} ")
+    );
     running.stop().await;
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// The answer about all checks that were asked about. Its figures are the worst of any of them.
 #[derive(Serialize)]
-pub(super) struct Answer {
+pub(in crate::api) struct Answer {
     result: Ruling,
     /// `null` for the events of all cohorts.
     cohort: Option<String>,
@@ -147,10 +147,11 @@ impl Figures {
     /// The worse of each; what is not known of one is not known of both. Counts of what went wrong are added up, as each store
     /// of a map has its own.
     fn worst(self, other: Self) -> Self {
-        let older = |one: &Self, other: &Self| match (one.verified_through_age_ms, other.verified_through_age_ms) {
-            (Some(one), Some(other)) => one >= other,
-            (one, _) => one.is_none(),
-        };
+        let older =
+            |one: &Self, other: &Self| match (one.verified_through_age_ms, other.verified_through_age_ms) {
+                (Some(one), Some(other)) => one >= other,
+                (one, _) => one.is_none(),
+            };
         let is_older = older(&self, &other);
         let (verified_through, verified_through_age_ms) = match is_older {
             true => (self.verified_through, self.verified_through_age_ms),
@@ -194,7 +195,10 @@ mod tests {
     fn the_figures_of_several_checks_are_the_worst_of_any() {
         let worst = figures(9, Some(0.9), Some(5.0)).worst(figures(3, Some(0.99), Some(7.0)));
         assert_eq!((worst.samples, worst.coverage), (3, Some(0.9)));
-        assert_eq!((worst.verified_through.as_deref(), worst.verified_through_age_ms), (Some("7 ago"), Some(7.0)));
+        assert_eq!(
+            (worst.verified_through.as_deref(), worst.verified_through_age_ms),
+            (Some("7 ago"), Some(7.0))
+        );
         let unknown = worst.worst(figures(9, None, None));
         assert_eq!((unknown.coverage, unknown.verified_through), (None, None));
     }

@@ -57,9 +57,9 @@ impl Asked {
             return Err(Refused::new("store: name the `map` beside it, whose store it is".to_owned()));
         }
         match (&cohort, &against) {
-            (None, Some(_)) => {
-                Err(Refused::new("against: name the `cohort` beside it, to be held against this one".to_owned()))
-            }
+            (None, Some(_)) => Err(Refused::new(
+                "against: name the `cohort` beside it, to be held against this one".to_owned(),
+            )),
             (Some(cohort), Some(against)) if cohort == against => {
                 Err(Refused::new(format!("against: `{against}` is the cohort itself; name another")))
             }
@@ -109,7 +109,9 @@ fn slot(contract: &Contract, parameter: &str, name: &str) -> Result<usize, Refus
     let other = (name == OTHER).then_some(cohorts.len());
     cohorts.iter().position(|known| known == name).or(other).ok_or_else(|| {
         let known = cohorts.join(", ");
-        Refused::new(format!("{parameter}: the contract of `{map}` has no `{name}`; there is: {known}, {OTHER}"))
+        Refused::new(format!(
+            "{parameter}: the contract of `{map}` has no `{name}`; there is: {known}, {OTHER}"
+        ))
     })
 }
 
@@ -135,9 +137,13 @@ mod tests {
 
     #[test]
     fn a_window_is_written_as_people_do_and_is_ten_minutes_if_it_is_not() {
-        for (query, window_s) in
-            [("", 600), ("window=10s", 10), ("window=90m", 5_400), ("window=24h", 86_400), ("window=1h30m", 5_400)]
-        {
+        for (query, window_s) in [
+            ("", 600),
+            ("window=10s", 10),
+            ("window=90m", 5_400),
+            ("window=24h", 86_400),
+            ("window=1h30m", 5_400),
+        ] {
             assert_eq!(asked(query).unwrap().window, window_s * 1_000_000_000, "{query}");
         }
     }
@@ -166,7 +172,10 @@ mod tests {
             ("cohort=a=b&against=a=b", "against: `a=b` is the cohort itself"),
             ("map=trolley", "map: there is no contract for `trolley`; there is: cart, basket, depot, twin"),
             ("map=twin&store=third", "store: `third` is none of the map's; there is: main, spare"),
-            ("cohort=zone=b", "cohort: the contract of `sampled` has no `zone=b`; there is: zone=a, deployment=canary, other"),
+            (
+                "cohort=zone=b",
+                "cohort: the contract of `sampled` has no `zone=b`; there is: zone=a, deployment=canary, other",
+            ),
             ("cohort=other&against=x=y", "against: the contract of `sampled` has no `x=y`"),
         ] {
             let answer = asked(query).and_then(|asked| {
@@ -178,7 +187,10 @@ mod tests {
         }
         let cart = contracts.get(MapId(0)).unwrap();
         let none = asked("cohort=zone=a").unwrap().slots(cart).map_err(|refused| refused.error);
-        assert_eq!(none, Err("cohort: the contract of `cart` names no cohorts; write maps[].cohorts".to_owned()));
+        assert_eq!(
+            none,
+            Err("cohort: the contract of `cart` names no cohorts; write maps[].cohorts".to_owned())
+        );
     }
 
     #[test]
@@ -189,7 +201,8 @@ mod tests {
         assert_eq!(checks("map=twin").unwrap(), TWINS);
         assert_eq!(checks("map=twin&store=spare").unwrap(), TWINS[1..]);
         assert_eq!(checks("").unwrap().len(), contracts.iter().len());
-        let slots = asked("cohort=deployment=canary&against=other").unwrap().slots(contracts.get(SAMPLED).unwrap());
+        let slots =
+            asked("cohort=deployment=canary&against=other").unwrap().slots(contracts.get(SAMPLED).unwrap());
         assert_eq!(slots.map_err(|refused| refused.error), Ok(Slots { cohort: Some(1), against: Some(2) }));
     }
 }

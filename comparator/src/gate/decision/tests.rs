@@ -97,7 +97,11 @@ fn a_reason_says_what_would_change_it() {
         (Facts { behind: Some(60 * S), ..good() }, "gate.lag_max_ms is 30000"),
         (Facts { ended: ended(0, 9, 0), ..good() }, "gate.bad_ratio_max is 1%"),
     ] {
-        assert!(message(facts).is_some_and(|message| message.contains(part)), "{part} in {:?}", message(facts));
+        assert!(
+            message(facts).is_some_and(|message| message.contains(part)),
+            "{part} in {:?}",
+            message(facts)
+        );
     }
 }
 
