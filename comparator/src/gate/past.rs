@@ -2,7 +2,7 @@
 //!
 //! Counts only grow, so what came within a window is the present count less the one that was noted when the window began, or
 //! last before that: a window is up to [`FINE_EVERY`] longer than was asked for ([`COARSE_EVERY`] where it began more than an
-//! hour ago), never shorter. Counts that did not change are not noted again: a cohort of four counts takes 40 bytes a note, 40
+//! hour ago), never shorter. Counts that did not change are not noted again: a cohort of four counts takes 40 bytes a note, 60
 //! KiB at most, and next to nothing while nothing ends.
 
 use super::{COARSE_EVERY, COARSE_SPAN, FINE_EVERY, FINE_SPAN};
