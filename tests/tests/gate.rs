@@ -1,4 +1,5 @@
 //! The gate as its users have it: real processes, the manifests of two rollout controllers as they ship, and the command.
+#![allow(clippy::indexing_slicing, reason = "a test may panic")]
 
 use counterfoil_tests::emit::{Client, dual_put, put};
 use counterfoil_tests::{Ended, Harness, Map, Process, Setup, counterfoil, http, wait};
