@@ -6,9 +6,12 @@
 //! - `GET /v1/divergences/ID`: one of them.
 //! - `GET /v1/sources`: what each source reported and lost.
 //! - `GET /v1/clocks?limit=&after=`: how well the clocks of other machines are known, in pages.
+//! - `GET /v1/gate?map=&store=&cohort=&against=&window=`: whether traffic may be moved over, and why not;
+//!   `POST /v1/gate/flagger` is the same for Flagger.
 
 mod calibration;
 mod clocks;
+mod gate;
 mod sweep;
 
 use crate::Parts;
@@ -22,10 +25,11 @@ use crate::sources::{Phase, Report, Source};
 use crate::store::Reader;
 use crate::table::Census;
 use crate::tally::{Lag, Share, Tally};
-use axum::extract::{Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing::get};
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use counterfoil_clock::now;
 use counterfoil_judge::Time;
 use counterfoil_proto::LossReason;
@@ -45,7 +49,11 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn router(self) -> Router {
+        gate::make_series(self.parts.engine.contracts());
+        let hook = post(gate::flagger).layer(DefaultBodyLimit::max(gate::HOOK_BYTES_MAX));
         Router::new()
+            .route("/v1/gate", get(gate::gate))
+            .route("/v1/gate/flagger", hook)
             .route("/v1/summary", get(summary))
             .route("/v1/divergences", get(divergences))
             .route("/v1/divergences/{id}", get(divergence))

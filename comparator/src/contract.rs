@@ -7,6 +7,7 @@ mod sample;
 
 pub use sample::Sample;
 
+use crate::gate;
 use crate::store::{Lookup, Reader, Scan};
 use counterfoil_digest::MapDigesters;
 use counterfoil_judge::{Scope, Terms};
@@ -95,6 +96,8 @@ pub struct Contract {
     pub severity: Severity,
     /// The cohorts, as `key=value`, whose outcomes are counted by themselves. At most [`COHORTS_MAX`].
     pub cohorts: Vec<String>,
+    /// What is demanded before traffic is moved over.
+    pub gate: gate::Terms,
 }
 
 impl Contract {

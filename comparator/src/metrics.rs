@@ -109,6 +109,10 @@ catalogue! {
     SOURCES: Gauge "counterfoil_source_sources" ["phase"] "sources" "Sources by phase: live, ended, lost or expired.";
     SOURCES_LOST: Counter "counterfoil_source_lost_total" [] "sources" "Sources that fell silent.";
     LEDGER_RETRIES: Gauge "counterfoil_ledger_retries" [] "writes" "Writes of the ledger that had to be tried again.";
+    GATE_CHECKS: Counter "counterfoil_gate_checks_total" ["map", "result"] "answers"
+        "Answers of the gate about the map: pass, insufficient or fail.";
+    GATE_BEHIND: Gauge "counterfoil_gate_verified_through_seconds_behind" ["map", "store"] "seconds"
+        "How old the instant is until which every event has an outcome; NaN while a live source has promised nothing that can be placed.";
     INVARIANTS: Counter "counterfoil_invariant_violations_total" ["id"] "violations"
         "Breaches of the comparator's own invariants: P3 (an event ended twice), divergence_order (a divergence was
         confirmed or resolved that was not opened). Anything but 0 is a bug.";

@@ -11,6 +11,7 @@ pub(crate) use lag::Lag;
 pub(crate) use within::Share;
 
 use crate::contract::{Contract, Contracts, MapId, Severity};
+use crate::gate;
 use crate::metrics;
 use crate::table::{Calibration, Ended};
 use ::metrics::{Counter, Gauge};
@@ -28,7 +29,10 @@ pub(crate) const OUTCOMES: [&str; 5] = ["confirmed", "superseded", "divergent", 
 
 /// Places in that order.
 const CONFIRMED: usize = 0;
+const SUPERSEDED: usize = 1;
 const DIVERGENT: usize = 2;
+const UNDETERMINED: usize = 3;
+const SHED: usize = 4;
 
 const TURNS: [&str; 3] = ["opened", "confirmed", "resolved"];
 
@@ -163,7 +167,7 @@ impl Tally {
                     add(&self.shed, Shed::ALL.iter().position(|&other| other == reason), 1);
                 }
             }
-            self.cohorts.ended(marks.cohort, place(outcome));
+            self.cohorts.ended(marks.cohort, outcome);
             outcomes.get_mut(place(outcome)).into_iter().for_each(|count| *count += 1);
         }
         self.within.confirmed(&lags);
@@ -240,12 +244,25 @@ impl Tally {
     #[must_use]
     pub(crate) fn coverage(&self) -> Option<f64> {
         let known = self.ended_as(CONFIRMED) + self.ended_as(DIVERGENT);
-        let left_out = Shed::ALL.iter().position(|&reason| reason == Shed::Sampled);
-        let left_out = left_out.and_then(|at| self.shed.get(at)).map_or(0, Count::get);
+        let left_out = self.left_out();
         let ended: u64 = self.outcomes.iter().map(Count::get).sum();
         // The counts are not read at one instant.
         let to_be_checked = ended.saturating_sub(left_out);
         (to_be_checked > 0).then(|| known as f64 / to_be_checked as f64)
+    }
+
+    /// How events ended, as the gate counts: of each cohort that the contract names and of the others, or of all together where
+    /// it names none.
+    #[must_use]
+    pub(crate) fn ended_by_cohort(&self) -> Vec<gate::Ended> {
+        let cohorts: Vec<_> = self.cohorts.ended_each().collect();
+        if cohorts.is_empty() { vec![ended(&self.outcomes, self.left_out())] } else { cohorts }
+    }
+
+    /// Events outside the contract's sample.
+    fn left_out(&self) -> u64 {
+        let sampled = Shed::ALL.iter().position(|&reason| reason == Shed::Sampled);
+        sampled.and_then(|at| self.shed.get(at)).map_or(0, Count::get)
     }
 
     /// Verdicts by label.
@@ -272,10 +289,22 @@ impl Tally {
 const fn place(outcome: Outcome) -> usize {
     match outcome {
         Outcome::Confirmed { .. } => CONFIRMED,
-        Outcome::Superseded => 1,
+        Outcome::Superseded => SUPERSEDED,
         Outcome::Divergent => DIVERGENT,
-        Outcome::Undetermined(_) => 3,
-        Outcome::Shed(_) => 4,
+        Outcome::Undetermined(_) => UNDETERMINED,
+        Outcome::Shed(_) => SHED,
+    }
+}
+
+/// As the gate counts, of counts in the order of [`OUTCOMES`]; so many of those shed are outside the sample.
+fn ended(outcomes: &[Count], left_out: u64) -> gate::Ended {
+    let of = |place: usize| outcomes.get(place).map_or(0, Count::get);
+    gate::Ended {
+        confirmed: of(CONFIRMED),
+        divergent: of(DIVERGENT),
+        superseded: of(SUPERSEDED),
+        // The counts are not read at one instant.
+        unknown: of(UNDETERMINED) + of(SHED).saturating_sub(left_out),
     }
 }
 

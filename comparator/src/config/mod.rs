@@ -1,10 +1,12 @@
 //! The configuration of a comparator: as written ([`Written`]) and as used ([`Settings`]).
 
+mod gate;
 mod listen;
 mod maps;
 mod sweep;
 mod written;
 
+pub use gate::WrittenGate;
 pub use listen::{Security, Tls, WrittenListen, WrittenTls};
 pub use sweep::WrittenSweep;
 pub use written::{

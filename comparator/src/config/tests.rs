@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::contract::{MapId, Sample, Severity};
+use crate::gate;
 use counterfoil_judge::Terms;
 use counterfoil_keys::TenantName;
 use counterfoil_settings::Sources;
@@ -97,6 +98,49 @@ fn a_contract_may_check_a_share_of_its_keys_and_say_how_much_they_matter() {
         ("cohorts: [a=b, a=b], ", "maps[0].cohorts[1]: `a=b`: is there twice"),
     ] {
         let text: Result<(Sample, Severity), String> = contract(wrong);
+        assert!(text.as_ref().is_err_and(|text| text.starts_with(told)), "{told} in {text:?}");
+    }
+}
+
+#[test]
+fn a_contract_says_what_the_gate_demands_and_what_it_does_not_say_has_a_default() {
+    let gate = |change: &str| {
+        let settings = settings(|yaml| yaml.replace("deadline_ms", &format!("{change}deadline_ms")))?;
+        Ok(settings.contracts.iter().next().unwrap().gate)
+    };
+    let usual = gate::Terms {
+        bad_ratio_max: 0.001,
+        confidence: gate::Confidence::of(0.95).unwrap(),
+        samples_min: 1_000,
+        coverage_min: 0.95,
+        lag_max: 14_000 * MS,
+        open_divergences_max: 0,
+    };
+    assert_eq!(gate(""), Ok(usual), "an outcome takes the deadline, the patience and some seconds at most");
+    let written = "gate: {bad_ratio_max: 0.2, confidence: 0.99, samples_min: 5, coverage_min: 0, lag_max_ms: 7, \
+        open_divergences_max: 3}, ";
+    let confidence = gate::Confidence::of(0.99).unwrap();
+    let expected = gate::Terms {
+        bad_ratio_max: 0.2,
+        confidence,
+        samples_min: 5,
+        coverage_min: 0.0,
+        lag_max: 7 * MS,
+        open_divergences_max: 3,
+    };
+    assert_eq!(gate(written), Ok(expected));
+    for (wrong, told) in [
+        ("gate: {bad_ratio_max: 0}, ", "maps[0].gate.bad_ratio_max: is 0; write the largest share"),
+        ("gate: {bad_ratio_max: 1}, ", "maps[0].gate.bad_ratio_max: is 1; write the largest share"),
+        (
+            "gate: {confidence: 0.97}, ",
+            "maps[0].gate.confidence: is 0.97; write one of 0.9, 0.95, 0.99, 0.999",
+        ),
+        ("gate: {samples_min: 0}, ", "maps[0].gate.samples_min"),
+        ("gate: {coverage_min: 95}, ", "maps[0].gate.coverage_min"),
+        ("gate: {sample_min: 9}, ", "maps[0].gate.sample_min"),
+    ] {
+        let text: Result<gate::Terms, String> = gate(wrong);
         assert!(text.as_ref().is_err_and(|text| text.starts_with(told)), "{told} in {text:?}");
     }
 }

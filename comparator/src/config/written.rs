@@ -1,6 +1,6 @@
 //! The configuration of a comparator, as a person writes it.
 
-use super::{WrittenListen, WrittenSweep};
+use super::{WrittenGate, WrittenListen, WrittenSweep};
 use crate::contract::Severity;
 use crate::store::{WrittenLookup, WrittenStore};
 use counterfoil_digest::{Codec, WrittenRules};
@@ -150,6 +150,9 @@ pub struct WrittenMap {
     /// the log and the metrics, for whoever is to be told.
     #[serde(default)]
     pub severity: Severity,
+    /// What is demanded before traffic is moved over.
+    #[serde(default)]
+    pub gate: WrittenGate,
 }
 
 /// Whose map a contract is about.

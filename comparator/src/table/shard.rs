@@ -194,12 +194,19 @@ impl Shard {
         }
     }
 
-    pub(super) fn count(&self, census: &mut [Census]) {
+    /// Counts the keys of each map. Of confirmed divergences it tells apart whether the write had ended by then, by map.
+    pub(super) fn count(&self, ended_since: &[Time], census: &mut [Census]) {
         for entry in self.entries.iter().flatten() {
-            if let Some(census) = census.get_mut(entry.map().index()) {
+            let at = entry.map().index();
+            if let (Some(census), Some(since)) = (census.get_mut(at), ended_since.get(at)) {
                 census.keys += 1;
                 census.open += entry.open_events() as u64;
                 census.divergences += u64::from(entry.has_divergence());
+                let confirmed = entry.confirmed().map(|ended| ended >= *since);
+                census.confirmed_since += u64::from(confirmed == Some(true));
+                census.confirmed_before += u64::from(confirmed == Some(false));
+                let oldest = census.oldest_open.into_iter().chain(entry.oldest_open()).min();
+                census.oldest_open = oldest;
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::values;
 use crate::world::World;
 use counterfoil_clock::Domain;
 use counterfoil_comparator::budget::Ending;
-use counterfoil_comparator::config::Probing;
+use counterfoil_comparator::config::{Probing, WrittenGate};
 use counterfoil_comparator::contract::{self, Contract, Contracts, Severity};
 use counterfoil_comparator::engine::{Anything, Engine, Limits, Options};
 use counterfoil_comparator::scheduler::{Read, Request, Scheduler};
@@ -188,6 +188,7 @@ fn contracts(plan: &Plan, key: &DeploymentKey) -> Contracts {
         sample: contract::Sample::ALL,
         severity: Severity::default(),
         cohorts: Vec::new(),
+        gate: WrittenGate::default().terms(&terms(map)),
     };
     let contracts = plan.maps.iter().filter(|map| map.has_contract).map(contract).collect();
     let written = WrittenStore {
