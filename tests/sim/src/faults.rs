@@ -121,7 +121,8 @@ impl FaultKind {
             // What the store held before is not known to be nobody's: it only does not agree.
             Self::Baseline => &["inverted", "missing"],
             Self::LeftBehind | Self::Stranger => &["orphan"],
-            Self::Drifted => &["foreign", "inverted", "resurrected"],
+            // Beside the version of the last write, where the store keeps it, it is corrupt.
+            Self::Drifted => &["foreign", "inverted", "resurrected", "corrupt"],
         }
     }
 }
