@@ -129,7 +129,7 @@ impl Oracle {
         if is_orphan && sample.is_held {
             return Some("an orphan that the map holds");
         }
-        if is_orphan && !forgets_keys(&world.plan) && self.is_told_of(key, world) {
+        if is_orphan && !forgets_keys(&world.plan) && self.is_told_of(key, sample.at.end.0, world) {
             return Some("an orphan that a source told of");
         }
         // What was written before the comparator started over, or let go of the key, it does not know.
@@ -169,15 +169,15 @@ impl Oracle {
         (may_be_late && early).then_some("confirmed before the deadline")
     }
 
-    /// Whether an event of the key got into the comparator's table in this life.
-    fn is_told_of(&self, key: KeyRef, world: &World) -> bool {
+    /// Whether an event of the key that had happened by `end` got into the comparator's table in this life.
+    fn is_told_of(&self, key: KeyRef, end: i64, world: &World) -> bool {
         let got_in = |write: WriteRef| {
             use Outcome::{Shed, Undetermined};
             let outcome = self.outcomes.get(&write);
             let is_left_out = matches!(outcome, Some(Shed(_) | Undetermined(Reason::Clock)));
             self.has_arrived(write) && !is_left_out
         };
-        world.writes.iter().any(|(write, it)| it.key == key && got_in(write))
+        world.writes.iter().any(|(write, it)| it.key == key && it.map.1 <= end && got_in(write))
     }
 
     fn credit(&mut self, turned: &Turned, key: KeyRef, sample: &Sample, confirmed: bool, world: &World) {

@@ -27,7 +27,7 @@ const STREAM: u64 = 79;
 const KEYS_PER_S_MIN: u32 = 300;
 
 /// How long it takes at most to tell the last of all that the maps hold, and to go through the rows after that, in nanoseconds.
-const LAST_WORD: i64 = 3_500 * MS;
+const LAST_WORD: i64 = 4_500 * MS;
 
 /// From one time all is told to the next at least, in nanoseconds.
 const AGAIN_MIN: i64 = 700 * MS;
@@ -42,8 +42,8 @@ pub struct TellingPlan {
     pub is_parted: bool,
     /// Values that are read together.
     pub chunk: usize,
-    /// From one chunk to the next, in nanoseconds.
-    pub pause: i64,
+    /// The shortest and longest time that it takes a process to tell what it holds of a map, in nanoseconds.
+    pub lasts: (i64, i64),
     /// When all is told anew, besides once by each process when it starts.
     pub again: Vec<i64>,
     /// Share of the values that are too large to be told.
@@ -76,7 +76,7 @@ impl AtRest {
         let is_swept = draws_swept || only == Some(FaultKind::Drifted);
         let sweep = Settings {
             keys_every: is_swept.then(|| span(&mut rng, 200, 600) * MS),
-            rows_per_s: is_told.then(|| rng.random_range(500..5_000)),
+            rows_per_s: is_told.then(|| rng.random_range(2_000..20_000)),
         };
         comparator.sweep = sweep;
         if is_told {
@@ -145,7 +145,7 @@ impl AtRest {
         Some(TellingPlan {
             is_parted: self.rng.random_bool(0.5),
             chunk: self.rng.random_range(4..=16),
-            pause: span(&mut self.rng, 5, 60) * MS,
+            lasts: (20 * MS, span(&mut self.rng, 100, 2_500) * MS),
             again,
             oversized: if self.rng.random_bool(0.3) { 0.02 } else { 0.0 },
         })

@@ -67,7 +67,8 @@ impl World {
         let value = if is_lost_put { 0 } else { self.new_value() };
         let it = self.keys.get(key);
         let (harmed, version) = (it.last_mapped, it.store.version);
-        if kind.is_unknown_row() && (it.map_value > 0 || it.store.value > 0) {
+        let is_somebodys = it.map_value > 0 || it.store.value > 0;
+        if kind.is_unknown_row() == is_somebodys {
             return;
         }
         self.set(key, value, version);

@@ -6,8 +6,8 @@
 //! first word about each part of a map comes from a process's very start: that is what a comparator assumes.
 
 use super::write::Write;
-use super::{Event, KeyRef, News, SourceRef, World};
-use crate::plan::{MS, WARM_UP};
+use super::{Event, Key, KeyRef, News, SourceRef, World};
+use crate::plan::{MS, WARM_UP, span};
 use crate::values;
 use rand::Rng;
 
@@ -24,6 +24,8 @@ pub(super) struct Telling {
     begun: i64,
     /// Keys before this one were read.
     next: usize,
+    /// From one chunk to the next, in nanoseconds.
+    pause: i64,
 }
 
 impl World {
@@ -42,7 +44,7 @@ impl World {
         }
         let told: Vec<_> = self.plan.maps.iter().map(|map| map.is_told).collect();
         for map in told.into_iter().enumerate().filter(|(_, is_told)| *is_told).map(|(map, _)| map) {
-            let telling = Telling { begun: self.now, next: 0 };
+            let telling = Telling { begun: self.now, next: 0, pause: self.some_pause(source, map) };
             self.sources.get_mut(source).tellings.insert(map, telling);
             self.news.push(News::TellingBegan(source, map));
             self.tell_on(source, map, self.now);
@@ -70,18 +72,22 @@ impl World {
         let is_first = telling.next == 0;
         let next = self.read_chunk(source, map, telling.next, if is_first { 1 } else { chunk });
         self.sources.get_mut(source).tellings.insert(map, Telling { next, ..telling });
-        let pause = if is_first { WARM_UP } else { self.pause(source) };
+        let pause = if is_first { WARM_UP } else { telling.pause };
         self.queue.plan(self.now + pause, Event::TellOn(source, map, begun));
     }
 
-    /// How long the process waits between chunks: until its ring has taken in the last one of each map.
-    fn pause(&self, source: SourceRef) -> i64 {
+    /// How long the process waits between chunks of a map: at least until its ring has taken in the last one of each map.
+    fn some_pause(&mut self, source: SourceRef, map: usize) -> i64 {
+        let has_value = |it: &Key| it.map == map && it.map_value > 0;
+        let mine = self.keys.iter().filter(|(key, it)| has_value(it) && self.holds(source, *key)).count();
+        let told_maps = self.plan.maps.iter().filter(|map| map.is_told).count();
         let Some((plan, source)) = self.plan.telling.as_ref().zip(self.plan.sources.get(source.0)) else {
             return 0;
         };
-        let values = plan.chunk * self.plan.maps.iter().filter(|map| map.is_told).count();
-        let flushes = values.div_ceil((source.ring_max / 2).max(1));
-        plan.pause.max(source.flush_every.saturating_mul(i64::try_from(flushes).unwrap_or(i64::MAX)))
+        let flushes = (plan.chunk * told_maps).div_ceil((source.ring_max / 2).max(1));
+        let chunks = whole(mine.div_ceil(plan.chunk).max(1));
+        let pause = span(&mut self.rng, plan.lasts.0, plan.lasts.1) / chunks;
+        pause.max(source.flush_every * whole(flushes))
     }
 
     /// Reads what the map holds from the key at `from` on, until so many values of the process were read. Gives how far it came.
@@ -140,6 +146,10 @@ impl World {
         let read = self.writes.add(read);
         self.news.push(News::Held(read));
     }
+}
+
+fn whole(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn number(at: usize) -> u64 {
