@@ -101,13 +101,17 @@ fn what_a_process_tells_of_its_map_is_all_that_the_map_held_since_it_began() {
             let began = |it: &News| *it == News::TellingBegan(source, map);
             let from = news[..at].iter().rposition(began).unwrap();
             let told = |it: &News| match it {
-                News::Held(read) if world.writes.get(*read).source == source => Some(world.writes.get(*read).key),
+                News::Held(read) if world.writes.get(*read).source == source => {
+                    Some(world.writes.get(*read).key)
+                }
                 _ => None,
             };
             let told: BTreeSet<_> = news[from..at].iter().filter_map(told).collect();
-            let loaded = world.keys.iter().filter(|(key, it)| it.map == map && world.plan.keys[key.0].is_loaded);
+            let loaded =
+                world.keys.iter().filter(|(key, it)| it.map == map && world.plan.keys[key.0].is_loaded);
             let unwritten = |key: &KeyRef| !world.writes.iter().any(|(_, it)| !it.held && it.key == *key);
-            let untold: Vec<_> = loaded.map(|(key, _)| key).filter(unwritten).filter(|key| !told.contains(key)).collect();
+            let untold: Vec<_> =
+                loaded.map(|(key, _)| key).filter(unwritten).filter(|key| !told.contains(key)).collect();
             assert!(untold.is_empty(), "seed {seed}, source {source:?}: {untold:?}");
             complete += 1;
         }

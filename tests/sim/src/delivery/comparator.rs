@@ -155,8 +155,7 @@ impl Comparator {
         }
         self.ticks += 1;
         let requests = self.scheduler.send_off(Time(now));
-        let mut ahead: Vec<_> =
-            requests.into_iter().map(|request| self.send(request, world, rng)).collect();
+        let mut ahead: Vec<_> = requests.into_iter().map(|request| self.send(request, world, rng)).collect();
         let pages = self.scheduler.next_pages(Time(now));
         ahead.extend(pages.into_iter().map(|request| self.send_page(request, world, rng)));
         ahead

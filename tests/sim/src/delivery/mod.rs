@@ -8,8 +8,8 @@ mod pages;
 mod sidecar;
 mod stamp;
 
-pub use comparator::Comparator;
 use comparator::Ahead;
+pub use comparator::Comparator;
 pub use emitter::{Emitter, Flushed};
 pub use sidecar::{Sidecar, source_id};
 

@@ -135,11 +135,9 @@ impl Oracle {
         // What was written before the comparator started over, or let go of the key, it does not know.
         let is_unknown = self.has_started_over || forgets_keys(&world.plan);
         // Nor what was there before the first report.
-        let is_first = faults()
-            .filter_map(|fault| fault.harmed)
-            .any(|harmed| world.writes.get(harmed).version <= 1);
-        let is_forgotten =
-            (label == "foreign" && (is_unknown || is_first)) || (is_orphan && is_unknown);
+        let is_first =
+            faults().filter_map(|fault| fault.harmed).any(|harmed| world.writes.get(harmed).version <= 1);
+        let is_forgotten = (label == "foreign" && (is_unknown || is_first)) || (is_orphan && is_unknown);
         let may_be_so = |kind: FaultKind| kind.looks_like().contains(&label);
         // That the map held a value says of no store call that it was made, or how it ended.
         let may_be_held = |kind: FaultKind| {
@@ -193,7 +191,7 @@ impl Oracle {
             if self.finds.confirmed(key, *fault) {
                 // What a difference of form would look like is held back until there is none.
                 let calibrated_at = self.calibrated_at.get(&turned.map).copied().unwrap_or(0);
-                let tellable_at = self.at_rest.tellable_at(*fault, it).unwrap_or(it.since);
+                let tellable_at = self.at_rest.tellable_at(*fault, it);
                 let after = world.now() - it.deadline.max(tellable_at).max(calibrated_at);
                 self.score.confirmed_after_max_ns = self.score.confirmed_after_max_ns.max(after);
                 self.check_latency(it, after, world);
@@ -234,9 +232,12 @@ impl Oracle {
 
 /// Whether the map leg of another write of the key ends so late that, clocks being what they are, it may be the later one.
 fn may_be_followed(write: WriteRef, world: &World) -> bool {
-    let it = world.writes.get(write);
-    let error =
-        2 * world.plan.sidecars.iter().map(|sidecar| sidecar.delay.1 + sidecar.detour).max().unwrap_or(0);
+    let (it, error) = (world.writes.get(write), clock_error(world));
     let rivals = world.writes.iter().filter(|(at, other)| *at != write && other.key == it.key);
     rivals.filter(|(_, other)| other.mapped.is_some()).any(|(_, other)| other.map.1 + error >= it.map.0)
+}
+
+/// How far off the clocks of two sources may be, as the comparator has it, in nanoseconds.
+pub(super) fn clock_error(world: &World) -> i64 {
+    2 * world.plan.sidecars.iter().map(|sidecar| sidecar.delay.1 + sidecar.detour).max().unwrap_or(0)
 }

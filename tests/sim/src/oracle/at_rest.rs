@@ -3,7 +3,7 @@
 
 use super::{Oracle, forgets_keys};
 use crate::faults::{Fault, FaultKind};
-use crate::plan::{MS, Plan};
+use crate::plan::{MS, Plan, WARM_UP};
 use crate::world::{FaultRef, KeyRef, World, WriteRef};
 use counterfoil_comparator::engine::Engine;
 use counterfoil_comparator::table::Calibration;
@@ -43,13 +43,14 @@ impl AtRest {
         self.told_at.clear();
     }
 
-    /// From when on a fault could be told that no write has a part in; `None` if it could not, or is of another kind.
-    pub(super) fn tellable_at(&self, at: FaultRef, fault: &Fault<KeyRef, WriteRef>) -> Option<i64> {
-        match fault.kind {
-            FaultKind::Baseline => self.told_at.get(&fault.key).copied(),
-            kind if kind.is_unknown_row() => self.clear_since.get(&at).copied(),
-            _ => None,
-        }
+    /// From when on a fault could be told, as far as was noted: what was told before that was told in time.
+    pub(super) fn tellable_at(&self, at: FaultRef, fault: &Fault<KeyRef, WriteRef>) -> i64 {
+        let noted = match fault.kind {
+            FaultKind::Baseline => self.told_at.get(&fault.key),
+            kind if kind.is_unknown_row() => self.clear_since.get(&at),
+            _ => Some(&fault.since),
+        };
+        noted.copied().unwrap_or(i64::MAX)
     }
 }
 
@@ -78,7 +79,8 @@ impl Oracle {
         }
         if fault.kind.is_unknown_row() {
             let clear_since = self.at_rest.clear_since.get(&at);
-            return clear_since.is_none_or(|since| since + tellable_within(fault.kind, &world.plan) > world.now());
+            return clear_since
+                .is_none_or(|since| since + tellable_within(fault.kind, &world.plan) > world.now());
         }
         // The last word about the key is what the comparator goes by.
         let mut words = world.writes.iter().rev().filter(|(_, it)| it.key == fault.key);
@@ -95,7 +97,9 @@ impl Oracle {
 /// key's bucket was lost since, and it knows the form of values.
 fn is_clear(key: KeyRef, engine: &Engine, world: &World) -> bool {
     let plan = world.plan.keys.get(key.0);
-    let Some((map, key)) = plan.and_then(|key| world.plan.maps.get(key.map).zip(Some(key))) else { return false };
+    let Some((map, key)) = plan.and_then(|key| world.plan.maps.get(key.map).zip(Some(key))) else {
+        return false;
+    };
     let tenant = TenantName::default();
     let Some(id) = engine.contracts().find(&tenant, &map.name).first().copied() else { return false };
     let whole = engine.sources().whole_since(&tenant, &map.name, engine.clocks(), Time(world.now()));
@@ -111,7 +115,8 @@ fn is_bounded(plan: &Plan) -> bool {
 }
 
 /// How long after it could be told a fault of this kind is told at the latest, besides what any probe takes: what is behind the
-/// scan is met in its next round, and is looked at again after the deadline.
+/// scan is met in its next round, and is looked at again after the deadline. While a map is told, each word about a key that
+/// says the same again has a deadline of its own.
 pub(super) fn tellable_within(kind: FaultKind, plan: &Plan) -> i64 {
     let deadline = plan.deadline_max();
     let looks = super::misses::latency_max(plan);
@@ -119,8 +124,7 @@ pub(super) fn tellable_within(kind: FaultKind, plan: &Plan) -> i64 {
         FaultKind::Baseline => looks + 2 * deadline,
         FaultKind::Drifted => looks + 2 * plan.comparator.sweep.keys_every.unwrap_or(0),
         kind if kind.is_unknown_row() => looks + 2 * round(plan) + 2 * deadline,
-        _ if plan.telling.is_some() => looks + deadline,
-        _ => looks,
+        _ => looks + plan.telling.as_ref().map_or(0, |telling| telling.lasts.1 + WARM_UP + 2 * deadline),
     }
 }
 

@@ -1,10 +1,11 @@
 //! What lasted and was not told.
 
+use super::alarms::clock_error;
 use super::at_rest::tellable_within;
 use super::{Oracle, forgets_keys, ms};
 use crate::faults::{Fault, FaultKind};
 use crate::plan::{Ending, MS, Mode, Plan};
-use crate::world::{FaultRef, KeyRef, World, WriteRef};
+use crate::world::{FaultRef, KeyRef, World, Write, WriteRef};
 use counterfoil_comparator::engine::Engine;
 use counterfoil_digest::key_hash;
 use counterfoil_judge::{Outcome, Time};
@@ -87,13 +88,15 @@ impl Oracle {
         let mut outcomes = since.filter_map(|(write, _)| self.outcomes.get(&write));
         !arrived
             || behind
+            || is_blurred(fault.key, harmed, world)
             || doubt >= Time(fault.since)
             || outcomes.any(|outcome| matches!(outcome, Outcome::Undetermined(_) | Outcome::Shed(_)))
     }
 
     /// Whether the comparator took the event of a write, in this life.
     pub(super) fn has_arrived(&self, write: WriteRef) -> bool {
-        let account = self.issued.get(&write).and_then(|(source, seq)| self.accounts.get(source).zip(Some(*seq)));
+        let account =
+            self.issued.get(&write).and_then(|(source, seq)| self.accounts.get(source).zip(Some(*seq)));
         account.is_some_and(|(account, seq)| account.is_accepted(seq))
     }
 
@@ -119,7 +122,9 @@ impl Oracle {
     pub(super) fn check_latency(&mut self, fault: &Fault<KeyRef, WriteRef>, after: i64, world: &World) {
         let bound = tellable_within(fault.kind, &world.plan);
         let is_lossy = fault.kind.is_at_rest() && self.at_rest.has_losses;
-        let is_bounded = is_calm(&world.plan) && fault.kind != FaultKind::Frozen && !is_lossy;
+        let is_blurred =
+            fault.harmed.is_some_and(|harmed| is_blurred(fault.key, world.writes.get(harmed), world));
+        let is_bounded = is_calm(&world.plan) && fault.kind != FaultKind::Frozen && !is_lossy && !is_blurred;
         if is_bounded && after > bound {
             let text = format!(
                 "{:?} on key {} was confirmed {:.3} ms after its deadline; {:.3} ms are allowed{}",
@@ -132,6 +137,13 @@ impl Oracle {
             self.breach(world.now(), text);
         }
     }
+}
+
+/// Whether what the store holds was read in the map about when the write changed it: nobody knows which came first.
+fn is_blurred(key: KeyRef, harmed: &Write, world: &World) -> bool {
+    let (in_store, since) = (world.keys.get(key).store.value, harmed.map.0 - clock_error(world));
+    let mut held = world.writes.iter().filter(|(_, it)| it.held && it.key == key);
+    held.any(|(_, it)| it.value == in_store && it.map.1 >= since)
 }
 
 /// Until when writes to the key that nobody reported may have landed, as the comparator has it.

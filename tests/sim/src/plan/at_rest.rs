@@ -4,7 +4,7 @@
 //! It is drawn from a stream of its own, so that runs without it are what they were before there was any.
 
 use super::application::{self, FaultPlan, KeyPlan, MapPlan, Role, Workload};
-use super::infrastructure::{ComparatorPlan, SourcePlan};
+use super::infrastructure::{ComparatorPlan, Ending, House, SourcePlan};
 use super::{MS, Mode, Options, Planting, Times, span, stream};
 use crate::faults::FaultKind;
 use crate::world::KeyRef;
@@ -53,6 +53,7 @@ pub struct TellingPlan {
 /// What is drawn before the rest of the plan is known.
 pub(super) struct AtRest {
     rng: SmallRng,
+    has_troubles: bool,
     is_told: bool,
     sweep: Settings,
 }
@@ -83,7 +84,7 @@ impl AtRest {
             maps.iter_mut().filter(|map| is_tellable(map)).for_each(|map| map.is_told = true);
             comparator.keys_per_s = comparator.keys_per_s.map(|keys| keys.max(KEYS_PER_S_MIN));
         }
-        Self { rng, is_told, sweep }
+        Self { rng, has_troubles: options.troubles, is_told, sweep }
     }
 
     /// Lets a run go on for as long as it takes to find what nobody writes.
@@ -128,12 +129,12 @@ impl AtRest {
         times: &Times,
         maps: &[MapPlan],
         comparator: &ComparatorPlan,
-        sources: &mut [SourcePlan],
+        house: &mut House,
     ) -> Option<TellingPlan> {
         if !self.is_told {
             return None;
         }
-        sources.iter_mut().for_each(|source| source.ring_max = source.ring_max.max(RING_MIN));
+        house.sources.iter_mut().for_each(|source| source.ring_max = source.ring_max.max(RING_MIN));
         let deadline = maps.iter().map(|map| map.deadline).max().unwrap_or(0);
         let mut again = Vec::new();
         let mut at = times.begin + AGAIN_MIN + span(&mut self.rng, 0, 1_500) * MS;
@@ -142,13 +143,33 @@ impl AtRest {
             at += AGAIN_MIN + span(&mut self.rng, 0, 1_500) * MS;
         }
         again.push(times.stop + comparator.timeout + comparator.expiry + 2 * deadline);
+        let is_parted = self.rng.random_bool(0.5);
+        if is_parted && self.has_troubles && self.rng.random_bool(0.5) {
+            self.let_one_leave(times, house);
+        }
         Some(TellingPlan {
-            is_parted: self.rng.random_bool(0.5),
-            chunk: self.rng.random_range(4..=16),
+            is_parted,
+            chunk: if is_parted { self.rng.random_range(1..=3) } else { self.rng.random_range(4..=16) },
             lasts: (20 * MS, span(&mut self.rng, 100, 2_500) * MS),
             again,
             oversized: if self.rng.random_bool(0.3) { 0.02 } else { 0.0 },
         })
+    }
+
+    /// One of several processes says bye, perhaps before it has told its part.
+    fn let_one_leave(&mut self, times: &Times, house: &mut House) {
+        let stays = |source: &SourcePlan| {
+            let domain = house.sidecars.get(source.sidecar).and_then(|it| house.domains.get(it.domain));
+            let is_awake = domain.is_some_and(|domain| domain.sleeps.is_empty());
+            is_awake && source.ending == Ending::Never && source.begin == times.begin
+        };
+        let staying: Vec<_> =
+            (0..).zip(&house.sources).filter(|(_, it)| stays(it)).map(|(at, _)| at).collect();
+        let leaves = staying.choose(&mut self.rng).copied().filter(|_| staying.len() > 1);
+        if let Some(source) = leaves.and_then(|at: usize| house.sources.get_mut(at)) {
+            source.ending = Ending::Bye;
+            source.end = times.begin + span(&mut self.rng, 600, 1_600) * MS;
+        }
     }
 
     fn finds(&self, kind: FaultKind) -> bool {

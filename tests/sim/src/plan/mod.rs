@@ -184,7 +184,7 @@ impl Plan {
         }
         let mut house = infrastructure::house(&mut rng, options, &times, &comparator, &maps);
         let store = infrastructure::store(&mut rng, options, &times);
-        let telling = at_rest.telling(&times, &maps, &comparator, &mut house.sources);
+        let telling = at_rest.telling(&times, &maps, &comparator, &mut house);
         Self {
             seed,
             mode,

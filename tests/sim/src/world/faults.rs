@@ -76,7 +76,15 @@ impl World {
             Some(harmed) => self.differ(kind, harmed),
             None => {
                 let deadline = self.now + self.map_of(key).deadline;
-                self.add_fault(Fault { kind, key, harmed, version: 0, since: self.now, deadline, until: None });
+                self.add_fault(Fault {
+                    kind,
+                    key,
+                    harmed,
+                    version: 0,
+                    since: self.now,
+                    deadline,
+                    until: None,
+                });
             }
         }
     }

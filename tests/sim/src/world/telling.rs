@@ -54,7 +54,9 @@ impl World {
     /// It goes on with the next chunk of what it began to tell at `begun`.
     pub(super) fn tell_on(&mut self, source: SourceRef, map: usize, begun: i64) {
         let process = self.sources.get(source);
-        let Some(telling) = process.tellings.get(&map).copied().filter(|it| it.begun == begun) else { return };
+        let Some(telling) = process.tellings.get(&map).copied().filter(|it| it.begun == begun) else {
+            return;
+        };
         let Some(chunk) = self.plan.telling.as_ref().map(|plan| plan.chunk) else { return };
         if !process.alive {
             return;
