@@ -109,6 +109,29 @@ fn a_row_that_a_source_tells_of_late_is_no_orphan_and_an_orphan_that_is_written_
 }
 
 #[test]
+fn a_row_that_was_read_before_its_key_was_first_written_is_an_orphan_only_while_all_is_told() {
+    for is_whole in [true, false] {
+        let table = table(1_000);
+        whole(&table, 100);
+        assert_eq!(rows(&table, &["row"], at(2_000)), SUSPECTED);
+        let probes = all_due(&table, at(3_000));
+        let seen = Ok(Seen::new(A, None));
+        let saw = |probe| Observed { probe, at: Interval::new(at(3_000), at(3_001)), seen: seen.clone() };
+        let observed = probes.into_iter().map(saw).collect();
+        put(&table, b"row", write(1, B, 3_010, 3_020), at(3_021));
+        if !is_whole {
+            table.set_whole(MAP, None);
+        }
+        let found = table.apply(Change::Observed(observed), at(3_030));
+        let kinds: Vec<_> = found.turned.iter().map(|turned| turned.divergence.kind).collect();
+        assert_eq!(kinds, if is_whole { vec![Kind::Orphan; 2] } else { Vec::new() });
+        let agreed = look(&table, at(3_500), Ok(B));
+        assert_eq!(turns(&agreed).len(), usize::from(is_whole), "the write takes its place");
+        assert!(matches!(outcomes(&agreed)[..], [(1, Outcome::Confirmed { .. })]), "{agreed:?}");
+    }
+}
+
+#[test]
 fn what_is_lost_before_a_row_was_looked_at_again_leaves_nothing_to_tell() {
     for doubt in [true, false] {
         let table = table(1_000);
