@@ -200,10 +200,17 @@ impl Comparator {
         }
     }
 
-    /// A read is back.
-    pub(super) fn back(&mut self, number: u64, world: &World, transcript: &mut Transcript) {
+    /// A read is back; gives the next one, if that is sent off at once.
+    pub(super) fn back(
+        &mut self,
+        number: u64,
+        world: &World,
+        rng: &mut SmallRng,
+        transcript: &mut Transcript,
+    ) -> Option<Ahead> {
         let Some(read) = self.reads.remove(&number) else {
-            return self.pages.back(number, &mut self.scheduler, world.now(), transcript);
+            let follows = self.pages.back(number, &mut self.scheduler, world.now(), transcript)?;
+            return Some(self.send_page(follows, world, rng));
         };
         let UnderWay { request: Request { store, map, probes, .. }, at, fails, seen } = read;
         let ending = if fails { Ending::Unanswered("connect") } else { Ending::Answered };
@@ -212,6 +219,7 @@ impl Comparator {
             probes.into_iter().zip(seen).map(|(probe, seen)| Observed { probe, at, seen }).collect();
         transcript.read(at, &observed);
         self.scheduler.take_back(Read { store, map, at, ending, observed }, Time(world.now()));
+        None
     }
 }
 

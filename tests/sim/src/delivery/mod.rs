@@ -140,11 +140,18 @@ impl Counterfoil {
 
     fn tick(&mut self, world: &World) {
         let ahead = self.comparator.tick(world, &mut self.rng, &mut self.oracle, &mut self.transcript);
-        for Ahead { read, looks, back } in ahead {
-            looks.into_iter().for_each(|look| self.queue.plan(look, Event::Look(read)));
-            self.queue.plan(back, Event::Back(read));
-        }
+        ahead.into_iter().for_each(|ahead| self.send_off(ahead));
         self.queue.plan(world.now() + world.plan.comparator.tick, Event::Tick);
+    }
+
+    fn take_back(&mut self, read: u64, world: &World) {
+        let ahead = self.comparator.back(read, world, &mut self.rng, &mut self.transcript);
+        ahead.into_iter().for_each(|ahead| self.send_off(ahead));
+    }
+
+    fn send_off(&mut self, Ahead { read, looks, back }: Ahead) {
+        looks.into_iter().for_each(|look| self.queue.plan(look, Event::Look(read)));
+        self.queue.plan(back, Event::Back(read));
     }
 
     fn on_machine(&mut self, domain: usize) -> impl Iterator<Item = (usize, &mut Sidecar)> {
@@ -229,7 +236,7 @@ impl Checker for Counterfoil {
             Event::End(sidecar, kind) => self.end_trouble(sidecar, kind),
             Event::Tick => self.tick(world),
             Event::Look(read) => self.comparator.look(read, world, &mut self.oracle),
-            Event::Back(read) => self.comparator.back(read, world, &mut self.transcript),
+            Event::Back(read) => self.take_back(read, world),
         }
     }
 }

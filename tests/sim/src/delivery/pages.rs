@@ -7,7 +7,7 @@ use crate::world::World;
 use counterfoil_comparator::budget::Ending;
 use counterfoil_comparator::contract::MapId;
 use counterfoil_comparator::scheduler::{PageRead, PageRequest, Scheduler};
-use counterfoil_comparator::table::Seen;
+use counterfoil_comparator::table::{Scanned, Seen};
 use counterfoil_judge::{Interval, Time};
 use std::collections::BTreeMap;
 
@@ -58,19 +58,23 @@ impl Pages {
         page.rows.extend(rows);
     }
 
-    /// The page is back.
+    /// The page is back; gives the next one if it is asked for at once.
     pub(super) fn back(
         &mut self,
         number: u64,
         scheduler: &mut Scheduler,
         now: i64,
         transcript: &mut Transcript,
-    ) {
-        let Some(page) = self.under_way.remove(&number) else { return };
-        let map = page.request.wanted.map;
+    ) -> Option<PageRequest> {
+        let page = self.under_way.remove(&number)?;
         transcript.page(page.at, &page.rows);
-        let place = scheduler.take_back_page(page.into_read(), Time(now)).map(<[u8]>::to_vec);
-        self.places.insert(map, place);
+        let page = page.into_read();
+        let follows = scheduler.turn_page(&page, Time(now));
+        scheduler.compare_page(&page, Time(now));
+        if page.ending == Ending::Answered {
+            self.places.insert(page.map, page.next);
+        }
+        follows
     }
 
     /// Goes on in a comparator that has started over. What was on its way is nobody's.
@@ -89,7 +93,8 @@ impl Page {
         let ending = if fails { Ending::Unanswered("connect") } else { Ending::Answered };
         let last = rows.last().map(|(key, _)| key.clone()).or(wanted.after);
         let next = last.filter(|_| !is_last && !fails);
-        let keys = rows.into_iter().map(|(key, _)| key).collect();
-        PageRead { store, map: wanted.map, at, ending, keys, next }
+        let rows = rows.into_iter().map(|(key, seen)| Scanned { key, seen: Ok(seen) });
+        let rows = rows.filter(|_| !fails).collect();
+        PageRead { store, map: wanted.map, at, ending, rows, next }
     }
 }
