@@ -32,6 +32,9 @@ const DIVERGENT: usize = 2;
 
 const TURNS: [&str; 3] = ["opened", "confirmed", "resolved"];
 
+/// What became of keys that were read twice in a row.
+const TWICE: [&str; 2] = ["same", "differs"];
+
 /// A count that the process can read back, and its series.
 struct Count {
     count: AtomicU64,
@@ -65,6 +68,7 @@ pub(crate) struct Tally {
     pub(crate) severity: Severity,
     events: Count,
     looked_up: Count,
+    read_twice: Vec<Count>,
     within: Within,
     outcomes: Vec<Count>,
     /// Of those confirmed or divergent, how many told of values that the map held.
@@ -109,6 +113,7 @@ impl Tally {
             severity,
             events: Count::new(if is_first { metrics::EVENTS.counter(&[of_map]) } else { Counter::noop() }),
             looked_up: Count::new(metrics::MAP_READ_KEYS.counter(&check)),
+            read_twice: counts(&TWICE, &metrics::READ_TWICE, "result"),
             within: Within::new(check, deadline),
             outcomes: counts(&OUTCOMES, &metrics::OUTCOMES, "outcome"),
             held: AtomicU64::new(0),
@@ -143,6 +148,11 @@ impl Tally {
     /// Counts keys of the map that were looked up in the store, each time anew.
     pub(crate) fn looked_up(&self, keys: u64) {
         self.looked_up.add(keys);
+    }
+
+    /// Counts keys that were read twice in a row: those that said the same twice, and those that did not.
+    pub(crate) fn read_twice(&self, same: u64, differing: u64) {
+        self.read_twice.iter().zip([same, differing]).for_each(|(count, keys)| count.add(keys));
     }
 
     /// Counts an event that ended for its cohort, if the contract names any.

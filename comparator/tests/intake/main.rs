@@ -5,6 +5,7 @@ mod budget;
 mod contracts;
 mod fields;
 mod forms;
+mod noise;
 mod orphans;
 mod reader;
 mod restart;
