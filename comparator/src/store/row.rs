@@ -146,7 +146,7 @@ fn object_of(
     Ok(object)
 }
 
-/// How many bytes a cell puts into an object at the least; of those that may be large.
+/// How many bytes a cell holds, if it may be large.
 fn bytes_in(cell: &Cell<'_>) -> usize {
     match cell {
         Cell::Text(text) | Cell::Json(text) => text.len(),
