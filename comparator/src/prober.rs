@@ -222,7 +222,8 @@ impl Place {
         let begin = now();
         let answers = self.reader.read_many(&contract.lookup, &keys).await;
         let at = Interval::new(begin, now());
-        let again = if answers.is_ok() { self.read_again(contract, &request.probes).await } else { Vec::new() };
+        let again =
+            if answers.is_ok() { self.read_again(contract, &request.probes).await } else { Vec::new() };
         drop(turn);
         // The read that was ready begins, and only then is digested what this one gave.
         tokio::task::yield_now().await;

@@ -3,9 +3,7 @@
 use super::comparison::{Comparison, compare};
 use super::look::{Chosen, Seen};
 use counterfoil_comparator::contract::Contract;
-use counterfoil_comparator::store::{
-    Answer, Description, Found, Reader, StoreError, StoreKind, differing,
-};
+use counterfoil_comparator::store::{Answer, Description, Found, Reader, StoreError, StoreKind, differing};
 use counterfoil_digest::Form;
 use serde::Serialize;
 use std::collections::BTreeSet;

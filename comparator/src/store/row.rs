@@ -52,9 +52,7 @@ impl Layout {
                 }
                 None => return Ok(Found::Absent),
             },
-            Columns::Object { members, version } => {
-                (object_of(row, members, self.value_bytes_max)?, version)
-            }
+            Columns::Object { members, version } => (object_of(row, members, self.value_bytes_max)?, version),
         };
         let version = version.map_or(Ok(None), |column| number(row, column))?;
         Ok(Found::Value(value, version))

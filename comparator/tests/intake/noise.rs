@@ -58,8 +58,7 @@ async fn a_query_that_gives_another_value_each_time_is_told_once_with_its_field_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_says_the_same_twice_but_for_what_does_not_count_is_quiet() {
-    let (running, map, divergences) =
-        checked_with_jitter("codec: json\nrules: {ignore: [jitter]}\n").await;
+    let (running, map, divergences) = checked_with_jitter("codec: json\nrules: {ignore: [jitter]}\n").await;
     assert_eq!((&map["calibration"], &divergences), (&"calibrated".into(), &json!([])), "{map}");
     let noise = &map["store_noise"];
     assert!(noise["keys_read_twice"].as_u64() >= Some(5), "{map}");
@@ -93,14 +92,19 @@ async fn checked(running: &Running, keys: &[String]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_written_between_the_two_reads_makes_no_store_noisy_and_only_the_first_read_is_judged() {
+async fn a_key_that_is_written_between_the_two_reads_makes_no_store_noisy_and_only_the_first_read_is_judged()
+{
     let keys: Vec<_> = (0..7).map(|number| format!("k{number}")).chain([BUSY.to_owned()]).collect();
     let (running, reader) = start(&keys).await;
     let map = checked(&running, &keys).await;
     let noise = &map["store_noise"];
     let told = (&noise["keys_read_twice"], &noise["differing"], &noise["is_noisy"]);
     assert_eq!(told, (&json!(8), &json!(1), &json!(false)), "{map}");
-    assert_eq!((&map["outcomes"]["confirmed"], &map["calibration"]), (&8.into(), &"calibrated".into()), "{map}");
+    assert_eq!(
+        (&map["outcomes"]["confirmed"], &map["calibration"]),
+        (&8.into(), &"calibrated".into()),
+        "{map}"
+    );
     assert_eq!(running.get("/v1/divergences").await.1["divergences"], json!([]));
     assert_eq!(reader.keys(), 16, "each key was looked up twice");
     assert_eq!(map["reads_per_confirmed"], json!(2.0), "and that is counted");

@@ -45,10 +45,9 @@ fn a_held_value_is_a_put_that_says_so_and_knows_of_no_store_call() {
 
 #[test]
 fn a_snapshot_that_is_done_is_said_as_a_heartbeat_says_it_without_its_numbers() {
-    for (line, begin_ns) in [
-        (r#"{"snapshot_done":{"map":"cart"}}"#, 0),
-        (r#"{"snapshot_done":{"map":"cart","begin_ns":7}}"#, 7),
-    ] {
+    for (line, begin_ns) in
+        [(r#"{"snapshot_done":{"map":"cart"}}"#, 0), (r#"{"snapshot_done":{"map":"cart","begin_ns":7}}"#, 7)]
+    {
         let snapshots = vec![Snapshot { map: "cart".into(), begin_ns, first_seq: 0, end_seq: 0 }];
         let expected = Body::Heartbeat(Heartbeat { snapshots, ..Default::default() });
         assert_eq!(frame(line.as_bytes()).unwrap().body, Some(expected), "{line}");

@@ -23,7 +23,11 @@ impl<'l> Question<'l> {
         Ok(Self { query, key_type: key_type.unwrap_or_default(), shape, value_bytes_max })
     }
 
-    pub(super) async fn look_up(&self, session: &mut Session, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
+    pub(super) async fn look_up(
+        &self,
+        session: &mut Session,
+        keys: &[Bytes],
+    ) -> Result<Vec<Answer>, StoreError> {
         let asked = Asked::new(keys, |key| representable(key, self.key_type));
         let mut gathered = asked.gathered();
         if let Some(last) = asked.keys().last() {

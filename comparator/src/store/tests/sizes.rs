@@ -1,7 +1,7 @@
 //! Values above `value_bytes_max`: each is an error of its key, whichever store it comes from, looked up or gone through.
 
-use super::{grpc, mysql, postgres, redis, sqlite};
 use super::*;
+use super::{grpc, mysql, postgres, redis, sqlite};
 
 const BYTES_MAX: u32 = 8;
 

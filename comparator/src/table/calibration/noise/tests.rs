@@ -44,8 +44,7 @@ fn fields_that_differ_are_counted_over_all_keys() {
     assert!(!noise.learn(&[vec![field("at")], vec![], vec![field("at"), field("name")]]));
     let told = noise.told();
     assert_eq!((told.keys_read_twice, told.differing, told.hints.of, told.is_noisy), (3, 2, 2, false));
-    let fields: Vec<_> =
-        told.hints.fields.iter().map(|it| (it.hint.field.to_string(), it.times)).collect();
+    let fields: Vec<_> = told.hints.fields.iter().map(|it| (it.hint.field.to_string(), it.times)).collect();
     assert_eq!(fields, [("at".to_owned(), 2), ("name".to_owned(), 1)]);
 }
 
