@@ -65,7 +65,7 @@ fn what_is_wrong_with_a_store_is_told_with_what_to_write() {
             "{url: 'redis://h', concurrency: 0, keys_per_read_max: 10001, timeout_ms: 60001}",
             &["concurrency: ", "1", "keys_per_read_max: ", "10000", "timeout_ms: ", "60000"],
         ),
-        ("{url: 'redis://h', value_bytes_max: 0}", &["value_bytes_max: ", "1", "1073741824"]),
+        ("{url: 'redis://h', value_bytes_max: 1073741825}", &["value_bytes_max: ", "1073741824"]),
         (
             "{url: 'redis://h', budget: {keys_per_s: 0, latency_ms_target: 60001, open_percent: 41, idle_percent: 0}}",
             &[
