@@ -63,7 +63,7 @@ pub(crate) fn claim(shared: &Shared, greeting: &Greeting, now: Time) -> Claim {
 }
 
 impl Session {
-    /// Begins the conversation with a source whose state is now this connection's own.
+    /// Begins the conversation with a source whose state is now this connection's own; what it said first was read at `now`.
     pub(crate) fn begin(
         shared: Arc<Shared>,
         greeting: Greeting,

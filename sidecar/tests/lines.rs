@@ -91,19 +91,15 @@ async fn a_source_with_its_own_clock_says_since_when_all_was_told_and_no_other_d
     let other = r#"{"hello":{"service":"cart","instance":"b","epoch":1}}"#;
     let house = House::start(&["batch.age_ms_max=0"]).await;
     let held = r#"{"held":{"map":"cart","key":"k","value":"v","map_ns":[8,9]}}"#;
-    let heard =
-        said(&house, &format!("{own}\n{held}\n{}\n", r#"{"snapshot_done":{"map":"cart","begin_ns":7}}"#));
-    assert!(!heard.await.iter().any(|line| line.contains("refusal")));
+    let done = r#"{"snapshot_done":{"map":"cart","begin_ns":7}}"#;
+    let heard = said(&house, &format!("{own}\n{held}\n{done}\n")).await;
+    assert!(!heard.iter().any(|line| line.contains("refusal")), "{heard:?}");
     let got = house.comparator.batches("a", |batches| !snapshots(batches).is_empty()).await;
     let told: Vec<_> = snapshots(&got).iter().map(|it| (it.begin.0, it.first_seq, it.end_seq)).collect();
     assert_eq!(told, [(7, 0, 1)]);
     for (hello, line, refusal) in [
         (own, r#"{"snapshot_done":{"map":"cart"}}"#, "snapshot_done.begin_ns: is needed"),
-        (
-            other,
-            r#"{"snapshot_done":{"map":"cart","begin_ns":7}}"#,
-            "snapshot_done.begin_ns: needs the emitter's clock",
-        ),
+        (other, done, "snapshot_done.begin_ns: needs the emitter's clock"),
     ] {
         let heard = said(&house, &format!("{hello}\n{line}\n")).await;
         let last = heard.last().unwrap();
