@@ -130,6 +130,8 @@ struct CheckSummary {
     calibration_hints: Vec<calibration::HintSummary>,
     /// While uncalibrated, what to write in both configurations so that they would not; `null` if nothing helps.
     suggested_rules: Option<String>,
+    /// Whether the store says the same of a row twice, as far as that was tried; `null` without a contract.
+    store_noise: Option<calibration::NoiseSummary>,
 }
 
 #[derive(Serialize)]
@@ -231,8 +233,9 @@ fn check_summary(parts: &Parts, id: MapId, tally: &Tally, census: Census) -> Che
         within: tally.within(),
         calibration: engine.contracts().get(id).map(|_| table.calibration(id).label()),
         calibration_sample: table.calibration_sample(id).map(|key| shown(&key)),
-        calibration_hints: hints.as_ref().map_or_else(Vec::new, calibration::summaries),
+        calibration_hints: hints.as_ref().map_or_else(Vec::new, calibration::of_sides),
         suggested_rules: hints.and_then(|hints| hints.suggested_rules()),
+        store_noise: table.store_noise(id).map(Into::into),
     }
 }
 

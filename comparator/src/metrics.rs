@@ -79,6 +79,9 @@ catalogue! {
     READ_KEYS: Counter "counterfoil_prober_read_keys_total" ["store"] "keys" "Keys looked up in the store.";
     MAP_READ_KEYS: Counter "counterfoil_prober_map_read_keys_total" ["map", "store"] "keys"
         "Keys of the map looked up in the store.";
+    READ_TWICE: Counter "counterfoil_prober_read_twice_keys_total" ["map", "store", "result"] "keys"
+        "Keys that were read twice in a row, each once, as long as values of the two sides were not seen to agree: both answers were the
+        same, or one differs from the other. Where nearly all do, the store's query gives another value for the same row each time.";
     READ_ERRORS: Counter "counterfoil_prober_read_errors_total" ["store", "reason"] "reads"
         "Round trips that told nothing, by reason.";
     KEY_ERRORS: Counter "counterfoil_prober_key_errors_total" ["store"] "keys"

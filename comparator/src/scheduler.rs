@@ -228,6 +228,9 @@ impl Scheduler {
         if let Some(store) = self.stores.get_mut(read.store) {
             store.budget.back(read.map, read.observed.len(), read.at, read.ending);
         }
+        if read.ending != Ending::Answered {
+            self.engine.table().release_twice(read.map, &read.observed);
+        }
         // Writes that began after this read need not be kept for its judgement.
         let effects = self.engine.table().apply(Change::Looked(&read.observed), at);
         debug_assert!(effects.ended.is_empty() && effects.turned.is_empty(), "looking ends nothing");

@@ -36,6 +36,9 @@ const SHED: usize = 4;
 
 const TURNS: [&str; 3] = ["opened", "confirmed", "resolved"];
 
+/// What became of keys that were read twice in a row.
+const TWICE: [&str; 2] = ["same", "differs"];
+
 /// A count that the process can read back, and its series.
 struct Count {
     count: AtomicU64,
@@ -69,6 +72,7 @@ pub(crate) struct Tally {
     pub(crate) severity: Severity,
     events: Count,
     looked_up: Count,
+    read_twice: Vec<Count>,
     within: Within,
     outcomes: Vec<Count>,
     /// Of those confirmed or divergent, how many told of values that the map held.
@@ -113,6 +117,7 @@ impl Tally {
             severity,
             events: Count::new(if is_first { metrics::EVENTS.counter(&[of_map]) } else { Counter::noop() }),
             looked_up: Count::new(metrics::MAP_READ_KEYS.counter(&check)),
+            read_twice: counts(&TWICE, &metrics::READ_TWICE, "result"),
             within: Within::new(check, deadline),
             outcomes: counts(&OUTCOMES, &metrics::OUTCOMES, "outcome"),
             held: AtomicU64::new(0),
@@ -147,6 +152,11 @@ impl Tally {
     /// Counts keys of the map that were looked up in the store, each time anew.
     pub(crate) fn looked_up(&self, keys: u64) {
         self.looked_up.add(keys);
+    }
+
+    /// Counts keys that were read twice in a row: those that said the same twice, and those that did not.
+    pub(crate) fn read_twice(&self, same: u64, differing: u64) {
+        self.read_twice.iter().zip([same, differing]).for_each(|(count, keys)| count.add(keys));
     }
 
     /// Counts events that ended together, also for their cohorts if the contract names any. One that told of a value that the map

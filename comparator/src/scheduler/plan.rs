@@ -39,6 +39,8 @@ struct Draft {
     map: MapId,
     probes: Vec<Probe>,
     keys: PerClass<usize>,
+    /// How many of the keys are read twice.
+    twice: usize,
 }
 
 /// Reads in the making, and what else there is room for.
@@ -165,11 +167,12 @@ impl Store {
     fn send(&mut self, drafts: Vec<Draft>, left: Room, is_more_wanted: bool, at: Time) -> Vec<Request> {
         self.turn = self.turn.wrapping_add(usize::from(!drafts.is_empty()));
         let mut requests = Vec::new();
-        for Draft { map, probes, keys } in drafts {
+        for Draft { map, probes, keys, twice } in drafts {
             let first_due = probes.iter().map(|probe| probe.due).min();
             let delay = first_due.map_or(0, |due| at.since(due).max(0));
             self.budget.sent(&keys, delay);
             self.is_turn_of_page |= *keys.get(Class::Idle) > 0;
+            self.budget.sent_again(twice);
             requests.push(Request { store: self.place, map, probes, delay });
         }
         let is_used_up = left.keys == 0 || left.reads == 0;
@@ -183,14 +186,16 @@ impl Plan<'_> {
     fn add(&mut self, maps: &mut [Map], class: Class, mut limit: usize) {
         for map in maps {
             while *map.ready.get(class) > 0 && limit > 0 {
-                let probes = self.take(map, class, limit);
+                let mut probes = self.take(map, class, limit);
                 if probes.is_empty() {
                     break;
                 }
                 limit -= probes.len();
                 self.room.keys = self.room.keys.saturating_sub(probes.len());
                 self.observations = self.observations.saturating_sub(probes.len());
-                self.put(map.id, class, probes);
+                let twice = self.table.choose_twice(map.id, &mut probes, self.room.keys);
+                self.room.keys = self.room.keys.saturating_sub(twice);
+                self.put(map.id, class, probes, twice);
             }
         }
     }
@@ -203,7 +208,7 @@ impl Plan<'_> {
             None if self.room.reads > 0 => self.keys_per_read_max,
             None => 0,
         };
-        let limit = limit.min(in_read).min(self.room.keys).min(self.observations);
+        let limit = limit.min(in_read).min(self.keys_of(map.id)).min(self.observations);
         if limit == 0 {
             return Vec::new();
         }
@@ -215,15 +220,21 @@ impl Plan<'_> {
         probes
     }
 
-    fn put(&mut self, map: MapId, class: Class, probes: Vec<Probe>) {
+    /// How many keys of the map there is room for; where some may be read twice, for all of them twice.
+    fn keys_of(&self, map: MapId) -> usize {
+        if self.table.reads_twice(map) { self.room.keys.div_ceil(2) } else { self.room.keys }
+    }
+
+    fn put(&mut self, map: MapId, class: Class, probes: Vec<Probe>, twice: usize) {
         let begun = self.drafts.iter().position(|draft| draft.map == map && self.has_room(draft));
         let at = begun.unwrap_or_else(|| {
             self.room.reads = self.room.reads.saturating_sub(1);
-            self.drafts.push(Draft { map, probes: Vec::new(), keys: PerClass::default() });
+            self.drafts.push(Draft { map, probes: Vec::new(), keys: PerClass::default(), twice: 0 });
             self.drafts.len() - 1
         });
         if let Some(draft) = self.drafts.get_mut(at) {
             *draft.keys.get_mut(class) += probes.len();
+            draft.twice += twice;
             draft.probes.extend(probes);
         }
     }

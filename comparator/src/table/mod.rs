@@ -30,7 +30,7 @@ mod shedding;
 mod taints;
 mod wholes;
 
-pub use calibration::{Calibration, FieldHint, Hints};
+pub use calibration::{Calibration, FieldHint, Hints, StoreNoise};
 pub use change::{
     Against, Apart, Arrival, Change, Effects, Ended, Marks, Observed, Printed, Probe, Seen, Turn, Turned,
     Unresolved,
@@ -221,7 +221,7 @@ impl Table {
                     let fields = entry.fields_to_compare(now);
                     let spellings = self.rules.calibrations.spellings_of(map, &key, digested_under);
                     let against = Against { digested_under, fields, spellings };
-                    probes.push(Probe { shard: number, slot, due, key, against });
+                    probes.push(Probe { shard: number, slot, due, key, is_read_twice: false, against });
                 });
             }
         }

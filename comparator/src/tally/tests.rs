@@ -127,6 +127,13 @@ fn every_series_is_at_0_from_the_start_and_counts_with_the_summary() {
     }
     let read_keys = "counterfoil_prober_map_read_keys_total{map=\"tallied\",store=\"main\"}";
     assert_eq!(value(read_keys), 0);
+    let twice = ["same", "differs"].map(|result| {
+        let labels = format!("map=\"tallied\",store=\"main\",result=\"{result}\"");
+        format!("counterfoil_prober_read_twice_keys_total{{{labels}}}")
+    });
+    assert_eq!(twice.each_ref().map(|series| value(series)), [0, 0]);
+    tally.read_twice(5, 2);
+    assert_eq!(twice.each_ref().map(|series| value(series)), [5, 2]);
     confirm(&tally, 6, 1);
     tally.looked_up(7);
     let seen = ["1s", "deadline"].map(|age| within("tallied", "main", age));

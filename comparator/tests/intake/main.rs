@@ -6,6 +6,7 @@ mod contracts;
 mod fields;
 mod forms;
 mod gate;
+mod noise;
 mod orphans;
 mod reader;
 mod restart;
