@@ -10,6 +10,7 @@
 //! | `replay` | judges a recorded history |
 //! | `config` | checks configurations and prints their schema |
 //! | `contract` | checks the contracts of a comparator against its stores |
+//! | `divergences` | lists what a comparator found, and says what is done about it |
 //! | `key` | prints new keys and the keys of tenants |
 //! | `generate` | prints completions and man pages |
 #![allow(clippy::print_stderr, reason = "standard error is where this command reports")]
@@ -19,9 +20,11 @@ mod args;
 mod config;
 mod contract;
 mod demo;
+mod divergences;
 mod duration;
 mod exit;
 mod generate;
+mod http;
 mod key;
 mod load;
 mod output;
