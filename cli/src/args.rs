@@ -170,7 +170,9 @@ mod tests {
 
     #[test]
     fn every_subcommand_of_ours_shows_examples() {
-        for name in ["demo", "load", "replay", "config", "contract", "divergences", "key", "completions", "man"] {
+        for name in
+            ["demo", "load", "replay", "config", "contract", "divergences", "key", "completions", "man"]
+        {
             let mut command = Cli::command();
             let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
             assert!(help.contains("Examples:"), "{name}: {help}");

@@ -201,7 +201,7 @@ mod tests {
         let told = told("user-7");
         let text = printed(|out| one(&told, Output::Json, out));
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), told);
-        let text = printed(|out| all(&[told.clone()], true, Output::Json, out));
+        let text = printed(|out| all(std::slice::from_ref(&told), true, Output::Json, out));
         let document: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(document, json!({ "divergences": [told], "more": true }));
     }
