@@ -3,7 +3,7 @@
 mod output;
 
 use crate::exit::{Answer, Failure};
-use crate::http::Client;
+use crate::http::{Client, ServerArgs};
 use crate::output::Output;
 use clap::Args;
 use counterfoil_clock::now;
@@ -11,7 +11,6 @@ use counterfoil_judge::Time;
 use output::{Gate, Word};
 use serde_json::Value;
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 use thiserror::Error;
 use url::form_urlencoded;
@@ -19,12 +18,8 @@ use url::form_urlencoded;
 /// Flags of `counterfoil gate`.
 #[derive(Args, Debug)]
 pub(crate) struct GateArgs {
-    /// The comparator's HTTP address
-    #[arg(long, env = "COUNTERFOIL_URL", default_value = "http://127.0.0.1:7413")]
-    url: String,
-    /// A file with a token, sent along as `Authorization: Bearer`
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerArgs,
     /// The map; without it all maps, of which each has to pass
     #[arg(long)]
     map: Option<String>,
@@ -91,7 +86,7 @@ impl GateArgs {
 
 /// Asks, waits as long as it is told to, and shows the last answer.
 pub(crate) fn run(args: &GateArgs, out: &mut dyn Write) -> Result<Answer, Failure> {
-    let client = Client::new(&args.url, args.token_file.as_deref()).map_err(Failure::of)?;
+    let client = Client::new(&args.server)?;
     let (path, until) = (args.path_and_query(), now().plus(args.wait));
     let (told, gate) = loop {
         match client.get_json::<Value>(&path) {
@@ -116,7 +111,7 @@ pub(crate) fn run(args: &GateArgs, out: &mut dyn Write) -> Result<Answer, Failur
 }
 
 fn understood(args: &GateArgs, told: &Value) -> Result<Gate, GateError> {
-    let url = args.url.clone();
+    let url = args.server.url.clone();
     serde_json::from_value(told.clone()).map_err(|source| GateError::Foreign { url, source })
 }
 

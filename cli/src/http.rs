@@ -1,46 +1,67 @@
-//! The comparator's HTTP interface, for commands that ask a comparator that runs elsewhere.
+//! A comparator that runs somewhere, asked over HTTP.
 
+use crate::exit::Failure;
+use clap::Args;
+use counterfoil_keys::Token;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-use std::path::{Path, PathBuf};
+use serde::{Deserialize, Serialize};
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 use thiserror::Error;
-use url::Url;
+use ureq::http::Response;
+use ureq::{Body, RequestBuilder};
 
-/// How long an answer may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Largest file of a token, in bytes.
-const TOKEN_BYTES_MAX: u64 = 4_096;
+/// How long nothing may come.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// Largest answer that is taken whole, in bytes.
+const ANSWER_BYTES_MAX: u64 = 64 << 20;
 
 /// From this status on it is the other side that is in trouble, perhaps for a moment.
 const SERVER_TROUBLE: u16 = 500;
 
+/// Flags of commands that ask a comparator.
+#[derive(Args, Debug)]
+pub(crate) struct ServerArgs {
+    /// Where the comparator listens (`listen.http` of its configuration)
+    #[arg(long, env = "COUNTERFOIL_URL", default_value = "http://127.0.0.1:7413", value_name = "URL")]
+    pub(crate) url: String,
+    /// A file of the token to show, where the comparator has `listen.http_tokens`; others may not read it (mode 0400)
+    #[arg(long, env = "COUNTERFOIL_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub(crate) enum HttpError {
-    /// The address makes no sense.
-    #[error("--url: `{url}` is not the address of a comparator, such as http://127.0.0.1:7413: {why}")]
-    Url { url: String, why: String },
-    /// The file of the token makes no sense.
-    #[error("--token-file: {path}: {why}", path = path.display())]
-    Token { path: PathBuf, why: String },
-    /// Nobody answered, or not in HTTP.
-    #[error("{url}: {source}")]
-    Unanswered {
+    /// The URL is not one of plain HTTP.
+    #[error(
+        "--url: `{0}` does not begin with http://; TLS is not built in: ask from within, or through a tunnel"
+    )]
+    Scheme(String),
+    /// Nothing came back, or nothing that makes sense.
+    #[error("comparator at {url}: {source}")]
+    Silent {
+        /// What was asked.
         url: String,
-        #[source]
+        /// Why.
         source: Box<ureq::Error>,
     },
-    /// The comparator, or something before it, answered that it will not.
-    #[error("{url}: status {status}: {error}")]
-    Refused { url: String, status: u16, error: String },
-    /// The answer is not what a comparator gives.
-    #[error("{url}: not the answer of a comparator: {source}")]
-    Foreign {
+    /// The comparator refused.
+    #[error("comparator at {url}: {status}: {why}{hint}")]
+    Refused {
+        /// What was asked.
         url: String,
-        #[source]
-        source: serde_json::Error,
+        /// The status code.
+        status: u16,
+        /// What it said.
+        why: String,
+        /// What helps here.
+        hint: &'static str,
     },
 }
 
@@ -48,7 +69,7 @@ impl HttpError {
     /// Whether the same question may be answered a little later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Unanswered { source, .. } => matches!(
+            Self::Silent { source, .. } => matches!(
                 **source,
                 ureq::Error::Io(_)
                     | ureq::Error::Timeout(_)
@@ -56,125 +77,153 @@ impl HttpError {
                     | ureq::Error::ConnectionFailed
             ),
             Self::Refused { status, .. } => *status >= SERVER_TROUBLE,
-            Self::Url { .. } | Self::Token { .. } | Self::Foreign { .. } => false,
+            Self::Scheme(_) => false,
         }
     }
 }
 
-/// A comparator that answers over HTTP.
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        Self::of(error)
+    }
+}
+
+/// The shape of an answer that refuses.
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+}
+
+/// A comparator.
 pub(crate) struct Client {
     agent: ureq::Agent,
-    /// Without a slash at its end.
     url: String,
-    /// What stands behind `Bearer`.
-    token: Option<String>,
+    token: Option<Token>,
 }
 
 impl Client {
-    /// The comparator at `url`, asked with the token in `token_file` if there is one. Connects nowhere yet.
-    pub(crate) fn new(url: &str, token_file: Option<&Path>) -> Result<Self, HttpError> {
-        let wrong = |why: String| HttpError::Url { url: url.to_owned(), why };
-        let parsed = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
-        if parsed.scheme() != "http" || !parsed.has_host() {
-            return Err(wrong("write http://HOST:PORT; comparators speak plain HTTP".to_owned()));
+    /// Reads the token, if there is one; connects nowhere yet.
+    pub(crate) fn new(args: &ServerArgs) -> Result<Self, Failure> {
+        if !args.url.starts_with("http://") {
+            return Err(Failure::of(HttpError::Scheme(args.url.clone())));
         }
+        let token = args.token_file.as_deref().map(Token::from_file).transpose().map_err(Failure::of)?;
         let config = ureq::Agent::config_builder()
-            .timeout_global(Some(ANSWER_TIMEOUT))
-            // What the answer says of a refusal is told.
             .http_status_as_error(false)
-            .build();
-        let token = token_file.map(token).transpose()?;
-        Ok(Self { agent: config.new_agent(), url: url.trim_end_matches('/').to_owned(), token })
+            .max_redirects(0)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_per_read(Some(SILENCE_MAX));
+        let url = args.url.trim_end_matches('/').to_owned();
+        Ok(Self { agent: config.build().new_agent(), url, token })
     }
 
-    /// The JSON document at a path, with its query.
-    pub(crate) fn get_json<T: DeserializeOwned>(&self, path_and_query: &str) -> Result<T, HttpError> {
-        let url = format!("{}{path_and_query}", self.url);
-        let unanswered = |source| HttpError::Unanswered { url: url.clone(), source: Box::new(source) };
-        let mut request = self.agent.get(&url);
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
+    /// The document at a path.
+    pub(crate) fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, HttpError> {
+        let mut response = self.get(path)?;
+        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+        body.read_json().map_err(|error| self.silent(path, error))
+    }
+
+    /// What a path answers to a document.
+    pub(crate) fn post_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+    ) -> Result<T, HttpError> {
+        let request = self.authorized(self.agent.post(self.at(path)));
+        let response = request.send_json(document).map_err(|error| self.silent(path, error))?;
+        let mut response = self.accepted(path, response)?;
+        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+        body.read_json().map_err(|error| self.silent(path, error))
+    }
+
+    /// Writes what a path has to `out` as it comes, however much it is.
+    pub(crate) fn copy(&self, path: &str, out: &mut dyn Write) -> Result<(), Failure> {
+        let response = self.get(path)?;
+        let mut body = response.into_body().into_with_config().limit(u64::MAX).reader();
+        let mut chunk = vec![0; 64 * 1024];
+        loop {
+            let count =
+                io::Read::read(&mut body, &mut chunk).map_err(|error| self.silent(path, error.into()))?;
+            match chunk.get(..count) {
+                None | Some([]) => return Ok(()),
+                Some(read) => out.write_all(read)?,
+            }
         }
-        let mut response = request.call().map_err(unanswered)?;
-        let status = response.status();
-        let body = response.body_mut().read_to_string().map_err(unanswered)?;
-        if !status.is_success() {
-            return Err(HttpError::Refused { url, status: status.as_u16(), error: error_of(&body) });
+    }
+
+    fn get(&self, path: &str) -> Result<Response<Body>, HttpError> {
+        let request = self.authorized(self.agent.get(self.at(path)));
+        let response = request.call().map_err(|error| self.silent(path, error))?;
+        self.accepted(path, response)
+    }
+
+    fn authorized<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {}", token.expose())),
+            None => request,
         }
-        serde_json::from_str(&body).map_err(|source| HttpError::Foreign { url, source })
     }
-}
 
-/// What a comparator says went wrong, or what something else said.
-fn error_of(body: &str) -> String {
-    let told = serde_json::from_str::<Value>(body).ok();
-    let told = told.as_ref().and_then(|told| told.get("error")?.as_str());
-    told.unwrap_or(body.trim()).to_owned()
-}
+    fn accepted(&self, path: &str, mut response: Response<Body>) -> Result<Response<Body>, HttpError> {
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status().as_u16();
+        let said = response.body_mut().read_to_string().unwrap_or_default();
+        let why = serde_json::from_str(&said).map_or(said, |refusal: Refusal| refusal.error);
+        let hint = if status == 401 { " (--token-file)" } else { "" };
+        Err(HttpError::Refused { url: self.at(path), status, why, hint })
+    }
 
-fn token(path: &Path) -> Result<String, HttpError> {
-    let wrong = |why: String| HttpError::Token { path: path.to_owned(), why };
-    let bytes = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
-    if bytes > TOKEN_BYTES_MAX {
-        return Err(wrong(format!("{bytes} bytes; a token has at most {TOKEN_BYTES_MAX}")));
+    fn silent(&self, path: &str, error: ureq::Error) -> HttpError {
+        HttpError::Silent { url: self.at(path), source: Box::new(error) }
     }
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let token = text.trim();
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(wrong("write one line of visible ASCII characters".to_owned()));
+
+    fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
     }
-    Ok(token.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
-    use std::io::{Read, Write};
+    use serde_json::Value;
     use std::net::TcpListener;
 
-    /// A server that gives one answer; and what it was asked.
-    fn served(status: &str, body: &'static str) -> (String, std::thread::JoinHandle<String>) {
+    fn asked(url: &str) -> HttpError {
+        let client = Client::new(&ServerArgs { url: url.to_owned(), token_file: None }).unwrap();
+        client.get_json::<Value>("/v1/gate").unwrap_err()
+    }
+
+    /// A server that gives one answer.
+    fn served(answer: String) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
-        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-        let asked = std::thread::spawn(move || {
+        std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let (mut request, mut bytes) = (Vec::new(), [0; 1_024]);
             while !request.ends_with(b"\r\n\r\n") {
-                let read = stream.read(&mut bytes).unwrap();
-                request.extend_from_slice(&bytes[..read]);
+                let read = io::Read::read(&mut stream, &mut bytes).unwrap();
+                request.extend_from_slice(bytes.get(..read).unwrap());
             }
             stream.write_all(answer.as_bytes()).unwrap();
-            String::from_utf8(request).unwrap()
         });
-        (url, asked)
+        url
     }
 
     #[test]
-    fn a_question_carries_the_token_and_a_refusal_says_what_the_comparator_said() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("token");
-        std::fs::write(&file, "s3cret\n").unwrap();
-        let (url, asked) = served("200 OK", r#"{"result":"pass"}"#);
-        let answer: Value = Client::new(&url, Some(&file)).unwrap().get_json("/v1/gate?map=cart").unwrap();
-        assert_eq!(answer["result"], "pass");
-        let asked = asked.join().unwrap().to_lowercase();
-        assert!(
-            asked.starts_with("get /v1/gate?map=cart ") && asked.contains("authorization: bearer s3cret"),
-            "{asked}"
-        );
-
+    fn a_refusal_says_what_the_comparator_said_and_whether_it_may_change_its_mind() {
         let rows = [
-            ("400 Bad Request", r#"{"error":"map: no such"}"#, "status 400: map: no such", false),
-            ("503 Service Unavailable", "busy\n", "status 503: busy", true),
-            ("200 OK", "<html>", "not the answer of a comparator", false),
+            ("400 Bad Request", r#"{"error":"map: no such"}"#, "400: map: no such", false),
+            ("503 Service Unavailable", "busy", "503: busy", true),
+            ("200 OK", "<html>", "comparator at", false),
         ];
         for (status, body, told, is_transient) in rows {
-            let (url, asked) = served(status, body);
-            let error = Client::new(&url, None).unwrap().get_json::<Value>("/v1/gate").unwrap_err();
+            let error =
+                asked(&served(format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len())));
             assert!(error.to_string().contains(told) && error.is_transient() == is_transient, "{error}");
-            assert!(!asked.join().unwrap().contains("Bearer"));
         }
     }
 
@@ -183,25 +232,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        let error = Client::new(&url, None).unwrap().get_json::<Value>("/").unwrap_err();
+        let error = asked(&url);
         assert!(error.is_transient(), "{error}");
-    }
-
-    #[test]
-    fn what_cannot_be_an_address_or_a_token_is_refused_with_what_to_write() {
-        for url in ["comparator:7413", "https://comparator", "127.0.0.1:7413", ""] {
-            let error = Client::new(url, None).err().unwrap().to_string();
-            assert!(error.starts_with("--url: ") && error.contains("http://127.0.0.1:7413"), "{error}");
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let long = "x".repeat(4_097);
-        for (name, text) in
-            [("none", None), ("empty", Some("\n")), ("two", Some("a\nb")), ("long", Some(long.as_str()))]
-        {
-            let file = folder.path().join(name);
-            text.into_iter().for_each(|text| std::fs::write(&file, text).unwrap());
-            let error = Client::new("http://127.0.0.1:1", Some(&file)).err().unwrap().to_string();
-            assert!(error.starts_with("--token-file: ") && error.contains(name), "{error}");
-        }
     }
 }

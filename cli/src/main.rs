@@ -11,6 +11,7 @@
 //! | `replay` | judges a recorded history |
 //! | `config` | checks configurations and prints their schema |
 //! | `contract` | checks the contracts of a comparator against its stores |
+//! | `divergences` | lists what a comparator found, and says what is done about it |
 //! | `gate` | asks a comparator whether traffic may be moved over |
 //! | `key` | prints new keys and the keys of tenants |
 //! | `generate` | prints completions and man pages |
@@ -21,6 +22,7 @@ mod args;
 mod config;
 mod contract;
 mod demo;
+mod divergences;
 mod duration;
 mod exit;
 mod gate;

@@ -43,6 +43,11 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// The one of this label.
+    pub(crate) fn of(label: &str) -> Option<Self> {
+        [Self::Critical, Self::Warning, Self::Info].into_iter().find(|severity| severity.label() == label)
+    }
+
     /// As it is written, and as a metric label.
     #[must_use]
     pub const fn label(self) -> &'static str {

@@ -25,6 +25,7 @@ macro_rules! failpoint {
 mod admission;
 mod api;
 pub mod budget;
+pub mod callers;
 pub mod clocks;
 pub mod command;
 pub mod config;
@@ -77,6 +78,9 @@ pub static METRICS: &[&Metric] = metrics::ALL;
 
 /// How often the journal lets go of what is over. What ended since is judged once more after a restart.
 const LET_GO_EVERY: Duration = Duration::from_millis(500);
+
+/// How often the ledger is looked through: for what was resolved long ago, and for what is ignored no more.
+const TEND_EVERY: Duration = Duration::from_secs(10);
 
 /// What the stages share.
 struct Parts {
@@ -183,6 +187,7 @@ pub struct Comparator {
     prober: Prober,
     api: Api,
     telemetry: Telemetry,
+    ledger_retention_ns: i64,
     drain_max: Duration,
 }
 
@@ -244,7 +249,8 @@ impl Comparator {
             http_address,
             serving: Serving::new(grpc, door, Receiver::new(parts.clone()), settings.batch_bytes_max),
             prober: Prober::new(parts.clone(), &settings.sweep, &places),
-            api: Api { parts, ledger },
+            api: Api { parts, ledger, callers: Arc::new(settings.callers) },
+            ledger_retention_ns: settings.ledger_retention_ns,
             telemetry: telemetry.clone(),
             drain_max: settings.drain_max,
         })
@@ -271,6 +277,7 @@ impl Comparator {
         tasks.spawn(serve_http(self.http, router, stop.clone()));
         tasks.spawn(self.prober.run(stop.clone()));
         tasks.spawn(let_go(self.api.clone(), stop.clone()));
+        tasks.spawn(tend(self.api.clone(), self.ledger_retention_ns, stop.clone()));
         tasks.spawn(self.serving.run(stop.clone()));
         tracing::info!(grpc = %self.grpc_address, http = %self.http_address, "the comparator runs");
         stop.cancelled().await;
@@ -299,6 +306,21 @@ async fn let_go(api: Api, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(LET_GO_EVERY);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         journal.let_go(api.parts.engine.sources(), &api.ledger).await;
+    }
+}
+
+/// Has the ledger forget what was resolved long enough ago, and counts what is ignored, once in a while.
+async fn tend(api: Api, retention_ns: i64, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(TEND_EVERY);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        let before_unix_ns = counterfoil_clock::wall_unix_ns().saturating_sub(retention_ns);
+        let tended = async {
+            api.ledger.forget(before_unix_ns).await?;
+            api.count_ignored().await
+        };
+        if let Err(error) = tended.await {
+            tracing::error!(%error, "the ledger cannot be looked through");
+        }
     }
 }
 

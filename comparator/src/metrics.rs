@@ -75,6 +75,8 @@ catalogue! {
         "From a write until its key is first probed: the learned 95th percentile of the map's lag.";
     OPEN_DIVERGENCES: Gauge "counterfoil_divergence_open" ["map", "store", "severity"] "divergences"
         "Divergences not resolved; the severity is that of the map's contract.";
+    IGNORED: Gauge "counterfoil_divergence_ignored" ["map", "store", "severity"] "divergences"
+        "Of the divergences not resolved, those that somebody ignores.";
     READS: Counter "counterfoil_prober_reads_total" ["store"] "reads" "Round trips to the store.";
     READ_KEYS: Counter "counterfoil_prober_read_keys_total" ["store"] "keys" "Keys looked up in the store.";
     MAP_READ_KEYS: Counter "counterfoil_prober_map_read_keys_total" ["map", "store"] "keys"

@@ -284,3 +284,43 @@ fn who_may_come_is_either_everybody_or_those_with_a_certificate_and_a_rule() {
         );
     }
 }
+
+#[test]
+fn a_token_over_http_has_a_name_a_role_and_a_file_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        counterfoil_keys::create_file(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (one, other) = (file("one", "0123456789abcdef"), file("other", "fedcba9876543210"));
+    let (same, short) = (file("same", "0123456789abcdef"), file("short", "0123"));
+    let tokens = |list: String| {
+        settings(|yaml| yaml.replace("insecure: true", &format!("insecure: true, http_tokens: [{list}]")))
+    };
+    let token = |name: &str, role: &str, file: &str| format!("{{name: {name}, role: {role}, file: {file}}}");
+    let alice = token("alice", "operator", &one);
+    let good = tokens(format!("{alice}, {}", token("bob", "viewer", &other))).unwrap();
+    assert!(!format!("{good:?}").contains("0123456789abcdef"), "no token is ever shown");
+    for (second, expected) in [
+        (token("alice", "viewer", &other), "listen.http_tokens[1].name: `alice` is there twice"),
+        (token("bob", "viewer", &same), "listen.http_tokens[1].file: has the token of `alice`"),
+        (token("bob", "viewer", &short), "listen.http_tokens[1].file: token file"),
+        (token("bob", "viewer", "/nowhere"), "listen.http_tokens[1].file: key file /nowhere"),
+        (token("bob", "owner", &other), "listen.http_tokens[1].role"),
+    ] {
+        let problems = tokens(format!("{alice}, {second}")).unwrap_err();
+        assert!(problems.starts_with(expected), "{expected} in {problems}");
+    }
+}
+
+#[test]
+fn what_is_resolved_is_kept_for_90_days_unless_something_else_is_written() {
+    let kept = |more: &str| settings(|yaml| yaml.replace("ledger.db}", &format!("ledger.db{more}}}")));
+    assert_eq!(kept("").unwrap().ledger_retention_ns, 90 * 86_400_000_000_000);
+    assert_eq!(kept(", retention_days: 1").unwrap().ledger_retention_ns, 86_400_000_000_000);
+    for wrong in ["0", "3651"] {
+        let problems = kept(&format!(", retention_days: {wrong}")).unwrap_err();
+        assert!(problems.starts_with("ledger.retention_days"), "{problems}");
+    }
+}

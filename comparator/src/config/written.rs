@@ -215,6 +215,14 @@ pub struct WrittenMapStore {
 pub struct WrittenLedger {
     /// An SQLite file; made if it is not there.
     pub path: PathBuf,
+    /// How long a divergence is kept once it is resolved, in days. What is not resolved is kept.
+    #[serde(default = "retention_days")]
+    #[schemars(range(min = 1, max = 3_650))]
+    pub retention_days: u32,
+}
+
+const fn retention_days() -> u32 {
+    90
 }
 
 /// Where batches are kept until all their events have outcomes.
