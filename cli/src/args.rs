@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::exit::{self, Answer, Failure};
-use crate::{config, contract, demo, generate, key, load, replay};
+use crate::{config, contract, demo, divergences, gate, generate, key, load, replay};
 use clap::{Parser, Subcommand};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -22,7 +22,7 @@ Examples:
   counterfoil sidecar --config sidecar.yaml
   counterfoil replay history.jsonl              judge a recorded history
 
-Exit codes: 0 all is well, 1 something was found, 2 the command could not be carried out.";
+Exit codes: 0 all is well, 1 something was found, 2 the command could not be carried out, 3 too little is known to say.";
 
 const DEMO_EXAMPLES: &str = "\
 Examples:
@@ -67,6 +67,24 @@ Examples:
 
 Exit codes: 0 all is well, 1 there are warnings and --strict was given, 2 a store cannot be read as its contract says.";
 
+const DIVERGENCES_EXAMPLES: &str = "\
+Examples:
+  counterfoil divergences list --state confirmed --acted none
+  counterfoil divergences show 0123456789abcdef0123456789abcdef
+  counterfoil divergences ack 0123456789abcdef0123456789abcdef --why 'the import of last night' --token-file token
+  counterfoil divergences ignore 0123456789abcdef0123456789abcdef --why 'test data' --until 2026-12-31T00:00:00Z
+  counterfoil divergences export --format csv --map cart > cart.csv
+
+Exit codes: 0 the comparator answered, and did what it was told to; 2 it did not.";
+
+const GATE_EXAMPLES: &str = "\
+Examples:
+  counterfoil gate --map cart --window 1h
+  counterfoil gate --map cart --wait 30m && ./cut-over.sh
+  counterfoil gate --map cart --cohort deployment=canary --against deployment=stable --output json
+
+Exit codes: 0 pass, 1 fail, 2 the comparator could not be asked, 3 insufficient: too little is known to say.";
+
 const KEY_EXAMPLES: &str = "\
 Examples:
   (umask 077; counterfoil key new > key)        a deployment key that only you may read
@@ -104,6 +122,12 @@ pub(crate) enum Command {
     /// Check the contracts of a comparator against its stores
     #[command(subcommand, after_help = CONTRACT_EXAMPLES)]
     Contract(contract::ContractCommand),
+    /// List what a comparator found, and say what is done about it
+    #[command(subcommand, after_help = DIVERGENCES_EXAMPLES)]
+    Divergences(divergences::DivergencesCommand),
+    /// Ask a comparator whether traffic may be moved over
+    #[command(after_help = GATE_EXAMPLES)]
+    Gate(gate::GateArgs),
     /// Print a new key, or the key of a tenant
     #[command(subcommand, after_help = KEY_EXAMPLES)]
     Key(key::KeyCommand),
@@ -126,6 +150,8 @@ impl Command {
             Self::Replay(args) => answer(|out| replay::run(&args, out)),
             Self::Config(command) => answer(|out| config::run(&command, out)),
             Self::Contract(command) => answer(|out| contract::run(&command, out)),
+            Self::Divergences(command) => answer(|out| divergences::run(&command, out)),
+            Self::Gate(args) => answer(|out| gate::run(&args, out)),
             Self::Key(command) => answer(|out| key::run(&command, out)),
             Self::Completions(args) => answer(|out| generate::completions(&args, out)),
             Self::Man(args) => answer(|out| generate::man(&args, out)),
@@ -156,7 +182,18 @@ mod tests {
 
     #[test]
     fn every_subcommand_of_ours_shows_examples() {
-        for name in ["demo", "load", "replay", "config", "contract", "key", "completions", "man"] {
+        for name in [
+            "demo",
+            "load",
+            "replay",
+            "config",
+            "contract",
+            "divergences",
+            "gate",
+            "key",
+            "completions",
+            "man",
+        ] {
             let mut command = Cli::command();
             let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
             assert!(help.contains("Examples:"), "{name}: {help}");

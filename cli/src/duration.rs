@@ -1,4 +1,4 @@
-//! Durations as people write them: `500ms`, `2s`, `1m`; a plain integer is nanoseconds.
+//! Durations as people write and read them: `500ms`, `2s`, `1m`; a plain integer is nanoseconds.
 
 use thiserror::Error;
 
@@ -38,6 +38,18 @@ pub(crate) fn parse(text: &str) -> Result<i64, DurationError> {
     number.and_then(|number| number.checked_mul(scale)).ok_or_else(|| DurationError::TooLong(text.to_owned()))
 }
 
+/// A duration in milliseconds as people read it: its two largest units.
+pub(crate) fn shown(ms: i64) -> String {
+    let seconds = ms / 1_000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, ..) => format!("{hours}h {}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,6 +67,20 @@ mod tests {
             ("1h", 3_600_000_000_000),
         ] {
             assert_eq!(parse(text), Ok(nanoseconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_shown_in_its_two_largest_units() {
+        for (ms, text) in [
+            (0, "0s"),
+            (59_999, "59s"),
+            (60_000, "1m 0s"),
+            (3_723_000, "1h 2m"),
+            (86_400_000, "1d 0h"),
+            (864_000_000 + 7_200_000, "10d 2h"),
+        ] {
+            assert_eq!(shown(ms), text, "{ms}");
         }
     }
 

@@ -8,6 +8,9 @@ use thiserror::Error;
 /// Exit code of a command that could not be carried out.
 const COULD_NOT: u8 = 2;
 
+/// Exit code of a question to which there is no answer yet.
+const NOT_KNOWN: u8 = 3;
+
 /// The answer to what was asked, as the exit code tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Answer {
@@ -15,6 +18,8 @@ pub(crate) enum Answer {
     Yes,
     /// Something was found that should not be there, or not found that should: 1.
     No,
+    /// Too little is known to say either: 3.
+    Unknown,
 }
 
 impl Answer {
@@ -60,6 +65,7 @@ pub(crate) fn code(result: Result<Answer, Failure>) -> ExitCode {
     match result {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::FAILURE,
+        Ok(Answer::Unknown) => ExitCode::from(NOT_KNOWN),
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("error: {failure}");

@@ -1,7 +1,8 @@
 //! The `counterfoil` command: try it, drive it, run it, and judge what was recorded.
 //!
 //! Standard output is data, in a form that does not depend on a terminal; progress and logs go to standard error. Exit
-//! code 0 says that all is well, 1 that something was found, 2 that the command could not be carried out.
+//! code 0 says that all is well, 1 that something was found, 2 that the command could not be carried out, 3 that too little is
+//! known to say.
 //!
 //! | module | verb |
 //! |---|---|
@@ -10,6 +11,8 @@
 //! | `replay` | judges a recorded history |
 //! | `config` | checks configurations and prints their schema |
 //! | `contract` | checks the contracts of a comparator against its stores |
+//! | `divergences` | lists what a comparator found, and says what is done about it |
+//! | `gate` | asks a comparator whether traffic may be moved over |
 //! | `key` | prints new keys and the keys of tenants |
 //! | `generate` | prints completions and man pages |
 #![allow(clippy::print_stderr, reason = "standard error is where this command reports")]
@@ -19,9 +22,12 @@ mod args;
 mod config;
 mod contract;
 mod demo;
+mod divergences;
 mod duration;
 mod exit;
+mod gate;
 mod generate;
+mod http;
 mod key;
 mod load;
 mod output;

@@ -22,6 +22,11 @@ pub(crate) fn plain_table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
+/// A text as one line, whatever is in it: a terminal obeys control characters.
+pub(crate) fn one_line(text: &str) -> String {
+    text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'")
+}
+
 /// A cell of figures, aligned to the right.
 pub(crate) fn figure(content: impl ToString) -> Cell {
     Cell::new(content).set_alignment(CellAlignment::Right)

@@ -2,55 +2,94 @@
 //!
 //! - `GET /v1/summary`: per map the events, outcomes, verdicts, coverage, lag and nines, or these for each of its stores if it
 //!   has several; the sources; the stores; the divergences.
-//! - `GET /v1/divergences?map=&store=&state=&kind=&severity=&limit=&after=`: divergences, newest first, in pages.
-//! - `GET /v1/divergences/ID`: one of them.
+//! - `GET /v1/divergences?map=&store=&state=&kind=&severity=&source=&key=&acted=&opened_since=&opened_before=&limit=&after=`:
+//!   divergences, newest first, in pages.
+//! - `GET /v1/divergences/export?format=`, filtered in the same way: all of them, as JSON lines or CSV.
+//! - `GET /v1/divergences/ID`: one of them, and what happened to it.
+//! - `POST /v1/divergences/ID/acknowledge`, `/ignore`, `/reopen`: what somebody does about it.
 //! - `GET /v1/sources`: what each source reported and lost.
 //! - `GET /v1/clocks?limit=&after=`: how well the clocks of other machines are known, in pages.
+//! - `GET /v1/gate?map=&store=&cohort=&against=&window=`: whether traffic may be moved over, and why not;
+//!   `POST /v1/gate/flagger` is the same for Flagger.
+//!
+//! Whatever is wrong with a request is told as `{"error": "…"}`. Where callers have tokens, each request has to show one.
 
+mod acts;
 mod calibration;
 mod clocks;
+mod divergences;
+mod door;
+mod error;
+mod export;
+mod gate;
+mod parameters;
 mod sweep;
 
 use crate::Parts;
 use crate::budget::Status;
-use crate::contract::{Contracts, MapId, Severity};
-use crate::ledger::{
-    Count, Cursor, DivergenceId, Filter, Ledger, LedgerError, PAGE_ROWS_MAX, Row, State as DivergenceState,
-    shown,
-};
+use crate::callers::Callers;
+use crate::contract::MapId;
+use crate::ledger::{Count, Ignored, Ledger, LedgerError, shown};
+use crate::metrics;
 use crate::sources::{Phase, Report, Source};
 use crate::store::Reader;
 use crate::table::Census;
 use crate::tally::{Lag, Share, Tally};
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing::get};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use counterfoil_clock::now;
 use counterfoil_judge::Time;
 use counterfoil_proto::LossReason;
-use serde::{Deserialize, Serialize};
+use error::ApiError;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Rows on a page that does not say how many.
-const PAGE_ROWS: u32 = 100;
 
 /// What the API answers from.
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) parts: Arc<Parts>,
     pub(crate) ledger: Ledger,
+    pub(crate) callers: Arc<Callers>,
 }
 
 impl Api {
+    /// Brings the gauges of what is ignored up to date.
+    pub(crate) async fn count_ignored(&self) -> Result<(), LedgerError> {
+        let ignored = self.ledger.ignored().await?;
+        let tallies = &self.parts.tallies;
+        for tally in tallies.iter() {
+            let is_its = |one: &&Ignored| {
+                tallies.named(&one.map, one.store.as_deref()).is_some_and(|its| std::ptr::eq(its, tally))
+            };
+            let count: u64 = ignored.iter().filter(is_its).map(|one| one.count).sum();
+            let (map, store) = (("map", tally.map.as_str()), ("store", tally.store.as_str()));
+            metrics::IGNORED.gauge(&[map, store, ("severity", tally.severity.label())]).set(count as f64);
+        }
+        Ok(())
+    }
+
     pub(crate) fn router(self) -> Router {
+        gate::make_series(self.parts.engine.contracts());
+        let hook = post(gate::flagger).layer(DefaultBodyLimit::max(gate::HOOK_BYTES_MAX));
+        let door = from_fn_with_state(self.callers.clone(), door::door);
         Router::new()
+            .route("/v1/gate", get(gate::gate))
+            .route("/v1/gate/flagger", hook)
             .route("/v1/summary", get(summary))
-            .route("/v1/divergences", get(divergences))
-            .route("/v1/divergences/{id}", get(divergence))
+            .route("/v1/divergences", get(divergences::list))
+            .route("/v1/divergences/export", get(export::export))
+            .route("/v1/divergences/{id}", get(divergences::one))
+            .route("/v1/divergences/{id}/acknowledge", post(acts::acknowledge))
+            .route("/v1/divergences/{id}/ignore", post(acts::ignore))
+            .route("/v1/divergences/{id}/reopen", post(acts::reopen))
             .route("/v1/sources", get(sources))
             .route("/v1/clocks", get(clocks::clocks))
+            .route_layer(door)
+            .method_not_allowed_fallback(|| async { ApiError::NoMethod })
+            .fallback(|| async { ApiError::NoPath })
             .with_state(self)
     }
 }
@@ -122,6 +161,8 @@ struct CheckSummary {
     calibration_hints: Vec<calibration::HintSummary>,
     /// While uncalibrated, what to write in both configurations so that they would not; `null` if nothing helps.
     suggested_rules: Option<String>,
+    /// Whether the store says the same of a row twice, as far as that was tried; `null` without a contract.
+    store_noise: Option<calibration::NoiseSummary>,
 }
 
 #[derive(Serialize)]
@@ -165,7 +206,7 @@ struct StoreSummary {
 }
 
 async fn summary(State(api): State<Api>) -> Result<Json<Summary>, ApiError> {
-    api.ledger.flush().await?;
+    api.ledger.catch_up().await?;
     let ledger = api.ledger.counts().await?;
     let parts = &api.parts;
     let census = parts.engine.table().census();
@@ -223,8 +264,9 @@ fn check_summary(parts: &Parts, id: MapId, tally: &Tally, census: Census) -> Che
         within: tally.within(),
         calibration: engine.contracts().get(id).map(|_| table.calibration(id).label()),
         calibration_sample: table.calibration_sample(id).map(|key| shown(&key)),
-        calibration_hints: hints.as_ref().map_or_else(Vec::new, calibration::summaries),
+        calibration_hints: hints.as_ref().map_or_else(Vec::new, calibration::of_sides),
         suggested_rules: hints.and_then(|hints| hints.suggested_rules()),
+        store_noise: table.store_noise(id).map(Into::into),
     }
 }
 
@@ -277,95 +319,4 @@ fn ms(nanoseconds: i64) -> f64 {
 
 async fn sources(State(api): State<Api>) -> Json<BTreeMap<&'static str, Vec<SourceSummary>>> {
     Json(BTreeMap::from([("sources", source_summaries(&api.parts))]))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Asked {
-    map: Option<String>,
-    store: Option<String>,
-    state: Option<DivergenceState>,
-    kind: Option<String>,
-    severity: Option<Severity>,
-    limit: Option<u32>,
-    after: Option<Cursor>,
-}
-
-#[derive(Serialize)]
-struct Divergences {
-    divergences: Vec<Graded>,
-    next: Option<Cursor>,
-}
-
-/// A divergence, and how much it matters by its map's present contract.
-#[derive(Serialize)]
-struct Graded {
-    #[serde(flatten)]
-    row: Row,
-    /// `null` if the map has no contract any more.
-    severity: Option<Severity>,
-}
-
-impl Graded {
-    fn new(row: Row, contracts: &Contracts) -> Self {
-        Self { severity: contracts.severity(&row.map), row }
-    }
-}
-
-async fn divergences(
-    State(api): State<Api>,
-    Query(asked): Query<Asked>,
-) -> Result<Json<Divergences>, ApiError> {
-    let limit = asked.limit.unwrap_or(PAGE_ROWS);
-    if !(1..=PAGE_ROWS_MAX).contains(&limit) {
-        return Err(ApiError::Limit(limit));
-    }
-    let Asked { map, store, state, kind, severity, after, .. } = asked;
-    let contracts = api.parts.engine.contracts();
-    let maps = severity.map(|severity| maps_of(severity, contracts));
-    let filter = Filter { map, maps, store, state, kind, limit, after };
-    api.ledger.flush().await?;
-    let page = api.ledger.list(filter).await?;
-    let divergences = page.rows.into_iter().map(|row| Graded::new(row, contracts)).collect();
-    Ok(Json(Divergences { divergences, next: page.next }))
-}
-
-fn maps_of(severity: Severity, contracts: &Contracts) -> Vec<String> {
-    let of_severity = contracts.iter().filter(|contract| contract.severity == severity);
-    of_severity.map(|contract| contract.name.to_string()).collect()
-}
-
-async fn divergence(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Graded>, ApiError> {
-    let id: DivergenceId = id.parse().map_err(|_| ApiError::Unknown)?;
-    api.ledger.flush().await?;
-    let row = api.ledger.get(id).await?.ok_or(ApiError::Unknown)?;
-    Ok(Json(Graded::new(row, api.parts.engine.contracts())))
-}
-
-/// Why a request was not answered.
-enum ApiError {
-    Limit(u32),
-    Unknown,
-    Ledger(LedgerError),
-}
-
-impl From<LedgerError> for ApiError {
-    fn from(error: LedgerError) -> Self {
-        Self::Ledger(error)
-    }
-}
-
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let (status, message) = match self {
-            Self::Limit(limit) => {
-                (StatusCode::BAD_REQUEST, format!("limit is {limit}; ask for 1 to {PAGE_ROWS_MAX} rows"))
-            }
-            Self::Unknown => {
-                (StatusCode::NOT_FOUND, "no such divergence; an id has 32 hex digits".to_owned())
-            }
-            Self::Ledger(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
-        };
-        (status, Json(BTreeMap::from([("error", message)]))).into_response()
-    }
 }

@@ -212,6 +212,11 @@ impl Budget {
         self.probe_delay = delay;
     }
 
+    /// So many keys of a read that was sent off are read once more, by the same read.
+    pub fn sent_again(&mut self, keys: usize) {
+        self.bucket.take(keys);
+    }
+
     /// A read of about so many rows, of the class of idle keys, is sent off.
     pub fn sent_page(&mut self, rows: usize) {
         let mut keys = PerClass::default();

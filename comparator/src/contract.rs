@@ -7,6 +7,7 @@ mod sample;
 
 pub use sample::Sample;
 
+use crate::gate;
 use crate::store::{Lookup, Reader, Scan};
 use counterfoil_digest::MapDigesters;
 use counterfoil_judge::{Scope, Terms};
@@ -42,6 +43,11 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// The one of this label.
+    pub(crate) fn of(label: &str) -> Option<Self> {
+        [Self::Critical, Self::Warning, Self::Info].into_iter().find(|severity| severity.label() == label)
+    }
+
     /// As it is written, and as a metric label.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -95,6 +101,8 @@ pub struct Contract {
     pub severity: Severity,
     /// The cohorts, as `key=value`, whose outcomes are counted by themselves. At most [`COHORTS_MAX`].
     pub cohorts: Vec<String>,
+    /// What is demanded before traffic is moved over.
+    pub gate: gate::Terms,
 }
 
 impl Contract {

@@ -25,11 +25,13 @@ macro_rules! failpoint {
 mod admission;
 mod api;
 pub mod budget;
+pub mod callers;
 pub mod clocks;
 pub mod command;
 pub mod config;
 pub mod contract;
 pub mod engine;
+pub mod gate;
 pub mod journal;
 pub mod ledger;
 mod metrics;
@@ -50,6 +52,7 @@ use budget::Status;
 use config::Settings;
 use contract::MapId;
 use counterfoil_clock::Domain;
+use counterfoil_judge::Time;
 use counterfoil_telemetry::{Metric, Telemetry, serve_http};
 use engine::{Engine, Limits};
 use journal::{Journal, JournalError};
@@ -62,7 +65,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use sweep::Progress;
-use tally::Tallies;
+use table::Census;
+use tally::{Tallies, Tally};
 use telling::Telling;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -75,6 +79,9 @@ pub static METRICS: &[&Metric] = metrics::ALL;
 /// How often the journal lets go of what is over. What ended since is judged once more after a restart.
 const LET_GO_EVERY: Duration = Duration::from_millis(500);
 
+/// How often the ledger is looked through: for what was resolved long ago, and for what is ignored no more.
+const TEND_EVERY: Duration = Duration::from_secs(10);
+
 /// What the stages share.
 struct Parts {
     engine: Arc<Engine>,
@@ -86,12 +93,17 @@ struct Parts {
     statuses: Told<Status>,
     /// How far the sweep has come.
     swept: Told<Progress>,
+    /// What was counted when, for the gate.
+    watch: gate::Watch,
 }
 
 impl Parts {
-    /// Brings the gauges up to date, and checks that no event ended twice: what ended by a first look and what is open at
-    /// a second one cannot be more than what was accepted by a third one.
+    /// Brings the gauges and what the gate remembers up to date, and checks that no event ended twice: what ended by a first
+    /// look and what is open at a second one cannot be more than what was accepted by a third one.
     fn set_gauges(&self) {
+        self.note_counts();
+        let (contracts, at) = (self.engine.contracts(), counterfoil_clock::now());
+        let horizons = self.engine.sources().horizons(contracts.tenants(), self.engine.clocks(), at);
         let ended: Vec<u64> =
             self.tallies.iter().map(|tally| tally.outcomes().iter().map(|(_, n)| n).sum()).collect();
         let census = self.engine.table().census();
@@ -108,6 +120,9 @@ impl Parts {
             let of_severity = [map, store, ("severity", tally.severity.label())];
             metrics::OPEN_DIVERGENCES.gauge(&of_severity).set(census.divergences as f64);
             metrics::FIRST_DELAY.gauge(&check).set(self.engine.table().first_delay(id) as f64 / 1e9);
+            let behind =
+                self.behind(id, &horizons, &census, at).map_or(f64::NAN, |behind| behind as f64 / 1e9);
+            metrics::GATE_BEHIND.gauge(&check).set(behind);
         }
         let (closed, reopened) = self.engine.table().shedding();
         metrics::CLOSED_BUCKETS.gauge(&[]).set(closed);
@@ -118,7 +133,21 @@ impl Parts {
         for (phase, count) in self.engine.sources().count() {
             metrics::SOURCES.gauge(&[("phase", phase.label())]).set(count as f64);
         }
-        self.engine.clocks().set_gauges(counterfoil_clock::now());
+        self.engine.clocks().set_gauges(at);
+    }
+
+    fn note_counts(&self) {
+        let checks = self.tallies.iter().map(Tally::ended_by_cohort);
+        self.watch.note(checks, self.engine.lost(), counterfoil_clock::now());
+    }
+
+    /// How old the instant is at `now` until which every event of a check has an outcome, in nanoseconds. The `horizons` of the
+    /// tenants come from before its `census`: what was begun before a horizon was in the table by then.
+    fn behind(&self, map: MapId, horizons: &[Time], census: &Census, now: Time) -> Option<i64> {
+        let contracts = self.engine.contracts();
+        let tenant = contracts.tenant_place(&contracts.get(map)?.tenant)?;
+        let through = gate::verified_through(*horizons.get(tenant)?, census.oldest_open, now)?;
+        Some(now.since(through))
     }
 }
 
@@ -158,6 +187,7 @@ pub struct Comparator {
     prober: Prober,
     api: Api,
     telemetry: Telemetry,
+    ledger_retention_ns: i64,
     drain_max: Duration,
 }
 
@@ -203,7 +233,9 @@ impl Comparator {
             settings.journal.map(|journal| Journal::open(&journal, settings.sources_max)).transpose()?;
         let (journal, past) = opened.unzip();
         let (statuses, swept) = (Told::default(), Told::default());
-        let parts = Arc::new(Parts { engine, tallies, telling, journal, statuses, swept });
+        let watch = gate::Watch::new(counterfoil_clock::now());
+        let parts = Arc::new(Parts { engine, tallies, telling, journal, statuses, swept, watch });
+        parts.note_counts();
         match past {
             Some(past) => restart::go_on(past, &parts, &ledger).await?,
             None => tracing::warn!("no journal: a comparator that is started over forgets what was open"),
@@ -217,7 +249,8 @@ impl Comparator {
             http_address,
             serving: Serving::new(grpc, door, Receiver::new(parts.clone()), settings.batch_bytes_max),
             prober: Prober::new(parts.clone(), &settings.sweep, &places),
-            api: Api { parts, ledger },
+            api: Api { parts, ledger, callers: Arc::new(settings.callers) },
+            ledger_retention_ns: settings.ledger_retention_ns,
             telemetry: telemetry.clone(),
             drain_max: settings.drain_max,
         })
@@ -244,6 +277,7 @@ impl Comparator {
         tasks.spawn(serve_http(self.http, router, stop.clone()));
         tasks.spawn(self.prober.run(stop.clone()));
         tasks.spawn(let_go(self.api.clone(), stop.clone()));
+        tasks.spawn(tend(self.api.clone(), self.ledger_retention_ns, stop.clone()));
         tasks.spawn(self.serving.run(stop.clone()));
         tracing::info!(grpc = %self.grpc_address, http = %self.http_address, "the comparator runs");
         stop.cancelled().await;
@@ -272,6 +306,21 @@ async fn let_go(api: Api, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(LET_GO_EVERY);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         journal.let_go(api.parts.engine.sources(), &api.ledger).await;
+    }
+}
+
+/// Has the ledger forget what was resolved long enough ago, and counts what is ignored, once in a while.
+async fn tend(api: Api, retention_ns: i64, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(TEND_EVERY);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        let before_unix_ns = counterfoil_clock::wall_unix_ns().saturating_sub(retention_ns);
+        let tended = async {
+            api.ledger.forget(before_unix_ns).await?;
+            api.count_ignored().await
+        };
+        if let Err(error) = tended.await {
+            tracing::error!(%error, "the ledger cannot be looked through");
+        }
     }
 }
 

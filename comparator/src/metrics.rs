@@ -75,10 +75,15 @@ catalogue! {
         "From a write until its key is first probed: the learned 95th percentile of the map's lag.";
     OPEN_DIVERGENCES: Gauge "counterfoil_divergence_open" ["map", "store", "severity"] "divergences"
         "Divergences not resolved; the severity is that of the map's contract.";
+    IGNORED: Gauge "counterfoil_divergence_ignored" ["map", "store", "severity"] "divergences"
+        "Of the divergences not resolved, those that somebody ignores.";
     READS: Counter "counterfoil_prober_reads_total" ["store"] "reads" "Round trips to the store.";
     READ_KEYS: Counter "counterfoil_prober_read_keys_total" ["store"] "keys" "Keys looked up in the store.";
     MAP_READ_KEYS: Counter "counterfoil_prober_map_read_keys_total" ["map", "store"] "keys"
         "Keys of the map looked up in the store.";
+    READ_TWICE: Counter "counterfoil_prober_read_twice_keys_total" ["map", "store", "result"] "keys"
+        "Keys that were read twice in a row, each once, as long as values of the two sides were not seen to agree: both answers were the
+        same, or one differs from the other. Where nearly all do, the store's query gives another value for the same row each time.";
     READ_ERRORS: Counter "counterfoil_prober_read_errors_total" ["store", "reason"] "reads"
         "Round trips that told nothing, by reason.";
     KEY_ERRORS: Counter "counterfoil_prober_key_errors_total" ["store"] "keys"
@@ -101,12 +106,18 @@ catalogue! {
         again, or told as orphans (suspected); or unknown, because not every source of the map has told all that it holds
         (no_snapshot), something was lost or forgotten since (doubt), values were not seen to agree yet (representation), or there
         is no room for more (room).";
+    SWEEP_AGREEING: Counter "counterfoil_sweep_agreeing_rows_total" ["map", "store"] "rows"
+        "Of the known rows those that agreed with a key at rest, which need not be looked up again.";
     SWEEP_SCANS: Counter "counterfoil_sweep_scans_total" ["map", "store"] "rounds" "Rounds over these rows completed.";
     WAITING: Gauge "counterfoil_prober_waiting_observations" [] "observations"
         "Observations that wait for the sources' watermarks.";
     SOURCES: Gauge "counterfoil_source_sources" ["phase"] "sources" "Sources by phase: live, ended, lost or expired.";
     SOURCES_LOST: Counter "counterfoil_source_lost_total" [] "sources" "Sources that fell silent.";
     LEDGER_RETRIES: Gauge "counterfoil_ledger_retries" [] "writes" "Writes of the ledger that had to be tried again.";
+    GATE_CHECKS: Counter "counterfoil_gate_checks_total" ["map", "result"] "answers"
+        "Answers of the gate about the map: pass, insufficient or fail.";
+    GATE_BEHIND: Gauge "counterfoil_gate_verified_through_seconds_behind" ["map", "store"] "seconds"
+        "How old the instant is until which every event has an outcome; NaN while a live source has promised nothing that can be placed.";
     INVARIANTS: Counter "counterfoil_invariant_violations_total" ["id"] "violations"
         "Breaches of the comparator's own invariants: P3 (an event ended twice), divergence_order (a divergence was
         confirmed or resolved that was not opened). Anything but 0 is a bug.";

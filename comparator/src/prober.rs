@@ -14,6 +14,7 @@ mod digesting;
 mod pages;
 mod stores;
 mod swept;
+mod twice;
 
 pub(crate) use stores::Told;
 
@@ -29,8 +30,10 @@ use crate::table::Observed;
 use ::metrics::Gauge;
 use bytes::Bytes;
 use counterfoil_clock::now;
+use counterfoil_digest::Hint;
 use counterfoil_judge::{Interval, Reason, Time};
 use digesting::seen;
+use pages::Kept;
 use std::sync::Arc;
 use std::time::Duration;
 use stores::{ReadSeries, StoreSeries};
@@ -55,7 +58,8 @@ const DONE_MAX: usize = 256;
 
 /// What comes back to the loop.
 enum Done {
-    Read(Read),
+    /// With what the keys showed that were read twice: where the two answers of each differ.
+    Read(Read, Vec<Vec<Hint>>),
     Page(PageRead),
 }
 
@@ -68,6 +72,7 @@ pub(crate) struct Prober {
     places: Vec<Arc<Semaphore>>,
     series: Vec<StoreSeries>,
     sweep_series: Vec<SweepSeries>,
+    kept: Kept,
     waiting_series: Gauge,
 }
 
@@ -93,6 +98,7 @@ impl Prober {
             places: places.collect(),
             series: readers.iter().map(|reader| StoreSeries::new(reader)).collect(),
             sweep_series: readers.iter().map(|reader| SweepSeries::new(reader, contracts)).collect(),
+            kept: Kept::default(),
             waiting_series: metrics::WAITING.gauge(&[]),
             parts,
         }
@@ -108,8 +114,11 @@ impl Prober {
             tokio::select! {
                 () = stop.cancelled() => return,
                 Some(back) = back.recv() => match back {
-                    Done::Read(read) => self.take_back(read, &mut reads).await,
-                    Done::Page(page) => self.take_back_page(page).await,
+                    Done::Read(read, twice) => {
+                        self.parts.telling.read_twice(read.map, &twice);
+                        self.take_back(read, &mut reads).await;
+                    }
+                    Done::Page(page) => self.take_back_page(page, &mut reads).await,
                 },
                 _ = tick.tick() => self.tick(&mut reads).await,
             }
@@ -150,14 +159,15 @@ impl Prober {
         let Some(store) = self.store(request.store) else { return };
         self.series.get(request.store).into_iter().for_each(|series| series.sent(request.delay));
         if let Some(tally) = self.parts.tallies.of(request.map) {
-            tally.looked_up(request.probes.len() as u64);
+            let twice = request.probes.iter().filter(|probe| probe.is_read_twice).count();
+            tally.looked_up((request.probes.len() + twice) as u64);
         }
         let done = reads.done.clone();
         reads.tasks.spawn(async move {
             let Some(contract) = contracts.get(request.map) else { return };
-            let read = store.read(contract, request).await;
+            let (read, twice) = store.read(contract, request).await;
             // The loop is gone only when the comparator stops.
-            _ = done.send(Done::Read(read)).await;
+            _ = done.send(Done::Read(read, twice)).await;
         });
     }
 
@@ -208,27 +218,31 @@ struct Place {
 }
 
 impl Place {
-    /// Makes a read. Where the store does not answer, each probe is told so.
-    async fn read(&self, contract: &Contract, request: Request) -> Read {
+    /// Makes a read, of some keys twice. Where the store does not answer, each probe is told so.
+    async fn read(&self, contract: &Contract, request: Request) -> (Read, Vec<Vec<Hint>>) {
         let keys: Vec<Bytes> = request.probes.iter().map(|probe| probe.key.clone()).collect();
         let turn = self.turn().await;
         let begin = now();
         let answers = self.reader.read_many(&contract.lookup, &keys).await;
         let at = Interval::new(begin, now());
+        let again =
+            if answers.is_ok() { self.read_again(contract, &request.probes).await } else { Vec::new() };
         drop(turn);
         // The read that was ready begins, and only then is digested what this one gave.
         tokio::task::yield_now().await;
         self.series.read(keys.len(), at);
-        let (ending, seen) = match answers {
+        let (ending, seen, twice) = match answers {
             Ok(answers) => {
+                let twice = twice::compared(contract, request.probes.iter().zip(&answers), &again);
                 let answers = request.probes.iter().map(|probe| &probe.against).zip(&answers);
-                (Ending::Answered, seen(&contract.digesters, answers, &self.series.key_errors))
+                (Ending::Answered, seen(&contract.digesters, answers, &self.series.key_errors), twice)
             }
-            Err(error) => (self.failed(contract, &error), Vec::new()),
+            Err(error) => (self.failed(contract, &error), Vec::new(), Vec::new()),
         };
         let seen = seen.into_iter().chain(std::iter::repeat(Err(Reason::Store)));
         let observed = request.probes.into_iter().zip(seen).map(|(probe, seen)| Observed { probe, at, seen });
-        Read { store: request.store, map: request.map, at, ending, observed: observed.collect() }
+        let observed = observed.collect();
+        (Read { store: request.store, map: request.map, at, ending, observed }, twice)
     }
 
     /// Waits until a read may be made, for as long as what it gives is held.

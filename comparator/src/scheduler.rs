@@ -18,7 +18,7 @@ use crate::budget::{Bounds, Ending, Status};
 use crate::contract::MapId;
 use crate::engine::Engine;
 use crate::sweep::{self, rows::Wanted};
-use crate::table::{Change, Effects, Observed, Probe};
+use crate::table::{Change, Effects, Observed, Probe, Scanned};
 use counterfoil_judge::{Interval, Time};
 use plan::Store;
 use std::sync::Arc;
@@ -66,8 +66,8 @@ pub struct PageRead {
     pub at: Interval,
     /// How it ended.
     pub ending: Ending,
-    /// The keys of its rows.
-    pub keys: Vec<Vec<u8>>,
+    /// Its rows; none unless it was answered.
+    pub rows: Vec<Scanned>,
     /// Where the next page begins; `None` after the last one.
     pub next: Option<Vec<u8>>,
 }
@@ -203,20 +203,33 @@ impl Scheduler {
         self.stores.iter_mut().filter_map(|store| store.next_page(at)).collect()
     }
 
-    /// Takes back a page at `at`; gives where the next one of its check begins.
-    pub fn take_back_page(&mut self, page: PageRead, at: Time) -> Option<&[u8]> {
+    /// Notes at `at` that a page came back; gives the next one of the store if it can be read at once, so that the store need
+    /// not wait while this one is compared.
+    pub fn turn_page(&mut self, page: &PageRead, at: Time) -> Option<PageRequest> {
         let store = self.stores.get_mut(page.store)?;
-        store.budget.back(page.map, page.keys.len(), page.at, page.ending);
-        let rows = self.engine.table().compare_rows(page.map, &page.keys, at);
-        let scan = store.rows()?;
-        scan.back(page.map, (&rows, page.next), page.ending, at);
-        scan.place(page.map)
+        store.budget.back(page.map, page.rows.len(), page.at, page.ending);
+        store.rows()?.back(page.map, page.next.as_deref(), page.ending);
+        page.next.as_ref().and_then(|_| store.next_page(at))
+    }
+
+    /// Compares the rows of a page that was [turned](Self::turn_page) with the table at `at`.
+    pub fn compare_page(&mut self, page: &PageRead, at: Time) {
+        if page.ending != Ending::Answered {
+            return;
+        }
+        let rows = self.engine.table().compare_rows(page.map, &page.rows, page.at, at);
+        if let Some(scan) = self.stores.get_mut(page.store).and_then(Store::rows) {
+            scan.compared(page.map, &rows, page.next.is_none(), at);
+        }
     }
 
     /// Takes back a read at `at`. What it saw is judged by a later tick.
     pub fn take_back(&mut self, read: Read, at: Time) {
         if let Some(store) = self.stores.get_mut(read.store) {
             store.budget.back(read.map, read.observed.len(), read.at, read.ending);
+        }
+        if read.ending != Ending::Answered {
+            self.engine.table().release_twice(read.map, &read.observed);
         }
         // Writes that began after this read need not be kept for its judgement.
         let effects = self.engine.table().apply(Change::Looked(&read.observed), at);

@@ -7,13 +7,15 @@
 //! ([`keys`]). Each is put among the keys that wait for a read in class [`Idle`](crate::table::Class::Idle): it is read and
 //! judged as any other, and no event ends by it.
 //!
-//! Rows of the store are gone through in key order, page by page ([`rows`]), for those that no map knows. Nothing is read of
-//! them but that they are there; one that the table does not know is put among the keys that wait for a read, as above.
+//! Rows of the store are gone through in key order, page by page ([`rows`]), for those that no map knows. One that the table does
+//! not know is put among the keys that wait for a read, as above. A row of a key at rest that agrees stands for the next look at
+//! that key; where it does not, the key is looked up at once. So of a store whose rows are gone through only those keys are
+//! looked up that a scan did not show: a row costs a fraction of a lookup. Nothing is concluded from a page but that.
 //!
 //! # Invariants
 //!
 //! - The sweep takes no more than the share of a store's rate that is left to idle keys, and nothing while the store does not
-//!   answer or while keys of that class wait.
+//!   answer or while keys of that class wait; but where rows are gone through, a page follows each time that such keys were read.
 //! - What it was kept from doing for longer than a moment it does not make up for: a round takes longer then.
 
 pub mod keys;

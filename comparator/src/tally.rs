@@ -10,9 +10,10 @@ mod within;
 pub(crate) use lag::Lag;
 pub(crate) use within::Share;
 
-use crate::contract::{Cohort, Contract, Contracts, MapId, Severity};
+use crate::contract::{Contract, Contracts, MapId, Severity};
+use crate::gate;
 use crate::metrics;
-use crate::table::Calibration;
+use crate::table::{Calibration, Ended};
 use ::metrics::{Counter, Gauge};
 use cohorts::Cohorts;
 use counterfoil_judge::{Kind, Outcome, Reason, Shed, Verdict};
@@ -28,9 +29,15 @@ pub(crate) const OUTCOMES: [&str; 5] = ["confirmed", "superseded", "divergent", 
 
 /// Places in that order.
 const CONFIRMED: usize = 0;
+const SUPERSEDED: usize = 1;
 const DIVERGENT: usize = 2;
+const UNDETERMINED: usize = 3;
+const SHED: usize = 4;
 
 const TURNS: [&str; 3] = ["opened", "confirmed", "resolved"];
+
+/// What became of keys that were read twice in a row.
+const TWICE: [&str; 2] = ["same", "differs"];
 
 /// A count that the process can read back, and its series.
 struct Count {
@@ -65,6 +72,7 @@ pub(crate) struct Tally {
     pub(crate) severity: Severity,
     events: Count,
     looked_up: Count,
+    read_twice: Vec<Count>,
     within: Within,
     outcomes: Vec<Count>,
     /// Of those confirmed or divergent, how many told of values that the map held.
@@ -109,6 +117,7 @@ impl Tally {
             severity,
             events: Count::new(if is_first { metrics::EVENTS.counter(&[of_map]) } else { Counter::noop() }),
             looked_up: Count::new(metrics::MAP_READ_KEYS.counter(&check)),
+            read_twice: counts(&TWICE, &metrics::READ_TWICE, "result"),
             within: Within::new(check, deadline),
             outcomes: counts(&OUTCOMES, &metrics::OUTCOMES, "outcome"),
             held: AtomicU64::new(0),
@@ -145,41 +154,48 @@ impl Tally {
         self.looked_up.add(keys);
     }
 
-    /// Counts an event that ended for its cohort, if the contract names any.
-    pub(crate) fn ended_in(&self, cohort: Option<Cohort>, outcome: Outcome) {
-        self.cohorts.ended(cohort, place(outcome));
+    /// Counts keys that were read twice in a row: those that said the same twice, and those that did not.
+    pub(crate) fn read_twice(&self, same: u64, differing: u64) {
+        self.read_twice.iter().zip([same, differing]).for_each(|(count, keys)| count.add(keys));
     }
 
-    /// Counts an event that ended. One that told of a value that the map `held` says nothing about how long writes take.
-    pub(crate) fn ended(&self, outcome: Outcome, held: bool) {
-        if held && matches!(outcome, Outcome::Confirmed { .. } | Outcome::Divergent) {
-            self.held.fetch_add(1, Ordering::Relaxed);
-        }
-        match outcome {
-            Outcome::Confirmed { .. } if held => {}
-            Outcome::Confirmed { lag } => {
-                self.within.confirmed(lag);
-                self.lags.add(lag);
+    /// Counts events that ended together, also for their cohorts if the contract names any. One that told of a value that the map
+    /// held says nothing about how long writes take.
+    pub(crate) fn ended(&self, events: &[Ended]) {
+        let (mut outcomes, mut lags) = ([0; OUTCOMES.len()], Vec::with_capacity(events.len()));
+        for &Ended { outcome, held, marks, .. } in events {
+            if held && matches!(outcome, Outcome::Confirmed { .. } | Outcome::Divergent) {
+                self.held.fetch_add(1, Ordering::Relaxed);
             }
-            Outcome::Superseded | Outcome::Divergent => {}
-            Outcome::Undetermined(reason) => {
-                add(&self.undetermined, Reason::ALL.iter().position(|&other| other == reason));
+            match outcome {
+                Outcome::Confirmed { lag } => lags.extend((!held).then_some(lag)),
+                Outcome::Superseded | Outcome::Divergent => {}
+                Outcome::Undetermined(reason) => {
+                    add(&self.undetermined, Reason::ALL.iter().position(|&other| other == reason), 1);
+                }
+                Outcome::Shed(reason) => {
+                    add(&self.shed, Shed::ALL.iter().position(|&other| other == reason), 1);
+                }
             }
-            Outcome::Shed(reason) => add(&self.shed, Shed::ALL.iter().position(|&other| other == reason)),
+            self.cohorts.ended(marks.cohort, outcome);
+            outcomes.get_mut(place(outcome)).into_iter().for_each(|count| *count += 1);
         }
-        add(&self.outcomes, Some(place(outcome)));
+        self.within.confirmed(&lags);
+        self.lags.add(&lags);
+        outcomes.into_iter().enumerate().for_each(|(at, count)| add(&self.outcomes, Some(at), count));
     }
 
-    /// Counts a verdict.
-    pub(crate) fn judged(&self, verdict: &Verdict) {
-        add(&self.verdicts, Verdict::LABELS.iter().position(|label| *label == verdict.label()));
+    /// Counts so many verdicts that have this label.
+    pub(crate) fn judged(&self, label: &str, verdicts: usize) {
+        let at = Verdict::LABELS.iter().position(|other| *other == label);
+        add(&self.verdicts, at, verdicts as u64);
     }
 
     /// Counts a turn of a divergence of some kind: `opened`, `confirmed` or `resolved`.
     pub(crate) fn turned(&self, kind: &str, turn: &str) {
         let kind = Kind::LABELS.iter().position(|label| *label == kind);
         if let Some(turns) = kind.and_then(|kind| self.turns.get(kind)) {
-            add(turns, TURNS.iter().position(|label| *label == turn));
+            add(turns, TURNS.iter().position(|label| *label == turn), 1);
         }
     }
 
@@ -238,12 +254,25 @@ impl Tally {
     #[must_use]
     pub(crate) fn coverage(&self) -> Option<f64> {
         let known = self.ended_as(CONFIRMED) + self.ended_as(DIVERGENT);
-        let left_out = Shed::ALL.iter().position(|&reason| reason == Shed::Sampled);
-        let left_out = left_out.and_then(|at| self.shed.get(at)).map_or(0, Count::get);
+        let left_out = self.left_out();
         let ended: u64 = self.outcomes.iter().map(Count::get).sum();
         // The counts are not read at one instant.
         let to_be_checked = ended.saturating_sub(left_out);
         (to_be_checked > 0).then(|| known as f64 / to_be_checked as f64)
+    }
+
+    /// How events ended, as the gate counts: of each cohort that the contract names and of the others, or of all together where
+    /// it names none.
+    #[must_use]
+    pub(crate) fn ended_by_cohort(&self) -> Vec<gate::Ended> {
+        let cohorts: Vec<_> = self.cohorts.ended_each().collect();
+        if cohorts.is_empty() { vec![ended(&self.outcomes, self.left_out())] } else { cohorts }
+    }
+
+    /// Events outside the contract's sample.
+    fn left_out(&self) -> u64 {
+        let sampled = Shed::ALL.iter().position(|&reason| reason == Shed::Sampled);
+        sampled.and_then(|at| self.shed.get(at)).map_or(0, Count::get)
     }
 
     /// Verdicts by label.
@@ -270,10 +299,22 @@ impl Tally {
 const fn place(outcome: Outcome) -> usize {
     match outcome {
         Outcome::Confirmed { .. } => CONFIRMED,
-        Outcome::Superseded => 1,
+        Outcome::Superseded => SUPERSEDED,
         Outcome::Divergent => DIVERGENT,
-        Outcome::Undetermined(_) => 3,
-        Outcome::Shed(_) => 4,
+        Outcome::Undetermined(_) => UNDETERMINED,
+        Outcome::Shed(_) => SHED,
+    }
+}
+
+/// As the gate counts, of counts in the order of [`OUTCOMES`]; so many of those shed are outside the sample.
+fn ended(outcomes: &[Count], left_out: u64) -> gate::Ended {
+    let of = |place: usize| outcomes.get(place).map_or(0, Count::get);
+    gate::Ended {
+        confirmed: of(CONFIRMED),
+        divergent: of(DIVERGENT),
+        superseded: of(SUPERSEDED),
+        // The counts are not read at one instant.
+        unknown: of(UNDETERMINED) + of(SHED).saturating_sub(left_out),
     }
 }
 
@@ -282,9 +323,9 @@ fn some(labels: impl Iterator<Item = &'static str>, counts: &[Count]) -> Vec<(&'
     labels.zip(counts.iter().map(Count::get)).filter(|(_, count)| *count > 0).collect()
 }
 
-fn add(counts: &[Count], at: Option<usize>) {
-    if let Some(count) = at.and_then(|at| counts.get(at)) {
-        count.add(1);
+fn add(counts: &[Count], at: Option<usize>, more: u64) {
+    if let Some(count) = at.and_then(|at| counts.get(at)).filter(|_| more > 0) {
+        count.add(more);
     }
 }
 

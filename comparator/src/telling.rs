@@ -7,7 +7,8 @@ use crate::ledger::{self, DivergenceId, Ledger, Opened, ScanPlace, Stats, Transi
 use crate::metrics;
 use crate::table::{Calibration, Effects, Ended, NOBODY, Turn, Turned};
 use crate::tally::{OTHER, Tallies};
-use counterfoil_judge::{Kind, Outcome, Shed, Time, WriteId};
+use counterfoil_digest::Hint;
+use counterfoil_judge::{Kind, Outcome, Shed, Time, Verdict, WriteId};
 use counterfoil_proto::TraceRef;
 use opentelemetry::trace::{
     Link, Span, SpanBuilder, SpanContext, SpanId, TraceFlags, TraceId, TraceState, Tracer,
@@ -63,19 +64,19 @@ impl Telling {
             }
         }
         metrics::MERGES.counter(&[]).increment(effects.merged);
-        for (map, verdict) in &effects.verdicts {
-            if let Some(tally) = self.tallies.of(*map) {
-                tally.judged(verdict);
-            }
+        let is_like = |(map, verdict): &(MapId, Verdict), other: &(MapId, Verdict)| {
+            (*map, verdict.label()) == (other.0, other.1.label())
+        };
+        for alike in effects.verdicts.chunk_by(is_like) {
+            let of_first = alike.first().and_then(|(map, verdict)| Some((self.tallies.of(*map)?, verdict)));
+            of_first.into_iter().for_each(|(tally, verdict)| tally.judged(verdict.label(), alike.len()));
         }
         effects.calibrated.iter().for_each(|(map, now)| self.calibrated(*map, *now));
-        for ended in &effects.ended {
-            if let Some(tally) = self.tallies.of(ended.map) {
-                tally.ended(ended.outcome, ended.held);
-                tally.ended_in(ended.marks.cohort, ended.outcome);
-            }
-            self.trace(ended);
+        for of_map in effects.ended.chunk_by(|ended, next| ended.map == next.map) {
+            let tally = of_map.first().and_then(|ended| self.tallies.of(ended.map));
+            tally.into_iter().for_each(|tally| tally.ended(of_map));
         }
+        effects.ended.iter().for_each(|ended| self.trace(ended));
         let transitions: Vec<_> = effects.turned.iter().map(|turned| self.transition(turned)).collect();
         if !transitions.is_empty()
             && let Err(error) = self.ledger.record(transitions).await
@@ -90,10 +91,17 @@ impl Telling {
         if let Some(tally) = self.tallies.of(map) {
             tally.calibrated(now);
         }
-        let hints = self.engine.table().calibration_hints(map);
-        let fields_always = hints.map_or(0, |hints| hints.always());
+        let table = self.engine.table();
+        let fields_always = table.calibration_hints(map).map_or(0, |hints| hints.always());
+        let is_noisy = table.store_noise(map).is_some_and(|noise| noise.is_noisy);
         let (map, store) = (self.name(map), self.store(map));
         match now {
+            Calibration::Uncalibrated if is_noisy => tracing::error!(
+                map,
+                store,
+                "nearly every value in the store is one that the map's side never reports, as the store gives another one each \
+                 time it is asked; until that is mended such values are undetermined and not divergent"
+            ),
             Calibration::Uncalibrated => tracing::error!(
                 map,
                 store,
@@ -106,6 +114,24 @@ impl Telling {
             Calibration::Calibrated | Calibration::Calibrating => {
                 tracing::info!(map, store, "the values of both sides have the same form")
             }
+        }
+    }
+
+    /// Tells what keys of `map` showed that were read twice in a row: where the two answers of each differ.
+    pub(crate) fn read_twice(&self, map: MapId, keys: &[Vec<Hint>]) {
+        let same = keys.iter().filter(|hints| hints.is_empty()).count();
+        if let Some(tally) = self.tallies.of(map) {
+            tally.read_twice(same as u64, (keys.len() - same) as u64);
+        }
+        if self.engine.table().read_twice(map, keys) {
+            let (map, store) = (self.name(map), self.store(map));
+            tracing::error!(
+                map,
+                store,
+                "read twice in a row, nearly every row has another value, so none can ever be seen to agree: the query gives another \
+                 value for the same row each time; look for now(), random(), an unordered aggregate; or ignore the fields in \
+                 `rules`: `store_noise` of the map in /v1/summary names them"
+            );
         }
     }
 

@@ -34,6 +34,7 @@ mod explain;
 mod fields;
 mod form;
 mod instant;
+mod many;
 mod path;
 mod print;
 mod reconcile;
@@ -49,12 +50,12 @@ pub use explain::{Difference, Hint, explain};
 pub use fields::{Differing, PRINTS_MAX};
 pub use form::Form;
 pub use instant::{Epoch, Precision};
+pub use many::{digest_and_print_many, digest_many};
 pub use path::{Path, PathError};
 pub use print::{Print, Prints};
 pub use rules::{Rule, RuleProblem, WrittenNumbers, WrittenRules, WrittenTimestamps};
 pub use sample::SPELLINGS_MAX;
 
-use crate::fields::Scratch;
 use counterfoil_keys::{KeyNumber, Keyring, TenantKey, ValueKey};
 
 /// Digests the values of one map: the map's form and everything of the preimage that does not change.
@@ -95,12 +96,21 @@ impl MapDigester {
     /// The digest of a value with this canonical form.
     fn digest_of(&self, canonical: &[u8], scratch: &mut Vec<u8>) -> Digest {
         scratch.clear();
-        scratch.extend_from_slice(&self.prefix);
-        print::append(scratch, canonical);
-        let mut digest = [0; 16];
-        digest.copy_from_slice(self.key.hash(scratch).split_at(16).0);
-        Digest(digest)
+        self.append_preimage(canonical, scratch);
+        digest_in(&self.key.hash(scratch))
     }
+
+    fn append_preimage(&self, canonical: &[u8], preimages: &mut Vec<u8>) {
+        preimages.extend_from_slice(&self.prefix);
+        print::append(preimages, canonical);
+    }
+}
+
+/// The part of a hash that is the digest.
+fn digest_in(hash: &[u8; 32]) -> Digest {
+    let mut digest = [0; 16];
+    digest.copy_from_slice(hash.split_at(16).0);
+    Digest(digest)
 }
 
 /// Digests the values of one map under each key of a keyring.
@@ -130,31 +140,6 @@ impl MapDigesters {
     pub fn under(&self, key: KeyNumber) -> Option<&MapDigester> {
         self.digesters.get(key.index())
     }
-}
-
-/// Digests many values, of one map or of several, in order: appends one result per value to `digests`.
-pub fn digest_many<'a>(
-    values: impl Iterator<Item = (&'a MapDigester, Option<&'a [u8]>)>,
-    digests: &mut Vec<Result<Digest, CodecError>>,
-) {
-    let mut scratch = Vec::new();
-    digests.extend(values.map(|(map, value)| map.digest_with(value, &mut scratch)));
-}
-
-/// Digests many values as [`digest_many`] does, and appends the prints of the fields of those that come with `true`; of others, and
-/// of those that the codec does not want, none.
-pub fn digest_and_print_many<'a>(
-    values: impl Iterator<Item = (&'a MapDigester, Option<&'a [u8]>, bool)>,
-    digests: &mut Vec<Result<Digest, CodecError>>,
-    prints: &mut Prints,
-) {
-    let mut scratch = Scratch::default();
-    digests.extend(values.map(|(map, value, is_printed)| {
-        prints.take(|prints| match value.filter(|_| is_printed) {
-            Some(value) => map.digest_and_print(value, &mut scratch, |_, print| prints.push(print)),
-            None => map.digest_with(value, &mut scratch.preimage),
-        })
-    }));
 }
 
 /// The 4-byte length prefix of a preimage. Values are bounded far below 4 GiB by the frame limit.

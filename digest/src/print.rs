@@ -29,6 +29,11 @@ impl Prints {
         self.ends.get(at).and_then(|&end| self.all.get(begin..end)).unwrap_or_default()
     }
 
+    /// Takes in the next value, which has no prints.
+    pub(crate) fn skip(&mut self) {
+        self.ends.push(self.all.len());
+    }
+
     /// Takes in the next value, whose prints `append` appends; those of a value that turns out to be unfit do not count.
     pub(crate) fn take<T, E>(
         &mut self,
@@ -40,7 +45,7 @@ impl Prints {
             Ok(_) => self.all.get_mut(begin..).unwrap_or_default().sort_unstable(),
             Err(_) => self.all.truncate(begin),
         }
-        self.ends.push(self.all.len());
+        self.skip();
         taken
     }
 }

@@ -182,7 +182,8 @@ impl<'a> Case<'a> {
     }
 
     fn divergent(&self, kind: Kind, confirmed: bool) -> Verdict {
-        let kind = if self.history.is_untold() { Kind::Orphan } else { kind };
+        let is_untold = self.history.is_untold_by(self.read.at.end);
+        let kind = if is_untold { Kind::Orphan } else { kind };
         let (named, expected, ended) = self.should_have_shown();
         Verdict::Divergent(Divergence { kind, confirmed, named, expected, ended })
     }

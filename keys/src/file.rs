@@ -2,6 +2,7 @@
 
 use crate::secret::KEY_BYTES;
 use crate::tenant::TenantName;
+use crate::token::{TOKEN_BYTES_MAX, TOKEN_BYTES_MIN, is_of_token};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -17,6 +18,8 @@ const MODE_MADE: u32 = 0o400;
 
 /// Largest file of a key in bytes: a line and some white space.
 const FILE_BYTES_MAX: usize = 1024;
+
+const _: () = assert!(TOKEN_BYTES_MAX < FILE_BYTES_MAX, "what is longer is seen to be");
 
 /// Why a key could not be read from its file.
 #[derive(Debug, Error)]
@@ -53,6 +56,15 @@ pub enum KeyError {
          prints"
     )]
     NotTenantKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file holds something else than a bearer token.
+    #[error(
+        "token file {path}: needs {TOKEN_BYTES_MIN} to {TOKEN_BYTES_MAX} letters, digits and `-._~+/=` and nothing else (`counterfoil key \
+         new` prints such)"
+    )]
+    NotToken {
         /// The file.
         path: PathBuf,
     },
@@ -122,6 +134,15 @@ impl Text {
         let name = std::str::from_utf8(name).ok()?.parse().ok()?;
         (head == b"tenant" && words.next().is_none()).then_some(())?;
         Some((name, key_of_hex(digits)?))
+    }
+
+    /// The bearer token, if the file holds one.
+    pub(crate) fn token(&self) -> Option<Zeroizing<String>> {
+        let token = self.text.trim_ascii();
+        let fits = (TOKEN_BYTES_MIN..=TOKEN_BYTES_MAX).contains(&token.len());
+        let is_token = fits && token.iter().all(|byte| is_of_token(*byte));
+        let token = std::str::from_utf8(token).ok().filter(|_| is_token)?;
+        Some(Zeroizing::new(token.to_owned()))
     }
 }
 

@@ -20,6 +20,7 @@
 //!
 //! - Secrets are wiped from memory when they are dropped, and so is the text they were read from.
 //! - `Debug` shows ids and public keys only.
+//! - A bearer [`Token`] is compared in constant time, and serves HTTP alone: nothing is derived of it.
 //! - A file that others may read or write is refused, and so is one that its group may write.
 
 mod context;
@@ -31,6 +32,7 @@ mod secret;
 #[cfg(feature = "signing")]
 mod signing;
 mod tenant;
+mod token;
 
 pub use deployment::DeploymentKey;
 pub use file::{KeyError, create_file};
@@ -39,3 +41,4 @@ pub use mac::{Mac, MacKey};
 #[cfg(feature = "signing")]
 pub use signing::{Purpose, Signer, SigningKey, Verify, verify};
 pub use tenant::{TenantKey, TenantName, TenantNameError, ValueKey};
+pub use token::{TOKEN_BYTES_MAX, TOKEN_BYTES_MIN, Token};

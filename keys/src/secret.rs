@@ -30,6 +30,12 @@ impl Secret {
         blake3::keyed_hash(&self.0, message)
     }
 
+    /// Keyed BLAKE3 of each message under the secret beside it.
+    pub(crate) fn hashes(messages: &[(&Self, &[u8])]) -> Vec<[u8; 32]> {
+        let messages: Vec<_> = messages.iter().map(|(secret, message)| (&secret.0, *message)).collect();
+        counterfoil_lanes::keyed_hashes(&messages)
+    }
+
     /// The bytes as 64 hexadecimal digits.
     pub(crate) fn to_hex(&self) -> String {
         blake3::Hash::from_bytes(self.0).to_hex().to_string()

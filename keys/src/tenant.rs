@@ -140,6 +140,14 @@ impl ValueKey {
     pub fn hash(&self, preimage: &[u8]) -> [u8; 32] {
         *self.0.hash(preimage).as_bytes()
     }
+
+    /// Keyed BLAKE3 of each preimage under the key beside it, in their order: what [`Self::hash`] gives, for a third of its cost
+    /// where there are many and they are short.
+    #[must_use]
+    pub fn hash_many<'a>(preimages: impl Iterator<Item = (&'a Self, &'a [u8])>) -> Vec<[u8; 32]> {
+        let preimages: Vec<_> = preimages.map(|(key, preimage)| (&*key.0, preimage)).collect();
+        Secret::hashes(&preimages)
+    }
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ impl Connection {
         let ms = self.shared.settings.limits.handshake_timeout_ms;
         let lock = tokio::time::timeout(Duration::from_millis(ms.into()), claim.source.lock_owned()).await;
         let source = lock.map_err(|_| Refused::HandshakeTimeout { ms })?;
-        let mut session = Session::begin(Arc::clone(&self.shared), greeting, source, now())?;
+        let mut session = Session::begin(Arc::clone(&self.shared), greeting, source, self.last_read)?;
         self.replies.welcome(self.form(), session.welcome());
         let outcome = self.talk(&mut session, first, &claim.replaced).await;
         session.end(outcome == Err(Refused::Replaced), now());

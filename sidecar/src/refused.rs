@@ -58,6 +58,8 @@ pub(crate) enum Refused {
     LossesAhead { max: usize },
     #[error("heartbeat.snapshots: begin_ns needs the emitter's clock; say hello with stamps `emitter`")]
     Snapshots,
+    #[error("snapshot_done.begin_ns: {0}")]
+    SnapshotDone(&'static str),
     #[error("no hello within limits.handshake_timeout_ms, {ms} ms")]
     HandshakeTimeout { ms: u32 },
     #[error("frame not complete within limits.frame_timeout_ms, {ms} ms")]
@@ -97,7 +99,11 @@ impl Refused {
             Self::Service(_) => "service",
             Self::Hole { .. } | Self::BelowStart { .. } | Self::SequenceEnd(_) => "sequence",
             Self::Event { .. } => "event",
-            Self::Watermark | Self::Loss(_) | Self::LossesAhead { .. } | Self::Snapshots => "heartbeat",
+            Self::Watermark
+            | Self::Loss(_)
+            | Self::LossesAhead { .. }
+            | Self::Snapshots
+            | Self::SnapshotDone(_) => "heartbeat",
             Self::HandshakeTimeout { .. } | Self::FrameTimeout { .. } | Self::IdleTimeout { .. } => "timeout",
             Self::Replaced => "replaced",
         }

@@ -15,7 +15,7 @@ use crate::source::{Claim, Source};
 use counterfoil_judge::{Interval, Time};
 use counterfoil_keys::KeyNumber;
 use counterfoil_proto::wire::emit::{AckLevel, Frame, Heartbeat, Limits, Stamps, Welcome, frame::Body};
-use counterfoil_proto::{Loss, PROTOCOL, Snapshot, time};
+use counterfoil_proto::{Loss, PROTOCOL, time};
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 
@@ -63,7 +63,7 @@ pub(crate) fn claim(shared: &Shared, greeting: &Greeting, now: Time) -> Claim {
 }
 
 impl Session {
-    /// Begins the conversation with a source whose state is now this connection's own.
+    /// Begins the conversation with a source whose state is now this connection's own; what it said first was read at `now`.
     pub(crate) fn begin(
         shared: Arc<Shared>,
         greeting: Greeting,
@@ -80,6 +80,7 @@ impl Session {
         if greeting.form == Form::Json {
             source.sequence.start_numbering();
         }
+        let next_seq = source.sequence.next().unwrap_or_default();
         let mut session = Self {
             level: shared.outlet.grant(greeting.ack),
             shared,
@@ -90,7 +91,7 @@ impl Session {
             acked: None,
             counted: 0,
             warnings: Vec::new(),
-            snapshots: snapshots::Snapshots::default(),
+            snapshots: snapshots::Snapshots::since(now, next_seq),
             promised: Time::MIN,
             scratch: take::Scratch::default(),
             samples: samples::Samples::default(),
@@ -155,12 +156,7 @@ impl Session {
         if !own_clock && heartbeat.watermark_ns != 0 {
             return Err(Refused::Watermark);
         }
-        if !own_clock && !heartbeat.snapshots.is_empty() {
-            return Err(Refused::Snapshots);
-        }
-        // Of a map that is not configured nothing is told, so nothing of it is whole.
-        let of_known = heartbeat.snapshots.into_iter().map(Snapshot::from);
-        self.snapshots.take(of_known.filter(|it| self.shared.digester.place(&it.map).is_some()));
+        self.take_snapshots(heartbeat.snapshots, arrival)?;
         let mut losses = heartbeat.losses.into_iter().map(Loss::try_from).collect::<Result<Vec<_>, _>>()?;
         if !own_clock {
             let begin = self.source.sequence.watermark().unwrap_or(Time(0));

@@ -386,39 +386,6 @@ async fn a_stop_without_a_comparator_ends_when_the_time_to_drain_is_over() {
 }
 
 #[tokio::test]
-async fn a_shell_needs_no_hello_and_its_end_is_a_bye() {
-    let house = House::start(&[]).await;
-    let mut shell = house.emitter().await;
-    let lines = "{\"put\":{\"map\":\"cart\",\"key\":\"k\",\"value\":\"v\"}}\n\
-        {\"put\":{\"map\":\"nowhere\",\"key\":\"k\",\"value\":\"v\"}}\n\
-        {\"remove\":{\"map\":\"cart\",\"key\":\"k\"}}";
-    shell.say_bytes(lines.as_bytes()).await;
-    shell.stream.shutdown().await.unwrap();
-    let mut heard = Vec::new();
-    while let Some(line) = shell.hear_line().await {
-        heard.push(line);
-    }
-    assert!(heard[0].starts_with("{\"welcome\":"), "{heard:?}");
-    assert!(heard.iter().any(|line| line.contains("\"warning\":\"event 1 is lost: map is not configured")));
-    assert!(heard.last().unwrap().contains("\"through_seq\":3"), "{heard:?}");
-
-    let instance = format!("uid-{}-1", rustix::process::geteuid().as_raw());
-    let got = house
-        .comparator
-        .batches(&instance, |batches| batches.last().is_some_and(|last| last.header().bye))
-        .await;
-    assert_eq!(seqs(&got), [0, 2]);
-    assert_eq!(got[0].header().service, "shell");
-    let rows: Vec<_> = got
-        .iter()
-        .flat_map(|columns| columns.rows().map(|(_, row)| (row.legs, row.digest)).collect::<Vec<_>>())
-        .collect();
-    let leg = rows[0].0.map.unwrap();
-    assert!(leg.begin == leg.end && leg.begin.0 > 0 && rows[0].0.store.is_none());
-    assert!(rows[1].1.is_absent());
-}
-
-#[tokio::test]
 async fn the_sidecar_keeps_the_watermark_of_a_source_without_a_clock() {
     let house = House::start(&["heartbeat_ms=5", "batch.age_ms_max=1"]).await;
     let mut emitter = house.emitter().await;

@@ -176,12 +176,21 @@ impl Harness {
     /// # Panics
     ///
     /// If one of that does not hold.
-    pub fn finish(mut self) -> Summary {
+    pub fn finish(self) -> Summary {
         let summary = self.settled(0);
+        self.stop();
+        summary
+    }
+
+    /// The end of a test that cannot ask for the summary: both processes stop cleanly when asked to.
+    ///
+    /// # Panics
+    ///
+    /// If one does not.
+    pub fn stop(mut self) {
         for process in [self.sidecar.take(), self.comparator.take()].into_iter().flatten() {
             process.stop();
         }
-        summary
     }
 }
 

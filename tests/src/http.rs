@@ -14,9 +14,27 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// What the system says, or `InvalidData` if the answer is not HTTP.
 pub fn get(port: u16, path: &str) -> io::Result<(u16, String)> {
+    asked(port, &format!("GET {path}"), "")
+}
+
+/// Sends a JSON document to `http://127.0.0.1:port/path`: gives the status code and the body.
+///
+/// # Errors
+///
+/// Those of [`get`].
+pub fn post(port: u16, path: &str, json: &Value) -> io::Result<(u16, String)> {
+    asked(port, &format!("POST {path}"), &json.to_string())
+}
+
+fn asked(port: u16, what: &str, body: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nhost: 127.0.0.1:{port}\r\n\r\n")?;
+    let bytes = body.len();
+    let head = "content-type: application/json";
+    write!(
+        stream,
+        "{what} HTTP/1.0\r\nhost: 127.0.0.1:{port}\r\n{head}\r\ncontent-length: {bytes}\r\n\r\n{body}"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let not_http = || io::Error::new(io::ErrorKind::InvalidData, answer.clone());

@@ -11,6 +11,9 @@ pub struct Summary {
     /// How the stores are.
     #[serde(default)]
     pub stores: Vec<StoreSummary>,
+    /// How far the sweep has come, by the store's name.
+    #[serde(default)]
+    pub sweep: serde_json::Value,
     /// Counts of divergences.
     pub divergences: Divergences,
     /// Events taken in.

@@ -87,6 +87,30 @@ const MUTANTS: &[Mutant] = &[
         line: "if self.matches(read.digest).filter(|past| explains(past.store)).count() != 1 {",
         replaced_by: "if self.matches(read.digest).filter(|past| explains(past.store)).count() == 0 {",
     },
+    Mutant {
+        name: "a held value's store leg begins when the contract has it",
+        file: "judge/src/write.rs",
+        line: "let interval = Interval { begin: Time::MIN, end: leg.interval.end };",
+        replaced_by: "let interval = leg.interval;",
+    },
+    Mutant {
+        name: "rows of which something was lost are suspected",
+        file: "comparator/src/table/shard/rows.rs",
+        line: "if lost_until.max(self.forgotten_until) >= since.begin {",
+        replaced_by: "if lost_until.max(self.forgotten_until) >= Time::MAX {",
+    },
+    Mutant {
+        name: "a map is whole though a source has told a part",
+        file: "comparator/src/sources/mod.rs",
+        line: "Holding::Part if is_live => return None,",
+        replaced_by: "Holding::Part if is_live => {}",
+    },
+    Mutant {
+        name: "a source that went in the middle of its snapshot is forgotten",
+        file: "comparator/src/sources/mod.rs",
+        line: "Holding::Part => heard_of_part = heard_of_part.max(report.heard),",
+        replaced_by: "Holding::Part => heard_of_part = heard_of_part.max(Time::MIN),",
+    },
 ];
 
 /// Runs every mutant, or those with `name` in their names, over `seeds`.

@@ -3,9 +3,10 @@
 use super::comparison::{Comparison, compare};
 use super::look::{Chosen, Seen};
 use counterfoil_comparator::contract::Contract;
-use counterfoil_comparator::store::{Answer, Description, Found, Reader, StoreError, StoreKind};
+use counterfoil_comparator::store::{Answer, Description, Found, Reader, StoreError, StoreKind, differing};
 use counterfoil_digest::Form;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// One map against one store.
 #[derive(Serialize)]
@@ -75,6 +76,7 @@ pub(super) fn judge(contract: &Contract, reader: &Reader, seen: Seen, given: Opt
         errors.push(error.to_string());
         Vec::new()
     });
+    of_noise(&answers, &seen.again, form, &mut warnings);
     let comparison = given.zip(answers.first()).and_then(|(given, found)| {
         let refused = |error| errors.push(format!("the value that was given: {error}"));
         compare(given, found, form).map_err(refused).ok().flatten()
@@ -161,6 +163,24 @@ fn of_keys(keys: &[Key], chosen: &Chosen, warnings: &mut Vec<String>, errors: &m
         }
         _ => {}
     }
+}
+
+/// What the same keys gave when they were read twice in a row.
+fn of_noise(answers: &[Answer], again: &[Answer], form: &Form, warnings: &mut Vec<String>) {
+    let told = answers.iter().zip(again).filter_map(|(first, second)| differing(first, second, form));
+    let noisy: Vec<_> = told.filter(|hints| !hints.is_empty()).collect();
+    if noisy.is_empty() {
+        return;
+    }
+    let fields: BTreeSet<_> = noisy.iter().flatten().map(|hint| format!("`{}`", hint.field)).collect();
+    let fields = Vec::from_iter(fields).join(", ");
+    warnings.push(format!(
+        "{} of {} keys gave another value when they were read again at once, in {fields}: unless they were just written, the \
+         query gives another value for the same row each time, and nothing will ever agree; look for now(), random() or an \
+         aggregate without an order, or `ignore` the fields in `rules`",
+        noisy.len(),
+        answers.len()
+    ));
 }
 
 fn of_description(description: &Description, contract: &Contract, warnings: &mut Vec<String>) {

@@ -28,6 +28,8 @@ pub(super) struct Seen {
     pub(super) keys: Vec<Bytes>,
     /// What was read; empty if there were no keys.
     pub(super) answers: Result<Vec<Answer>, StoreError>,
+    /// What was read of the same keys at once after that; empty if there were none, or the store did not answer.
+    pub(super) again: Vec<Answer>,
     /// How long it took to read all keys, with a connection that was there already.
     pub(super) read_ms: Option<f64>,
     pub(super) description: Result<Description, StoreError>,
@@ -37,16 +39,19 @@ pub(super) struct Seen {
 pub(super) async fn look(contract: &Contract, reader: &Reader, given: &[Bytes]) -> Seen {
     let (chosen, keys) = keys(contract, reader, given).await;
     let mut answers = read(contract, reader, &keys).await;
-    let mut read_ms = None;
+    let (mut again, mut read_ms) = (Vec::new(), None);
     if answers.is_ok() && !keys.is_empty() {
         let begin = counterfoil_clock::now();
-        answers = read(contract, reader, &keys).await;
+        match read(contract, reader, &keys).await {
+            Ok(read) => again = read,
+            Err(error) => answers = Err(error),
+        }
         let us = i32::try_from(counterfoil_clock::now().since(begin) / 1_000).unwrap_or(i32::MAX);
         read_ms = Some(f64::from(us) / 1_000.0);
     }
     let of_one_read = batches(reader, &keys).next().unwrap_or_default();
     let description = reader.describe(&contract.lookup, of_one_read).await;
-    Seen { chosen, keys, answers, read_ms, description }
+    Seen { chosen, keys, answers, again, read_ms, description }
 }
 
 /// Looks all keys up, as many at a time as one read may ask for.

@@ -2,7 +2,7 @@
 
 use super::comparison::{Comparison, Field};
 use super::finding::{Check, Key, Shown};
-use crate::output::{Output, figure, plain_table};
+use crate::output::{Output, figure, one_line, plain_table};
 use comfy_table::Cell;
 use counterfoil_comparator::store::{About, Description, Eviction};
 use serde::Serialize;
@@ -147,10 +147,10 @@ fn value(key: &Key) -> String {
     }
 }
 
-/// One line, whatever the bytes are: a terminal obeys control characters.
+/// One line, whatever the bytes are.
 fn escaped(bytes: &Shown) -> String {
     match bytes {
-        Shown::Text(text) => text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'"),
+        Shown::Text(text) => one_line(text),
         Shown::Hex(hex) => format!("0x{hex}"),
     }
 }

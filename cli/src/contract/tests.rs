@@ -94,6 +94,22 @@ fn the_end_of_the_command_says_whether_the_contracts_hold() {
 }
 
 #[test]
+fn a_query_that_gives_another_value_each_time_is_a_warning_that_names_the_fields() {
+    let query = "SELECT k, json_set(v, '$.at', random(), '$.b', 7), n FROM cart WHERE k IN rarray(?1)";
+    for (codec, rules, flags, expected, said) in [
+        ("json", json!({}), &["--key", "a"][..], Answer::Yes, "1 of 1 keys gave another value"),
+        ("json", json!({}), &["--key", "a", "--strict"], Answer::No, "read again at once, in `at`: "),
+        ("json", json!({ "ignore": ["at"] }), &["--key", "a"], Answer::Yes, "0 warnings, 0 errors"),
+        ("bytes", json!({}), &["--key", "a", "--key", "b"], Answer::Yes, "1 of 2 keys gave another value"),
+    ] {
+        let changes = json!({ "codec": codec, "rules": rules, "query": query });
+        let (answer, out) = Place::new().check(&cart_with(&changes), flags);
+        assert_eq!(answer.ok(), Some(expected), "{changes} {flags:?}: {out}");
+        assert!(out.contains(said), "{said} in {changes} {flags:?}: {out}");
+    }
+}
+
+#[test]
 fn programs_get_what_people_see_of_each_key() {
     let (_, out) = Place::new().check(&json!([cart()]), &["--output", "json"]);
     let told: Value = serde_json::from_str(&out).unwrap();

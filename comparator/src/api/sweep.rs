@@ -44,6 +44,8 @@ struct RowCounts {
     rows: u64,
     /// A source told of the key.
     known: u64,
+    /// Of these, the row agrees with a key at rest.
+    agreeing: u64,
     /// No map knows the key: it is looked at again, or is told as an orphan.
     suspected: u64,
     /// Of which nothing can be said.
@@ -92,6 +94,7 @@ impl From<Rows> for RowCounts {
         Self {
             rows: rows.count(),
             known: rows.known,
+            agreeing: rows.agreeing,
             suspected: rows.suspected,
             unknown_rows: rows.unknown.iter().sum(),
             unknown: Unknown::ALL.map(Unknown::label).into_iter().zip(rows.unknown).collect(),

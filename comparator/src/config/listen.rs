@@ -1,6 +1,7 @@
 //! The section `listen` and the list `clients`: where to listen, and who may come.
 
-use counterfoil_keys::TenantName;
+use crate::callers::{Caller, Callers, Role};
+use counterfoil_keys::{TenantName, Token};
 use counterfoil_settings::Problems;
 use counterfoil_tls::{Files, Rule, Rules};
 use schemars::JsonSchema;
@@ -24,6 +25,25 @@ pub struct WrittenListen {
     /// Take batches in plain text, from whoever can reach the port.
     #[serde(default)]
     pub insecure: bool,
+    /// Who may ask over HTTP, each by a bearer token of his own. Without any, whoever can reach the port may read what is under
+    /// `/v1`, and nobody may acknowledge, ignore or reopen a divergence.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub http_tokens: Vec<WrittenHttpToken>,
+}
+
+/// Who may ask over HTTP.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenHttpToken {
+    /// Whose it is: what he does about divergences is written down under this name.
+    #[schemars(length(min = 1, max = 64))]
+    pub name: String,
+    /// What he may do: `viewer` reads, `operator` also acknowledges, ignores and reopens divergences.
+    pub role: Role,
+    /// A file of the token, 16 to 512 letters, digits and `-._~+/=` (`counterfoil key new` prints such), that others may not read
+    /// (mode 0400).
+    pub file: PathBuf,
 }
 
 /// The section `listen.tls`. All files are PEM, and are read again when they change.
@@ -64,6 +84,31 @@ pub struct Tls {
     pub reload: Duration,
     /// What each client may report.
     pub clients: Rules,
+}
+
+/// Reads the tokens of those who may ask over HTTP.
+pub(super) fn callers(written: &[WrittenHttpToken], problems: &mut Problems) -> Callers {
+    let mut callers: Vec<Caller> = Vec::new();
+    for (at, WrittenHttpToken { name, role, file }) in written.iter().enumerate() {
+        let path = format!("listen.http_tokens[{at}]");
+        if callers.iter().any(|caller| *caller.name == **name) {
+            problems
+                .add(format!("{path}.name"), format!("`{name}` is there twice; give each a name of his own"));
+        }
+        let token = match Token::from_file(file) {
+            Ok(token) => token,
+            Err(error) => {
+                problems.add(format!("{path}.file"), error.to_string());
+                continue;
+            }
+        };
+        if let Some(other) = callers.iter().find(|caller| caller.token.is(token.expose().as_bytes())) {
+            problems
+                .add(format!("{path}.file"), format!("has the token of `{}`; write another one", other.name));
+        }
+        callers.push(Caller { name: name.as_str().into(), role: *role, token });
+    }
+    Callers::new(callers)
 }
 
 /// Checks who may come; `tenants` are those that the maps' contracts name.

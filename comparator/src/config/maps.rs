@@ -72,6 +72,7 @@ fn of_map(
     let tenant = tenant.unwrap_or_default();
     let sample = sample(map, path, problems);
     check_cohorts(map, path, problems);
+    map.gate.check(&format!("{path}.gate"), problems);
     let Some(form) = form(map, path, problems) else { return Vec::new() };
     let rows = if map.codec == Codec::Columns { Rows::Columns } else { Rows::Value };
     let mut contracts = Vec::new();
@@ -79,6 +80,7 @@ fn of_map(
         let Some((number, kind)) = find(readers, &store.store, &path, problems) else { continue };
         let scan = store.lookup.scan(&path, kind, rows, problems);
         if let Some(lookup) = store.lookup.used(&path, kind, rows, problems) {
+            let terms = terms(map, &store);
             contracts.push(Contract {
                 name: map.name.as_str().into(),
                 digesters: MapDigesters::new(&keys.tenant(&tenant), &map.name, form.clone()),
@@ -87,7 +89,8 @@ fn of_map(
                 is_reported: place == 0,
                 lookup,
                 scan,
-                terms: terms(map, &store),
+                gate: map.gate.terms(&terms),
+                terms,
                 sample,
                 severity: map.severity,
                 cohorts: map.cohorts.clone(),

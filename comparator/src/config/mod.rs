@@ -1,17 +1,20 @@
 //! The configuration of a comparator: as written ([`Written`]) and as used ([`Settings`]).
 
+mod gate;
 mod listen;
 mod maps;
 mod sweep;
 mod written;
 
-pub use listen::{Security, Tls, WrittenListen, WrittenTls};
+pub use gate::WrittenGate;
+pub use listen::{Security, Tls, WrittenHttpToken, WrittenListen, WrittenTls};
 pub use sweep::WrittenSweep;
 pub use written::{
     Written, WrittenJournal, WrittenKey, WrittenLedger, WrittenLimits, WrittenMap, WrittenMapStore,
     WrittenProbe, WrittenScope, WrittenSources, WrittenTable,
 };
 
+use crate::callers::Callers;
 use crate::contract::Contracts;
 use crate::journal;
 use crate::sources::Silence;
@@ -26,6 +29,9 @@ use std::time::Duration;
 /// Nanoseconds in a millisecond.
 const MS: i64 = 1_000_000;
 
+/// Nanoseconds in a day.
+const DAY: i64 = 86_400_000 * MS;
+
 /// Callers whose handshakes are under way at a time: enough to keep the processors busy, few enough to be worked off within
 /// the time limit of each.
 const HANDSHAKES_MAX: usize = 256;
@@ -39,6 +45,8 @@ pub struct Settings {
     pub http: SocketAddr,
     /// Who may connect there, and report what.
     pub security: Security,
+    /// Who may ask over HTTP.
+    pub callers: Callers,
     /// How many connections there may be, and how long one may take to come about.
     pub accept: AcceptLimits,
     /// Authenticate batches and key digests: the current one first, then the others that are accepted.
@@ -47,6 +55,8 @@ pub struct Settings {
     pub contracts: Contracts,
     /// File of the divergence ledger.
     pub ledger: PathBuf,
+    /// How long a divergence is kept there once it is resolved, in nanoseconds.
+    pub ledger_retention_ns: i64,
     /// Where batches are kept until their events have outcomes; `None` in memory alone.
     pub journal: Option<journal::Settings>,
     /// When a silent source is given up.
@@ -93,6 +103,7 @@ impl Settings {
         }
         let tenants = written.maps.iter().map(|map| map.tenant.as_str()).collect();
         let security = listen::security(&written.listen, &written.clients, &tenants, &mut problems);
+        let callers = listen::callers(&written.listen.http_tokens, &mut problems);
         let (probe, table) = (&written.probe, &written.table);
         if probe.gap_ms_min > probe.gap_ms_max {
             problems
@@ -113,6 +124,7 @@ impl Settings {
             grpc,
             http,
             security,
+            callers,
             accept: accept(&written.limits),
             keys,
             contracts,
@@ -131,6 +143,7 @@ impl Settings {
             batch_bytes_max: wide(written.limits.batch_bytes_max),
             batch_events_max: wide(written.limits.batch_events_max),
             drain_max: Duration::from_millis(written.drain_ms_max.into()),
+            ledger_retention_ns: i64::from(written.ledger.retention_days) * DAY,
             ledger: written.ledger.path,
             journal: written.journal.map(|journal| journal::Settings {
                 path: journal.path,

@@ -12,7 +12,7 @@ const S: i64 = 1_000_000_000;
 #[serde(deny_unknown_fields, default)]
 pub struct WrittenSweep {
     /// Each key of the table that nobody wrote to for so long is read again about as often, in seconds; more seldom where
-    /// the budget does not allow it. 0 for never.
+    /// the budget does not allow it. Where rows are gone through as well, one that agreed meanwhile counts as read. 0 for never.
     #[schemars(range(max = 2_592_000))]
     pub keys_every_s: u32,
     /// Most rows a second that each store is gone through for those that no map knows, of the maps that say how (`scan`) and

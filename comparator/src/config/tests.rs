@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::contract::{MapId, Sample, Severity};
+use crate::gate;
 use counterfoil_judge::Terms;
 use counterfoil_keys::TenantName;
 use counterfoil_settings::Sources;
@@ -97,6 +98,49 @@ fn a_contract_may_check_a_share_of_its_keys_and_say_how_much_they_matter() {
         ("cohorts: [a=b, a=b], ", "maps[0].cohorts[1]: `a=b`: is there twice"),
     ] {
         let text: Result<(Sample, Severity), String> = contract(wrong);
+        assert!(text.as_ref().is_err_and(|text| text.starts_with(told)), "{told} in {text:?}");
+    }
+}
+
+#[test]
+fn a_contract_says_what_the_gate_demands_and_what_it_does_not_say_has_a_default() {
+    let gate = |change: &str| {
+        let settings = settings(|yaml| yaml.replace("deadline_ms", &format!("{change}deadline_ms")))?;
+        Ok(settings.contracts.iter().next().unwrap().gate)
+    };
+    let usual = gate::Terms {
+        bad_ratio_max: 0.001,
+        confidence: gate::Confidence::of(0.95).unwrap(),
+        samples_min: 1_000,
+        coverage_min: 0.95,
+        lag_max: 14_000 * MS,
+        open_divergences_max: 0,
+    };
+    assert_eq!(gate(""), Ok(usual), "an outcome takes the deadline, the patience and some seconds at most");
+    let written = "gate: {bad_ratio_max: 0.2, confidence: 0.99, samples_min: 5, coverage_min: 0, lag_max_ms: 7, \
+        open_divergences_max: 3}, ";
+    let confidence = gate::Confidence::of(0.99).unwrap();
+    let expected = gate::Terms {
+        bad_ratio_max: 0.2,
+        confidence,
+        samples_min: 5,
+        coverage_min: 0.0,
+        lag_max: 7 * MS,
+        open_divergences_max: 3,
+    };
+    assert_eq!(gate(written), Ok(expected));
+    for (wrong, told) in [
+        ("gate: {bad_ratio_max: 0}, ", "maps[0].gate.bad_ratio_max: is 0; write the largest share"),
+        ("gate: {bad_ratio_max: 1}, ", "maps[0].gate.bad_ratio_max: is 1; write the largest share"),
+        (
+            "gate: {confidence: 0.97}, ",
+            "maps[0].gate.confidence: is 0.97; write one of 0.9, 0.95, 0.99, 0.999",
+        ),
+        ("gate: {samples_min: 0}, ", "maps[0].gate.samples_min"),
+        ("gate: {coverage_min: 95}, ", "maps[0].gate.coverage_min"),
+        ("gate: {sample_min: 9}, ", "maps[0].gate.sample_min"),
+    ] {
+        let text: Result<gate::Terms, String> = gate(wrong);
         assert!(text.as_ref().is_err_and(|text| text.starts_with(told)), "{told} in {text:?}");
     }
 }
@@ -238,5 +282,45 @@ fn who_may_come_is_either_everybody_or_those_with_a_certificate_and_a_rule() {
             problems.starts_with(expected) && problems.lines().count() == 1,
             "{expected} in:\n{problems}"
         );
+    }
+}
+
+#[test]
+fn a_token_over_http_has_a_name_a_role_and_a_file_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        counterfoil_keys::create_file(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (one, other) = (file("one", "0123456789abcdef"), file("other", "fedcba9876543210"));
+    let (same, short) = (file("same", "0123456789abcdef"), file("short", "0123"));
+    let tokens = |list: String| {
+        settings(|yaml| yaml.replace("insecure: true", &format!("insecure: true, http_tokens: [{list}]")))
+    };
+    let token = |name: &str, role: &str, file: &str| format!("{{name: {name}, role: {role}, file: {file}}}");
+    let alice = token("alice", "operator", &one);
+    let good = tokens(format!("{alice}, {}", token("bob", "viewer", &other))).unwrap();
+    assert!(!format!("{good:?}").contains("0123456789abcdef"), "no token is ever shown");
+    for (second, expected) in [
+        (token("alice", "viewer", &other), "listen.http_tokens[1].name: `alice` is there twice"),
+        (token("bob", "viewer", &same), "listen.http_tokens[1].file: has the token of `alice`"),
+        (token("bob", "viewer", &short), "listen.http_tokens[1].file: token file"),
+        (token("bob", "viewer", "/nowhere"), "listen.http_tokens[1].file: key file /nowhere"),
+        (token("bob", "owner", &other), "listen.http_tokens[1].role"),
+    ] {
+        let problems = tokens(format!("{alice}, {second}")).unwrap_err();
+        assert!(problems.starts_with(expected), "{expected} in {problems}");
+    }
+}
+
+#[test]
+fn what_is_resolved_is_kept_for_90_days_unless_something_else_is_written() {
+    let kept = |more: &str| settings(|yaml| yaml.replace("ledger.db}", &format!("ledger.db{more}}}")));
+    assert_eq!(kept("").unwrap().ledger_retention_ns, 90 * 86_400_000_000_000);
+    assert_eq!(kept(", retention_days: 1").unwrap().ledger_retention_ns, 86_400_000_000_000);
+    for wrong in ["0", "3651"] {
+        let problems = kept(&format!(", retention_days: {wrong}")).unwrap_err();
+        assert!(problems.starts_with("ledger.retention_days"), "{problems}");
     }
 }

@@ -1,6 +1,6 @@
 //! The configuration of a comparator, as a person writes it.
 
-use super::{WrittenListen, WrittenSweep};
+use super::{WrittenGate, WrittenListen, WrittenSweep};
 use crate::contract::Severity;
 use crate::store::{WrittenLookup, WrittenStore};
 use counterfoil_digest::{Codec, WrittenRules};
@@ -150,6 +150,9 @@ pub struct WrittenMap {
     /// the log and the metrics, for whoever is to be told.
     #[serde(default)]
     pub severity: Severity,
+    /// What is demanded before traffic is moved over.
+    #[serde(default)]
+    pub gate: WrittenGate,
 }
 
 /// Whose map a contract is about.
@@ -212,6 +215,14 @@ pub struct WrittenMapStore {
 pub struct WrittenLedger {
     /// An SQLite file; made if it is not there.
     pub path: PathBuf,
+    /// How long a divergence is kept once it is resolved, in days. What is not resolved is kept.
+    #[serde(default = "retention_days")]
+    #[schemars(range(min = 1, max = 3_650))]
+    pub retention_days: u32,
+}
+
+const fn retention_days() -> u32 {
+    90
 }
 
 /// Where batches are kept until all their events have outcomes.

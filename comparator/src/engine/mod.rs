@@ -21,6 +21,7 @@ pub use grants::{Anything, Grants};
 use crate::clocks::{Clocks, Exchange, Translation};
 use crate::config::Probing;
 use crate::contract::{Contracts, MapId};
+use crate::gate::Lost;
 use crate::metrics;
 use crate::sources::{Link, Silence, Source, Sources, Step, Taken};
 use crate::table::{Effects, Table};
@@ -122,7 +123,16 @@ pub struct Engine {
     gate: Gate,
     /// Events that went to the table or ended at once, per contract; the last is for maps without one.
     accepted: Box<[AtomicU64]>,
+    /// Of each tenant, in their order.
+    lost: Box<[Losses]>,
     counters: Counters,
+}
+
+/// Events of a tenant's sources that did not come.
+#[derive(Default)]
+struct Losses {
+    declared: AtomicU64,
+    undeclared: AtomicU64,
 }
 
 struct Counters {
@@ -146,6 +156,7 @@ impl Engine {
             table: Table::new(contracts.clone(), options.probing, options.keys_max),
             gate: Gate::new(options.keys, options.verify, contracts.tenants(), options.limits),
             accepted: contracts.iter().map(|_| 0).chain([0]).map(AtomicU64::new).collect(),
+            lost: contracts.tenants().iter().map(|_| Losses::default()).collect(),
             counters: Counters::new(),
             contracts,
         }
@@ -326,6 +337,17 @@ impl Engine {
         self.accepted_of(map).map_or(0, |count| count.load(Ordering::Acquire))
     }
 
+    /// How many events the sources of each tenant lost, in the order of the contracts' tenants. It never goes back, unlike the
+    /// sum over the sources that are known.
+    #[must_use]
+    pub fn lost(&self) -> Vec<Lost> {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        self.lost
+            .iter()
+            .map(|of| Lost { declared: read(&of.declared), undeclared: read(&of.undeclared) })
+            .collect()
+    }
+
     fn accepted_of(&self, map: MapId) -> Option<&AtomicU64> {
         self.accepted.get(map.index()).or(self.accepted.last())
     }
@@ -367,6 +389,12 @@ impl Engine {
         if taken.returned {
             tracing::warn!(source = %source.name, "a lost source is heard of again");
             self.doubt(&source.name.tenant, &BucketSet::All, at, Reason::SourceLost);
+        }
+        let place = self.contracts.tenant_place(&source.name.tenant);
+        if let Some(lost) = place.and_then(|place| self.lost.get(place)) {
+            let declared = taken.losses.iter().map(|loss| loss.count).sum();
+            lost.declared.fetch_add(declared, Ordering::Relaxed);
+            lost.undeclared.fetch_add(taken.undeclared, Ordering::Relaxed);
         }
         for loss in &taken.losses {
             let end = translation.map_or(at, |clock| clock.interval(loss.during).widened(clock.error).end);

@@ -16,24 +16,44 @@
 //! - Transitions are idempotent: opening what is open, confirming what is confirmed and resolving what is resolved
 //!   change nothing, so a journal may be replayed. Opening what was resolved opens it again and counts it (`times`).
 //! - Written transitions survive `kill -9` and power loss (WAL, `synchronous=FULL`). What is announced is written.
-//! - The file does not grow without end: beyond [`ROWS_MAX`] rows, the oldest resolved divergences are deleted. What is
-//!   not resolved is never deleted.
+//! - What people do about a divergence ([`Acting`]) and what the comparator sees of it are kept apart, and neither overwrites
+//!   the other. Both raise the divergence's revision. An act names the revision that it was decided on, and is not done if that
+//!   is not the present one; one that is done already is done.
+//! - The file does not grow without end: beyond [`ROWS_MAX`] rows, the oldest resolved divergences are deleted, and so are
+//!   those that [`Ledger::forget`] is told to. What is not resolved is never deleted. Of a divergence's history at most
+//!   [`ENTRIES_MAX`] entries are kept.
+//! - A page costs at most one pass over one narrow index, whatever it is filtered by.
 //!
 //! Keys stand in the file, values do not: only their digests.
 
+mod act;
+mod apply;
+mod error;
+mod filter;
+mod history;
+mod listing;
 mod query;
 mod row;
 mod schema;
+mod transition;
 mod writer;
 
-pub(crate) use row::shown;
-pub use row::{Count, Cursor, DivergenceId, Filter, Opened, Page, Row, ScanPlace, State, Transition, Turned};
+pub use act::{Act, Acted, Acting, Answer, Mark};
+pub use error::LedgerError;
+pub use filter::{ActedOn, Cursor, Filter, Page};
+pub use history::{ENTRIES_MAX, Entry};
+pub use row::{Count, DivergenceId, Ignored, Life, Row, State};
+pub(crate) use row::{key_of, shown};
+pub use transition::{Opened, ScanPlace, Transition, Turned};
 
+use counterfoil_clock::wall_unix_ns;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
 use writer::{Command, Writer};
 
 /// Transitions that may wait for the writer.
@@ -44,50 +64,20 @@ pub const BATCH_MAX: usize = 1000;
 pub const PAGE_ROWS_MAX: u32 = 1000;
 /// Rows beyond which the oldest resolved ones are deleted.
 pub const ROWS_MAX: u32 = 1_000_000;
+/// Divergences that are deleted at a time because they were resolved long ago.
+pub const FORGOTTEN_MAX: u32 = 10_000;
 /// Retries of a write that fails while the ledger closes.
 pub const CLOSING_RETRIES_MAX: u32 = 10;
 /// Reads at a time.
 const READS_MAX: usize = 4;
+/// Transitions waiting for the writer beyond which it is behind, and a read does not wait for it.
+const BEHIND: usize = BATCH_MAX;
+/// How long a read waits for a writer that is not behind: it is not done in that time if it cannot write.
+const READ_WAIT_MAX: Duration = Duration::from_millis(500);
+/// How long an act may take.
+const ACT_WAIT_MAX: Duration = Duration::from_secs(5);
 
 const _: () = assert!(BATCH_MAX <= QUEUE_MAX, "a full batch must fit the queue");
-
-/// Why the ledger cannot be opened, read or written to.
-#[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
-    /// The file cannot be opened or made.
-    #[error("ledger {path}: {source}", path = path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: rusqlite::Error,
-    },
-    /// The file was written by a newer version of this program.
-    #[error("ledger {path} has schema {found}, this version knows up to {known}; run the newer version or choose another file", path = path.display())]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// The schema of the file.
-        found: i64,
-        /// The newest schema known here.
-        known: i64,
-    },
-    /// The file is an SQLite file of someone else.
-    #[error("{path} is not a ledger but another database; choose another file", path = path.display())]
-    NotALedger {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The writer's thread could not be started.
-    #[error("the ledger's thread: {0}")]
-    Thread(std::io::Error),
-    /// A read did not succeed.
-    #[error("reading the ledger: {0}")]
-    Read(#[from] rusqlite::Error),
-    /// The writer or a reader stopped in the middle of its work.
-    #[error("the ledger stopped")]
-    Stopped,
-}
 
 /// Tells of a divergence that came into another state.
 type Announce = Box<dyn Fn(&Turned) + Send>;
@@ -199,6 +189,45 @@ impl Ledger {
         written.await.map_err(|_| LedgerError::Stopped)
     }
 
+    /// Waits until what was recorded before is written, so that a read shows it; but not while the writer is behind, nor long if
+    /// it cannot write: the read then shows what is there.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Stopped`] as [`Ledger::flush`].
+    pub async fn catch_up(&self) -> Result<(), LedgerError> {
+        let queue = self.shared.queue.as_ref().ok_or(LedgerError::Stopped)?;
+        if queue.max_capacity() - queue.capacity() > BEHIND {
+            return Ok(());
+        }
+        timeout(READ_WAIT_MAX, self.flush()).await.unwrap_or(Ok(()))
+    }
+
+    /// Does what somebody does about a divergence, and tells what became of it once it is on disk. If this is given up, it may
+    /// be done all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Late`] if it takes too long, [`LedgerError::Stopped`] as [`Ledger::flush`].
+    pub async fn act(&self, acting: Acting) -> Result<Answer, LedgerError> {
+        let (done, answer) = oneshot::channel();
+        let acted = async {
+            self.send(Command::Act(acting, done)).await?;
+            answer.await.map_err(|_| LedgerError::Stopped)
+        };
+        timeout(ACT_WAIT_MAX, acted).await.map_err(|_| LedgerError::Late)?
+    }
+
+    /// Has up to [`FORGOTTEN_MAX`] divergences deleted that were resolved before this wall-clock time, in nanoseconds since
+    /// 1970; waits while the writer's queue is full.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Stopped`] if the writer's thread has panicked.
+    pub async fn forget(&self, resolved_before_unix_ns: i64) -> Result<(), LedgerError> {
+        self.send(Command::Forget(resolved_before_unix_ns)).await
+    }
+
     async fn send(&self, command: Command) -> Result<(), LedgerError> {
         let queue = self.shared.queue.as_ref().ok_or(LedgerError::Stopped)?;
         queue.send(command).await.map_err(|_| LedgerError::Stopped)
@@ -211,7 +240,7 @@ impl Ledger {
     ///
     /// [`LedgerError::Read`].
     pub async fn list(&self, filter: Filter) -> Result<Page, LedgerError> {
-        self.read(move |connection| query::list(connection, &filter)).await
+        self.read(move |connection| query::list(connection, &filter, wall_unix_ns())).await
     }
 
     /// The divergence `id`.
@@ -220,7 +249,16 @@ impl Ledger {
     ///
     /// [`LedgerError::Read`].
     pub async fn get(&self, id: DivergenceId) -> Result<Option<Row>, LedgerError> {
-        self.read(move |connection| query::get(connection, id)).await
+        self.read(move |connection| query::get(connection, id, wall_unix_ns())).await
+    }
+
+    /// The divergence `id` and what happened to it.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Read`].
+    pub async fn life(&self, id: DivergenceId) -> Result<Option<Life>, LedgerError> {
+        self.read(move |connection| query::life(connection, id, wall_unix_ns())).await
     }
 
     /// How many divergences of each map, store and kind are in each state; those of which there are none are left out.
@@ -230,6 +268,15 @@ impl Ledger {
     /// [`LedgerError::Read`].
     pub async fn counts(&self) -> Result<Vec<Count>, LedgerError> {
         self.read(query::counts).await
+    }
+
+    /// How many divergences of each map and store are not resolved, and ignored; those of which there are none are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Read`].
+    pub async fn ignored(&self) -> Result<Vec<Ignored>, LedgerError> {
+        self.read(move |connection| query::ignored(connection, wall_unix_ns())).await
     }
 
     /// Figures of the writer.

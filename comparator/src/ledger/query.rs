@@ -1,43 +1,28 @@
 //! What is asked of the ledger.
 
 use super::PAGE_ROWS_MAX;
-use super::row::{Count, Cursor, DivergenceId, Filter, Page, Row, ScanPlace, State, shown};
+use super::act::Acted;
+use super::filter::{Cursor, Filter, Page};
+use super::history;
+use super::listing::{self, COLUMNS, WITH_ACT};
+use super::row::{Count, DivergenceId, Ignored, Life, Row, State, shown};
+use super::transition::ScanPlace;
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, ToSql};
-
-const COLUMNS: &str = "row, id, map, store, key, kind, state, times, source, seq, opened_at_unix_ns, confirmed_at_unix_ns, \
-    resolved_at_unix_ns, resolved_how, store_digest, map_digest, stale_versions, stale_at_least_ns, write_ended_ns, \
-    seen_after_ns, trace_id, fields, fields_missing";
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 const COUNTS: &str = "SELECT map, store, kind, state, count(*) FROM divergence \
     GROUP BY map, store, kind, state ORDER BY map, store, kind, state";
 
-pub(super) fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Page> {
+const IGNORED: &str = "SELECT map, store, count(*) FROM act JOIN divergence ON row = act.divergence \
+    WHERE act.act = 'ignored' AND (until_unix_ns IS NULL OR until_unix_ns > ?1) AND state <> 'resolved' GROUP BY map, store";
+
+pub(super) fn list(connection: &Connection, filter: &Filter, now_unix_ns: i64) -> rusqlite::Result<Page> {
     let rows_max = filter.limit.clamp(1, PAGE_ROWS_MAX);
-    let state = filter.state.map(State::as_str);
-    let after = filter.after.map(|Cursor(row)| row);
-    let maps = filter.maps.as_ref().map(|maps| serde_json::Value::from(maps.clone()).to_string());
-    let conditions: [(&str, Option<&dyn ToSql>); 6] = [
-        ("map = ?", filter.map.as_ref().map(|map| map as &dyn ToSql)),
-        ("map IN (SELECT value FROM json_each(?))", maps.as_ref().map(|maps| maps as &dyn ToSql)),
-        ("store = ?", filter.store.as_ref().map(|store| store as &dyn ToSql)),
-        ("state = ?", state.as_ref().map(|state| state as &dyn ToSql)),
-        ("kind = ?", filter.kind.as_ref().map(|kind| kind as &dyn ToSql)),
-        ("row < ?", after.as_ref().map(|row| row as &dyn ToSql)),
-    ];
-    let mut sql = format!("SELECT {COLUMNS} FROM divergence WHERE TRUE");
-    let mut parameters = Vec::new();
-    for (condition, parameter) in conditions {
-        if let Some(parameter) = parameter {
-            parameters.push(parameter);
-            sql.push_str(&format!(" AND {condition}"));
-        }
-    }
     // One more than asked for tells whether there is a next page.
-    sql.push_str(&format!(" ORDER BY row DESC LIMIT {}", rows_max + 1));
+    let (sql, parameters) = listing::statement(filter, rows_max + 1, now_unix_ns);
     let mut statement = connection.prepare(&sql)?;
-    let rows = statement.query_map(&*parameters, placed_row)?.collect::<rusqlite::Result<Vec<_>>>()?;
-    Ok(page(rows, rows_max))
+    let rows = statement.query_map(params_from_iter(parameters), placed_row)?;
+    Ok(page(rows.collect::<rusqlite::Result<Vec<_>>>()?, rows_max))
 }
 
 fn page(mut rows: Vec<(Cursor, Row)>, rows_max: u32) -> Page {
@@ -48,9 +33,34 @@ fn page(mut rows: Vec<(Cursor, Row)>, rows_max: u32) -> Page {
     Page { rows: rows.into_iter().map(|(_, row)| row).collect(), next }
 }
 
-pub(super) fn get(connection: &Connection, id: DivergenceId) -> rusqlite::Result<Option<Row>> {
-    let sql = format!("SELECT {COLUMNS} FROM divergence WHERE id = ?1");
-    connection.query_row(&sql, [id.0], placed_row).optional().map(|found| found.map(|(_, row)| row))
+pub(super) fn get(
+    connection: &Connection,
+    id: DivergenceId,
+    now_unix_ns: i64,
+) -> rusqlite::Result<Option<Row>> {
+    Ok(placed(connection, id, now_unix_ns)?.map(|(_, row)| row))
+}
+
+/// In one transaction, so that the history is that of the row.
+pub(super) fn life(
+    connection: &Connection,
+    id: DivergenceId,
+    now_unix_ns: i64,
+) -> rusqlite::Result<Option<Life>> {
+    let _one_instant = connection.unchecked_transaction()?;
+    let Some((Cursor(place), row)) = placed(connection, id, now_unix_ns)? else { return Ok(None) };
+    let history = history::of(connection, place)?;
+    let kept = u32::try_from(history.len()).unwrap_or(u32::MAX);
+    Ok(Some(Life { dropped: row.revision.saturating_sub(kept), row, history }))
+}
+
+fn placed(
+    connection: &Connection,
+    id: DivergenceId,
+    now_unix_ns: i64,
+) -> rusqlite::Result<Option<(Cursor, Row)>> {
+    let sql = format!("SELECT {COLUMNS} FROM divergence {WITH_ACT} WHERE id = ?2");
+    connection.query_row(&sql, (now_unix_ns, id.0), placed_row).optional()
 }
 
 pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Vec<Count>> {
@@ -61,6 +71,14 @@ pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Vec<Count>> {
         Ok(Count { map, store, kind, state: state(row, 3)?, count: count.unsigned_abs() })
     };
     statement.query_map([], count)?.collect()
+}
+
+pub(super) fn ignored(connection: &Connection, now_unix_ns: i64) -> rusqlite::Result<Vec<Ignored>> {
+    let ignored = |row: &rusqlite::Row<'_>| {
+        let count: i64 = row.get(2)?;
+        Ok(Ignored { map: row.get(0)?, store: row.get(1)?, count: count.unsigned_abs() })
+    };
+    connection.prepare(IGNORED)?.query_map([now_unix_ns], ignored)?.collect()
 }
 
 /// How far each store was gone through.
@@ -101,6 +119,8 @@ fn placed_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Cursor, Row)> {
         trace_id: trace_id.map(|id| format!("{:032x}", u128::from_be_bytes(id))),
         fields: fields.and_then(|names| serde_json::from_str(&names).ok()),
         fields_missing: row.get("fields_missing")?,
+        revision: row.get("revision")?,
+        acted: Acted::of(row)?,
     };
     Ok((Cursor(row.get("row")?), divergence))
 }

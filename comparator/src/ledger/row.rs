@@ -1,10 +1,10 @@
-//! What is put into the ledger and what comes out of it.
+//! A divergence as it comes out of the ledger.
 
+use super::act::Acted;
+use super::history::Entry;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use counterfoil_digest::Differing;
-use counterfoil_judge::Digest;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::fmt;
 use std::str::FromStr;
 
@@ -46,121 +46,8 @@ impl Serialize for DivergenceId {
     }
 }
 
-/// How far a store was gone through for rows that no map knows.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ScanPlace {
-    /// The map.
-    pub map: String,
-    /// The store.
-    pub store: String,
-    /// Where the next page begins; `None` at the begin of a round.
-    pub after: Option<Vec<u8>>,
-}
-
-/// A step in the life of a divergence.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Transition {
-    /// A disagreement was seen.
-    Opened(Box<Opened>),
-    /// It outlived its deadline.
-    Confirmed {
-        /// Which.
-        id: DivergenceId,
-        /// Wall-clock time, nanoseconds since 1970.
-        at_unix_ns: i64,
-        /// In which fields the two sides differ; `None` leaves what was known when it was opened.
-        fields: Option<Box<Differing>>,
-    },
-    /// The two sides agree again, or a later write took its place.
-    Resolved {
-        /// Which.
-        id: DivergenceId,
-        /// Wall-clock time, nanoseconds since 1970.
-        at_unix_ns: i64,
-        /// By what, such as `agreed` or `superseded`.
-        how: &'static str,
-    },
-}
-
-impl Transition {
-    /// Which divergence it is about.
-    pub(super) fn id(&self) -> DivergenceId {
-        match self {
-            Self::Opened(opened) => opened.id,
-            Self::Confirmed { id, .. } | Self::Resolved { id, .. } => *id,
-        }
-    }
-
-    /// The state it leads to, by name.
-    pub(super) fn label(&self) -> &'static str {
-        match self {
-            Self::Opened(_) => State::Opened.as_str(),
-            Self::Confirmed { .. } => State::Confirmed.as_str(),
-            Self::Resolved { .. } => State::Resolved.as_str(),
-        }
-    }
-}
-
-/// A divergence that came into another state, and stands so in the file.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Turned {
-    /// Its name.
-    pub id: DivergenceId,
-    /// The map.
-    pub map: String,
-    /// The store; `None` in what an older version wrote: the map's first one.
-    pub store: Option<String>,
-    /// The verdict.
-    pub kind: String,
-    /// The state: `opened`, `confirmed` or `resolved`.
-    pub turn: &'static str,
-}
-
-impl From<Opened> for Transition {
-    fn from(opened: Opened) -> Self {
-        Self::Opened(Box::new(opened))
-    }
-}
-
-/// All that is known when a divergence is opened.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Opened {
-    /// Its name.
-    pub id: DivergenceId,
-    /// The map.
-    pub map: String,
-    /// The store that differs from it.
-    pub store: Option<String>,
-    /// The key.
-    pub key: Vec<u8>,
-    /// The verdict: `missing`, `stale`, `resurrected`, `inverted`, `foreign`, `corrupt`, `partial`.
-    pub kind: &'static str,
-    /// The source of the write that should have shown: service, instance and epoch, separated by `/`.
-    pub source: String,
-    /// The sequence number of that write in its source.
-    pub seq: u64,
-    /// Wall-clock time, nanoseconds since 1970, for display.
-    pub opened_at_unix_ns: i64,
-    /// What the store was seen to hold.
-    pub store_digest: Digest,
-    /// What it should hold.
-    pub map_digest: Digest,
-    /// For `stale`: how many acknowledged writes the store is behind.
-    pub stale_versions: Option<u32>,
-    /// For `stale`: how long the store has been behind at least, in nanoseconds.
-    pub stale_at_least_ns: Option<i64>,
-    /// When the write ended, in nanoseconds of the comparator's timeline.
-    pub write_ended_ns: Option<i64>,
-    /// How long after that the disagreement was seen, in nanoseconds.
-    pub seen_after_ns: Option<i64>,
-    /// The trace in which the write was made.
-    pub trace_id: Option<[u8; 16]>,
-    /// In which fields the two sides differ, where it is known.
-    pub fields: Option<Box<Differing>>,
-}
-
 /// Where a divergence is in its life.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Seen.
@@ -172,6 +59,9 @@ pub enum State {
 }
 
 impl State {
+    /// Each of them, in the order in which a divergence comes to them.
+    pub const ALL: [Self; 3] = [Self::Opened, Self::Confirmed, Self::Resolved];
+
     /// The state's name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -182,42 +72,10 @@ impl State {
         }
     }
 
-    pub(super) fn of(name: &str) -> Option<Self> {
-        [Self::Opened, Self::Confirmed, Self::Resolved].into_iter().find(|state| state.as_str() == name)
+    /// The state of this name.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
-}
-
-/// Where a page ended. Means nothing beside that.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Cursor(pub(super) i64);
-
-/// Which divergences to list; everything that is `None` lets all through.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Filter {
-    /// Of this map.
-    pub map: Option<String>,
-    /// Of one of these maps.
-    pub maps: Option<Vec<String>>,
-    /// Of this store.
-    pub store: Option<String>,
-    /// In this state.
-    pub state: Option<State>,
-    /// Of this kind.
-    pub kind: Option<String>,
-    /// At most this many, from 1 to [`super::PAGE_ROWS_MAX`]; what is outside is brought inside.
-    pub limit: u32,
-    /// Those after the page that gave this cursor.
-    pub after: Option<Cursor>,
-}
-
-/// Divergences, newest first.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Page {
-    /// The divergences.
-    pub rows: Vec<Row>,
-    /// Where the next page begins, if there is one.
-    pub next: Option<Cursor>,
 }
 
 /// One divergence as the ledger has it.
@@ -250,7 +108,7 @@ pub struct Row {
     pub confirmed_at_unix_ns: Option<i64>,
     /// When it was resolved after that.
     pub resolved_at_unix_ns: Option<i64>,
-    /// By what it was resolved.
+    /// By what it was resolved: `agreed`, `superseded`.
     pub resolved_how: Option<String>,
     /// What the store was seen to hold: 32 hex digits or `absent`.
     pub store_digest: String,
@@ -270,6 +128,22 @@ pub struct Row {
     pub fields: Option<Vec<String>>,
     /// How many fields the write's value has, at least, that the store's has not; `None` where it is not known.
     pub fields_missing: Option<u32>,
+    /// How often it changed; 0 for one that nothing happened to since an older version wrote it. An act names the revision
+    /// that it was decided on.
+    pub revision: u32,
+    /// What somebody did about it; `None` if nobody did, it was taken back, or its time is over.
+    pub acted: Option<Acted>,
+}
+
+/// A divergence and what happened to it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Life {
+    /// The divergence.
+    pub row: Row,
+    /// What happened to it, oldest first.
+    pub history: Vec<Entry>,
+    /// How much of that is missing: what an older version did not write down, or the middle of a long one.
+    pub dropped: u32,
 }
 
 /// How many divergences there are of one map, store and kind in one state.
@@ -287,6 +161,17 @@ pub struct Count {
     pub count: u64,
 }
 
+/// How many divergences of one map and store are not resolved, and ignored.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ignored {
+    /// The map.
+    pub map: String,
+    /// The store; `None` in what an older version wrote.
+    pub store: Option<String>,
+    /// How many.
+    pub count: u64,
+}
+
 /// A text in front of keys that are not text; a text key that begins with it is shown as bytes too, so that no two keys
 /// look alike.
 const BASE64: &str = "base64:";
@@ -296,6 +181,14 @@ pub(crate) fn shown(key: &[u8]) -> String {
     match std::str::from_utf8(key) {
         Ok(text) if !text.starts_with(BASE64) => text.to_owned(),
         _ => format!("{BASE64}{}", STANDARD.encode(key)),
+    }
+}
+
+/// The key that is shown as `text`; `None` if it begins like bytes and is not base 64.
+pub(crate) fn key_of(text: &str) -> Option<Vec<u8>> {
+    match text.strip_prefix(BASE64) {
+        Some(digits) => STANDARD.decode(digits).ok(),
+        None => Some(text.as_bytes().to_vec()),
     }
 }
 
@@ -319,5 +212,13 @@ mod tests {
         assert_eq!(shown("caf\u{e9}".as_bytes()), "caf\u{e9}");
         assert_eq!(shown(b"\xff\x00"), "base64:/wA=");
         assert_eq!(shown(b"base64:/wA="), format!("base64:{}", STANDARD.encode("base64:/wA=")));
+    }
+
+    #[test]
+    fn a_key_is_found_by_the_text_that_is_shown() {
+        for key in [&b""[..], "caf\u{e9}".as_bytes(), b"\xff\x00", b"base64:/wA="] {
+            assert_eq!(key_of(&shown(key)).as_deref(), Some(key), "{key:?}");
+        }
+        assert_eq!(key_of("base64:?"), None);
     }
 }

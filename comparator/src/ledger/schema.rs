@@ -12,7 +12,7 @@ use std::time::Duration;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The steps: the first makes version 1 of an empty file, each further one makes the next version.
-pub(super) const STEPS: [&str; 4] = [
+pub(super) const STEPS: [&str; 5] = [
     "
 CREATE TABLE divergence (
     row                  INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: it is the cursor of pages
@@ -48,6 +48,39 @@ ALTER TABLE divergence ADD COLUMN fields_missing INTEGER;
 ",
     // How far a store was gone through for rows that no map knows; no row before the first page and after the last.
     "CREATE TABLE scan_place (map TEXT, store TEXT, after BLOB NOT NULL, PRIMARY KEY (map, store)) STRICT;",
+    // What people did, and what happened; of what was opened before nothing is told, and its revision is 0. What is filtered by
+    // stands in one index, in the order of pages, so that what does not match costs an entry of it and not a row.
+    "
+ALTER TABLE divergence ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE act (
+    divergence    INTEGER PRIMARY KEY REFERENCES divergence (row) ON DELETE CASCADE,
+    act           TEXT NOT NULL,
+    who           TEXT NOT NULL,
+    why           TEXT NOT NULL,
+    at_unix_ns    INTEGER NOT NULL,
+    until_unix_ns INTEGER -- NULL for good
+) STRICT;
+CREATE INDEX act_by_act ON act (act);
+CREATE TABLE history (
+    divergence    INTEGER NOT NULL REFERENCES divergence (row) ON DELETE CASCADE,
+    revision      INTEGER NOT NULL, -- the one that it made
+    at_unix_ns    INTEGER NOT NULL,
+    what          TEXT NOT NULL,
+    who           TEXT, -- NULL for the comparator
+    why           TEXT,
+    until_unix_ns INTEGER,
+    kind          TEXT,
+    store_digest  TEXT,
+    map_digest    TEXT,
+    PRIMARY KEY (divergence, revision)
+) STRICT, WITHOUT ROWID;
+DROP INDEX divergence_by_map;
+DROP INDEX divergence_by_state;
+CREATE INDEX divergence_by_check ON divergence (map, store, kind, state);
+CREATE INDEX divergence_by_state ON divergence (state, row, map, store, kind, source, opened_at_unix_ns);
+CREATE INDEX divergence_by_key ON divergence (key);
+CREATE INDEX divergence_by_end ON divergence (resolved_at_unix_ns) WHERE state = 'resolved';
+",
 ];
 
 /// Opens the file to write, makes it if it is not there, and brings its schema up.
@@ -58,6 +91,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     let found = check(&connection, path)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(unusable)?;
     connection.pragma_update(None, "synchronous", "full").map_err(unusable)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(unusable)?;
     bring_up(&mut connection, found).map_err(unusable)?;
     Ok(connection)
 }

@@ -5,6 +5,10 @@ use counterfoil_digest::Differing;
 use counterfoil_judge::Digest;
 use tempfile::TempDir;
 
+mod acts;
+mod histories;
+mod reads;
+
 pub(super) fn opened(number: u32) -> Opened {
     Opened {
         id: id(number),
@@ -102,14 +106,20 @@ async fn a_divergence_is_opened_confirmed_and_resolved() {
         trace_id: Some("ab".repeat(16)),
         fields: Some(vec!["price".into()]),
         fields_missing: Some(0),
+        revision: 1,
+        acted: None,
     };
     assert_eq!(seen, expected);
     record(&ledger, [confirmed(1)]).await;
     let seen = row(&ledger, 1).await;
-    assert_eq!(seen, Row { state: State::Confirmed, confirmed_at_unix_ns: Some(2_000), ..expected });
+    assert_eq!(
+        seen,
+        Row { state: State::Confirmed, confirmed_at_unix_ns: Some(2_000), revision: 2, ..expected }
+    );
     record(&ledger, [resolved(1)]).await;
     let resolved_how = Some("agreed".to_owned());
-    let expected = Row { state: State::Resolved, resolved_at_unix_ns: Some(3_000), resolved_how, ..seen };
+    let state = State::Resolved;
+    let expected = Row { state, resolved_at_unix_ns: Some(3_000), resolved_how, revision: 3, ..seen };
     assert_eq!(row(&ledger, 1).await, expected);
     assert_eq!(ledger.get(id(2)).await.unwrap(), None);
     assert_eq!(ledger.stats(), Stats { written: 3, retries: 0, orphans: 0 });
@@ -292,7 +302,7 @@ fn a_newer_ledger_and_another_database_are_refused_and_left_alone() {
     std::fs::write(&text, "hello, I am not a database at all, but long enough to look like one").unwrap();
     let before = [&other, &text].map(|path| std::fs::read(path).unwrap());
     let refused = |path: &Path| Ledger::open(path, |_| ()).unwrap_err();
-    assert!(matches!(refused(&newer), LedgerError::Newer { found: 99, known: 4, .. }));
+    assert!(matches!(refused(&newer), LedgerError::Newer { found: 99, known: 5, .. }));
     assert!(matches!(refused(&other), LedgerError::NotALedger { .. }));
     assert!(matches!(refused(&text), LedgerError::Open { .. }));
     assert!(matches!(refused(&folder.path().join("no/such/folder")), LedgerError::Open { .. }));
@@ -314,9 +324,13 @@ async fn a_ledger_of_the_first_version_is_brought_up_and_its_rows_name_no_store(
     let ledger = Ledger::open(&path, move |turned| told.send(turned.clone()).unwrap()).unwrap();
     let before = row(&ledger, 1).await;
     assert_eq!((before.store, before.fields, before.fields_missing), (None, None, None));
+    assert_eq!((before.revision, before.acted), (0, None));
     record(&ledger, [resolved(1), opened(1).into()]).await;
     let after = row(&ledger, 1).await;
     assert_eq!((after.store.as_deref(), after.fields), (Some("second"), Some(vec!["price".to_owned()])));
+    let life = ledger.life(id(1)).await.unwrap().unwrap();
+    let told: Vec<_> = life.history.iter().map(|entry| (entry.revision, entry.what.as_str())).collect();
+    assert_eq!((told, life.dropped), (vec![(1, "resolved"), (2, "opened")], 0));
     let stores: Vec<_> = announced.try_iter().map(|turned| (turned.turn, turned.store)).collect();
     assert_eq!(stores, [("resolved", None), ("opened", Some("second".to_owned()))]);
 }

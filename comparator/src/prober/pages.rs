@@ -1,13 +1,34 @@
-//! Pages of rows: read, and compared with what the maps know. Of a row nothing is kept but its key.
+//! Pages of rows: read, and compared with what the maps know. Of a row nothing is kept but its key and its digest.
 
+use super::digesting::seen;
 use super::{Done, Place, Prober, Reads};
 use crate::budget::Ending;
-use crate::contract::Contract;
+use crate::contract::{Contract, MapId};
 use crate::ledger::ScanPlace;
 use crate::scheduler::{PageRead, PageRequest};
-use crate::store::{Found, Page};
+use crate::store::{Answer, Found, Page};
+use crate::table::{Against, Scanned};
 use counterfoil_clock::now;
-use counterfoil_judge::Interval;
+use counterfoil_judge::{Interval, Time};
+use std::collections::HashMap;
+
+/// Where the next page begins is written down this often at most, in nanoseconds, and at the end of a round: a place that is lost
+/// costs what was read since.
+const KEPT_EVERY: i64 = 1_000_000_000;
+
+/// When the place of each check was written down last.
+#[derive(Default)]
+pub(super) struct Kept(HashMap<MapId, Time>);
+
+impl Kept {
+    /// Whether the place of `map` is to be written down at `at`.
+    fn is_due(&mut self, map: MapId, is_at_end: bool, at: Time) -> bool {
+        let kept_at = self.0.entry(map).or_insert(Time::MIN);
+        let is_due = is_at_end || at >= kept_at.plus(KEPT_EVERY);
+        *kept_at = if is_due { at } else { *kept_at };
+        is_due
+    }
+}
 
 impl Prober {
     pub(super) fn send_page(&self, request: PageRequest, reads: &mut Reads) {
@@ -22,12 +43,29 @@ impl Prober {
         });
     }
 
-    /// Takes a page back, and keeps where the next one begins.
-    pub(super) async fn take_back_page(&mut self, page: PageRead) {
-        let map = page.map;
-        let after = self.scheduler.take_back_page(page, now()).map(<[u8]>::to_vec);
+    /// Takes a page back: the next one is asked for, then this one is compared.
+    pub(super) async fn take_back_page(&mut self, page: PageRead, reads: &mut Reads) {
+        let at = now();
+        let next = self.scheduler.turn_page(&page, at);
+        next.into_iter().for_each(|request| self.send_page(request, reads));
+        self.scheduler.compare_page(&page, at);
+        self.keep_place(page, at).await;
+    }
+
+    /// Has it written down where the page behind this one begins.
+    async fn keep_place(&mut self, page: PageRead, at: Time) {
+        let after = match page.ending {
+            Ending::Answered => page.next,
+            Ending::Refused => None,
+            Ending::Unanswered(_) => return,
+        };
+        if !self.kept.is_due(page.map, after.is_none(), at) {
+            return;
+        }
         let contracts = self.parts.engine.contracts();
-        let (Some(contract), Some(store)) = (contracts.get(map), contracts.store_name(map)) else { return };
+        let (Some(contract), Some(store)) = (contracts.get(page.map), contracts.store_name(page.map)) else {
+            return;
+        };
         let place = ScanPlace { map: contract.name.to_string(), store: store.to_owned(), after };
         self.parts.telling.keep_place(place).await;
     }
@@ -37,19 +75,28 @@ impl Place {
     /// Reads a page. A row without a value is none.
     async fn read_page(&self, contract: &Contract, request: PageRequest) -> PageRead {
         let PageRequest { store, wanted } = request;
-        let _turn = self.turn().await;
+        let turn = self.turn().await;
         let begin = now();
         let page = match &contract.scan {
             Some(scan) => self.reader.scan(scan, wanted.after.as_deref(), wanted.limit).await,
             None => Ok(Page { rows: Vec::new(), next: None }),
         };
         let at = Interval::new(begin, now());
+        drop(turn);
         let (ending, page) = match page {
             Ok(page) => (Ending::Answered, page),
             Err(error) => (self.failed(contract, &error), Page { rows: Vec::new(), next: None }),
         };
-        let there = page.rows.into_iter().filter(|(_, answer)| !matches!(answer, Ok(Found::Absent)));
-        let keys = there.map(|(key, _)| key).collect();
-        PageRead { store, map: wanted.map, at, ending, keys, next: page.next }
+        let (rows, next) = (self.scanned(contract, page.rows), page.next);
+        PageRead { store, map: wanted.map, at, ending, rows, next }
+    }
+
+    fn scanned(&self, contract: &Contract, mut rows: Vec<(Vec<u8>, Answer)>) -> Vec<Scanned> {
+        rows.retain(|(_, answer)| !matches!(answer, Ok(Found::Absent)));
+        // Under the current deployment key: a key that is known under another one is looked up.
+        let against = Against::default();
+        let answers = rows.iter().map(|(_, answer)| (&against, answer));
+        let seen = seen(&contract.digesters, answers, &self.series.key_errors);
+        rows.into_iter().zip(seen).map(|((key, _), seen)| Scanned { key, seen }).collect()
     }
 }

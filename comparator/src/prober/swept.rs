@@ -20,6 +20,7 @@ struct CheckSeries {
     map: MapId,
     /// What rows were, in the order of [`counts`].
     rows: Vec<Counter>,
+    agreeing: Counter,
     rounds: Counter,
 }
 
@@ -64,16 +65,19 @@ impl SweepSeries {
 impl CheckSeries {
     fn new(map: MapId, name: &str, store: &str) -> Self {
         let labels = ["known", "suspected"].into_iter().chain(Unknown::ALL.map(Unknown::label));
+        let check = [("map", name), ("store", store)];
         let series = |label| metrics::SWEEP_ROWS.counter(&[("map", name), ("store", store), ("row", label)]);
         Self {
             map,
             rows: labels.map(series).collect(),
-            rounds: metrics::SWEEP_SCANS.counter(&[("map", name), ("store", store)]),
+            agreeing: metrics::SWEEP_AGREEING.counter(&check),
+            rounds: metrics::SWEEP_SCANS.counter(&check),
         }
     }
 
     fn set(&self, progress: &rows::Progress) {
         self.rows.iter().zip(counts(&progress.all)).for_each(|(series, count)| series.absolute(count));
+        self.agreeing.absolute(progress.all.agreeing);
         self.rounds.absolute(progress.rounds);
     }
 }

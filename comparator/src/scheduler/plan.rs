@@ -20,6 +20,8 @@ pub(super) struct Store {
     turn: usize,
     sweep: Option<Keys>,
     rows: Option<Rows>,
+    /// Keys that nobody waits for were read since the last page: the next turn is a page's, though more of them wait.
+    is_turn_of_page: bool,
 }
 
 /// A map of the store.
@@ -37,6 +39,8 @@ struct Draft {
     map: MapId,
     probes: Vec<Probe>,
     keys: PerClass<usize>,
+    /// How many of the keys are read twice.
+    twice: usize,
 }
 
 /// Reads in the making, and what else there is room for.
@@ -62,6 +66,7 @@ impl Store {
             turn: 0,
             sweep: None,
             rows: None,
+            is_turn_of_page: false,
         }
     }
 
@@ -78,10 +83,10 @@ impl Store {
         self.rows.as_mut()
     }
 
-    /// The next page of rows to be read at `at`, after [`Self::plan`], unless keys wait that are no less urgent.
+    /// The next page of rows to be read at `at`, after [`Self::plan`], unless keys wait that are no less urgent and whose turn it is.
     pub(super) fn next_page(&mut self, at: Time) -> Option<PageRequest> {
-        let none_waits = self.maps.iter().all(|map| *map.ready.get(Class::Idle) == 0);
-        let keys_per_s = self.budget.idle_keys_per_s().filter(|_| none_waits)?;
+        let is_turn = self.is_turn_of_page || self.maps.iter().all(|map| *map.ready.get(Class::Idle) == 0);
+        let keys_per_s = self.budget.idle_keys_per_s().filter(|_| is_turn)?;
         let rows = self.rows.as_mut()?;
         let room = self.budget.room(at);
         if room.reads == 0 || room.keys == 0 {
@@ -89,6 +94,7 @@ impl Store {
         }
         let wanted = rows.next(keys_per_s, self.budget.keys_per_read_max(), at)?;
         self.budget.sent_page(wanted.limit);
+        self.is_turn_of_page = false;
         Some(PageRequest { store: self.place, wanted })
     }
 
@@ -105,7 +111,8 @@ impl Store {
             map.ready = table.ready(map.id, at);
         }
         let keys_per_read_max = self.budget.keys_per_read_max();
-        let room = self.budget.room(at);
+        let mut room = self.budget.room(at);
+        room.reads = room.reads.saturating_sub(usize::from(self.is_page_due(at)));
         let mut plan = Plan { table, at, keys_per_read_max, room, observations, drafts: Vec::new() };
         let first = self.turn.checked_rem(self.maps.len()).unwrap_or(0);
         self.maps.rotate_left(first);
@@ -141,22 +148,31 @@ impl Store {
         given_up
     }
 
+    /// Whether a page is to be read at `at` though other keys wait.
+    fn is_page_due(&mut self, at: Time) -> bool {
+        let keys_per_s = self.budget.idle_keys_per_s().filter(|_| self.is_turn_of_page);
+        let rows = self.rows.as_mut().zip(keys_per_s);
+        rows.is_some_and(|(rows, keys_per_s)| rows.is_due(keys_per_s, at))
+    }
+
     /// Lets keys at rest wait for a read at `at`, unless others wait that are no more urgent.
     fn sweep(&mut self, table: &Table, at: Time) {
         let Some(sweep) = &mut self.sweep else { return };
         let none_waits = self.maps.iter().all(|map| *map.ready.get(Class::Idle) == 0);
         if let Some(keys_per_s) = self.budget.idle_keys_per_s().filter(|_| none_waits) {
-            sweep.step(table, keys_per_s, at);
+            sweep.step(table, keys_per_s, self.rows.as_ref().and_then(Rows::rounds), at);
         }
     }
 
     fn send(&mut self, drafts: Vec<Draft>, left: Room, is_more_wanted: bool, at: Time) -> Vec<Request> {
         self.turn = self.turn.wrapping_add(usize::from(!drafts.is_empty()));
         let mut requests = Vec::new();
-        for Draft { map, probes, keys } in drafts {
+        for Draft { map, probes, keys, twice } in drafts {
             let first_due = probes.iter().map(|probe| probe.due).min();
             let delay = first_due.map_or(0, |due| at.since(due).max(0));
             self.budget.sent(&keys, delay);
+            self.is_turn_of_page |= *keys.get(Class::Idle) > 0;
+            self.budget.sent_again(twice);
             requests.push(Request { store: self.place, map, probes, delay });
         }
         let is_used_up = left.keys == 0 || left.reads == 0;
@@ -170,14 +186,16 @@ impl Plan<'_> {
     fn add(&mut self, maps: &mut [Map], class: Class, mut limit: usize) {
         for map in maps {
             while *map.ready.get(class) > 0 && limit > 0 {
-                let probes = self.take(map, class, limit);
+                let mut probes = self.take(map, class, limit);
                 if probes.is_empty() {
                     break;
                 }
                 limit -= probes.len();
                 self.room.keys = self.room.keys.saturating_sub(probes.len());
                 self.observations = self.observations.saturating_sub(probes.len());
-                self.put(map.id, class, probes);
+                let twice = self.table.choose_twice(map.id, &mut probes, self.room.keys);
+                self.room.keys = self.room.keys.saturating_sub(twice);
+                self.put(map.id, class, probes, twice);
             }
         }
     }
@@ -190,7 +208,7 @@ impl Plan<'_> {
             None if self.room.reads > 0 => self.keys_per_read_max,
             None => 0,
         };
-        let limit = limit.min(in_read).min(self.room.keys).min(self.observations);
+        let limit = limit.min(in_read).min(self.keys_of(map.id)).min(self.observations);
         if limit == 0 {
             return Vec::new();
         }
@@ -202,15 +220,21 @@ impl Plan<'_> {
         probes
     }
 
-    fn put(&mut self, map: MapId, class: Class, probes: Vec<Probe>) {
+    /// How many keys of the map there is room for; where some may be read twice, for all of them twice.
+    fn keys_of(&self, map: MapId) -> usize {
+        if self.table.reads_twice(map) { self.room.keys.div_ceil(2) } else { self.room.keys }
+    }
+
+    fn put(&mut self, map: MapId, class: Class, probes: Vec<Probe>, twice: usize) {
         let begun = self.drafts.iter().position(|draft| draft.map == map && self.has_room(draft));
         let at = begun.unwrap_or_else(|| {
             self.room.reads = self.room.reads.saturating_sub(1);
-            self.drafts.push(Draft { map, probes: Vec::new(), keys: PerClass::default() });
+            self.drafts.push(Draft { map, probes: Vec::new(), keys: PerClass::default(), twice: 0 });
             self.drafts.len() - 1
         });
         if let Some(draft) = self.drafts.get_mut(at) {
             *draft.keys.get_mut(class) += probes.len();
+            draft.twice += twice;
             draft.probes.extend(probes);
         }
     }

@@ -172,3 +172,4 @@ fn while_a_source_is_lost_every_key_is_in_doubt_and_a_deadline_after_its_expiry_
 
 mod budgets;
 mod sweeping;
+mod twice;

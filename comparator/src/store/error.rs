@@ -83,6 +83,14 @@ pub enum KeyError {
         "the query gave a row whose key was not asked for; its first column must equal the key byte for byte"
     )]
     OtherKey,
+    /// The value is larger than any that is compared.
+    #[error(
+        "the value has more than {value_bytes_max} bytes; raise value_bytes_max of the store, or let the query give less"
+    )]
+    ValueTooLarge {
+        /// The limit.
+        value_bytes_max: usize,
+    },
     /// The reader service said that it cannot tell.
     #[error("the reader service could not tell about the key: {why}")]
     Refused {
@@ -102,6 +110,7 @@ impl KeyError {
             Self::Version => "version",
             Self::SeveralRows => "several_rows",
             Self::OtherKey => "other_key",
+            Self::ValueTooLarge { .. } => "value_too_large",
             Self::Refused { .. } => "refused",
         }
     }

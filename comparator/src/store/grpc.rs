@@ -11,7 +11,7 @@ use super::pool::{Lease, Pool};
 use super::scan::{Page, Scan};
 use super::tls::{Called, Tls};
 use super::written::{Password, WrittenStore};
-use super::{Answer, Found, KeyError, StoreError};
+use super::{Answer, Found, KeyError, StoreError, fits};
 use bytes::Bytes;
 use counterfoil_proto::wire::store_entry;
 use counterfoil_proto::wire::store_reader_client::StoreReaderClient;
@@ -40,6 +40,7 @@ pub(super) struct Grpc {
     password_file: Option<PathBuf>,
     timeout: Duration,
     pool: Pool<Client>,
+    value_bytes_max: usize,
 }
 
 type Client = StoreReaderClient<Channel>;
@@ -63,7 +64,8 @@ impl Grpc {
         };
         let tls = Tls::asked_for(written, problems)?;
         let password_file = written.password_file.clone();
-        Some(Self { host, port, tls, password_file, timeout, pool: Pool::new(concurrency) })
+        let (pool, value_bytes_max) = (Pool::new(concurrency), written.value_bytes_max());
+        Some(Self { host, port, tls, password_file, timeout, pool, value_bytes_max })
     }
 
     pub(super) async fn read_many(&self, lookup: &Lookup, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
@@ -81,7 +83,7 @@ impl Grpc {
         let mut gathered = asked.gathered();
         for (key, entry) in unique.iter().zip(entries) {
             let is_its_own = entry.key.is_empty() || entry.key == *key;
-            gathered.row(is_its_own.then_some(key), answer(entry));
+            gathered.row(is_its_own.then_some(key), self.answer(entry));
         }
         Ok(gathered.in_order())
     }
@@ -108,8 +110,20 @@ impl Grpc {
                 "the scan does not get on: next is what it was asked to go on from",
             ));
         }
-        let rows = told.entries.into_iter().map(|entry| (entry.key.to_vec(), answer(entry))).collect();
+        let rows = told.entries.into_iter().map(|entry| (entry.key.to_vec(), self.answer(entry))).collect();
         Ok(Page { rows, next: (!told.next.is_empty()).then(|| told.next.to_vec()) })
+    }
+
+    fn answer(&self, entry: StoreEntry) -> Answer {
+        match entry.found {
+            Some(store_entry::Found::Absent(_)) => Ok(Found::Absent),
+            Some(store_entry::Found::Value(StoreValue { value, version })) => {
+                fits(value.len(), self.value_bytes_max)?;
+                Ok(Found::Value(value.to_vec(), version))
+            }
+            Some(store_entry::Found::Error(error)) => Err(KeyError::Refused { why: named(error) }),
+            None => Err(KeyError::Refused { why: "nothing_said".into() }),
+        }
     }
 
     async fn client(&self) -> Result<(Lease<Client>, Client), StoreError> {
@@ -157,17 +171,6 @@ fn collection(lookup: &Lookup) -> Result<String, StoreError> {
     match lookup {
         Lookup::Collection(collection) => Ok(collection.to_string()),
         Lookup::Sql { .. } | Lookup::Prefix(_) | Lookup::Hash(_) => Err(Lookup::unfit()),
-    }
-}
-
-fn answer(entry: StoreEntry) -> Answer {
-    match entry.found {
-        Some(store_entry::Found::Absent(_)) => Ok(Found::Absent),
-        Some(store_entry::Found::Value(StoreValue { value, version })) => {
-            Ok(Found::Value(value.to_vec(), version))
-        }
-        Some(store_entry::Found::Error(error)) => Err(KeyError::Refused { why: named(error) }),
-        None => Err(KeyError::Refused { why: "nothing_said".into() }),
     }
 }
 

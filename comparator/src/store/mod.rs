@@ -17,6 +17,7 @@
 //! - The answer has one entry per key, in the order of the keys, seen at one instant between call and return.
 //! - A key that cannot be asked for, or whose value cannot be compared, is that key's own [`KeyError`]; the other keys
 //!   of the batch are answered. It is never told as absent.
+//! - A value has `value_bytes_max` bytes at most; a larger one is a [`KeyError`] too.
 //! - A read ends within `timeout_ms`. At most `concurrency` reads are on their way at a time; others wait.
 //! - No key, value or password is part of an error, of `Debug` or of a log line.
 //!
@@ -37,6 +38,7 @@ mod row;
 mod scan;
 mod sqlite;
 mod tls;
+mod twice;
 mod written;
 
 pub use budget::WrittenBudget;
@@ -45,6 +47,7 @@ pub use error::{KeyError, StoreError};
 pub use lookup::{KeyType, Lookup, Rows, Shape, WrittenLookup};
 pub use scan::{Page, Scan};
 pub use tls::{WrittenStoreCertificate, WrittenStoreTls};
+pub use twice::differing;
 pub use written::{StoreUrl, WrittenStore};
 
 use crate::budget::Bounds;
@@ -73,6 +76,11 @@ impl std::fmt::Debug for Found {
 
 /// What is known about one key after a read.
 pub type Answer = Result<Found, KeyError>;
+
+/// That a value with so many bytes may be compared.
+fn fits(bytes: usize, value_bytes_max: usize) -> Result<(), KeyError> {
+    if bytes > value_bytes_max { Err(KeyError::ValueTooLarge { value_bytes_max }) } else { Ok(()) }
+}
 
 /// The kinds of store there are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -120,7 +128,7 @@ impl Reader {
         let concurrency = written.concurrency();
         let store = match written.url.kind() {
             Some(StoreKind::Sqlite) => {
-                sqlite::Sqlite::new(&written.url, timeout, concurrency, &mut problems).map(Store::Sqlite)
+                sqlite::Sqlite::new(written, timeout, concurrency, &mut problems).map(Store::Sqlite)
             }
             Some(StoreKind::Postgres) => {
                 postgres::Postgres::new(written, timeout, concurrency, &mut problems).map(Store::Postgres)

@@ -25,12 +25,11 @@ mod cell;
 mod describe;
 mod expand;
 mod grants;
+mod question;
 
-use super::gather::{Asked, integer, representable};
-use super::lookup::{KeyType, Lookup, Shape, Sql};
+use super::lookup::Lookup;
 use super::pool::{Lease, Pool};
-use super::row::{self, Layout};
-use super::scan::{self, Page, Scan};
+use super::scan::{Page, Scan};
 use super::tls::{Tls, WrittenStoreCertificate, WrittenStoreTls};
 use super::written::{Password, WrittenStore};
 use super::{Answer, StoreError};
@@ -38,10 +37,11 @@ use bytes::Bytes;
 use counterfoil_settings::Problems;
 use mysql_async::prelude::Queryable;
 use mysql_async::{ClientIdentity, Column, Conn, Error, Opts, OptsBuilder, Row, ServerError, SslOpts, Value};
+use question::Question;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
+use tokio_stream::StreamExt;
 
 /// Most prepared statements of a connection: one for each power of two up to the largest batch, of a dozen maps.
 const STATEMENTS_MAX: usize = 192;
@@ -56,6 +56,7 @@ pub(super) struct Mysql {
     password_file: Option<PathBuf>,
     timeout: Duration,
     pool: Pool<Session>,
+    value_bytes_max: usize,
 }
 
 impl std::fmt::Debug for Mysql {
@@ -77,11 +78,12 @@ impl Mysql {
         };
         let tls = Tls::asked_for(written, problems)?;
         let password_file = written.password_file.clone();
-        Some(Self { options, tls, password_file, timeout, pool: Pool::new(concurrency) })
+        let (pool, value_bytes_max) = (Pool::new(concurrency), written.value_bytes_max());
+        Some(Self { options, tls, password_file, timeout, pool, value_bytes_max })
     }
 
     pub(super) async fn read_many(&self, lookup: &Lookup, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
-        let question = Question::of(lookup)?;
+        let question = Question::of(lookup, self.value_bytes_max)?;
         let (lease, mut session) = self.session().await?;
         let answers = question.look_up(&mut session, keys).await;
         lease.settle(session, answers)
@@ -93,7 +95,7 @@ impl Mysql {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Page, StoreError> {
-        let question = Question::of(scan.lookup())?;
+        let question = Question::of(scan.lookup(), self.value_bytes_max)?;
         let (lease, mut session) = self.session().await?;
         let page = question.page(&mut session, after, limit).await;
         lease.settle(session, page)
@@ -187,88 +189,30 @@ impl Session {
         self.0.as_mut().ok_or_else(|| StoreError::connect("closed"))
     }
 
-    async fn ask(
+    /// Asks; `begin` is told the columns, and what it makes of them comes with each row to `take`, as soon as that is there: a
+    /// row that is too large is let go of before the next one comes.
+    async fn ask<T>(
         &mut self,
         query: String,
         values: Vec<Value>,
-    ) -> Result<(Vec<Row>, Arc<[Column]>), StoreError> {
+        begin: impl FnOnce(&[Column]) -> Result<T, StoreError>,
+        mut take: impl FnMut(&T, &Row) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let connection = self.connection()?;
         let statement = connection.prep(query).await.map_err(|error| classify(&error))?;
         if usize::from(statement.num_params()) != values.len() {
             let why = "it must take one parameter, IN (?), or as a scan two: a key and the limit";
             return Err(StoreError::query(why));
         }
-        let rows: Vec<Row> = connection.exec(&statement, values).await.map_err(|error| classify(&error))?;
-        // After a change of the table the rows know better than the statement what they are.
-        let columns = rows.first().map_or_else(|| statement.columns(), Row::columns);
-        Ok((rows, columns))
-    }
-}
-
-/// A query, and how its parameters and columns are to be taken.
-struct Question<'l> {
-    query: &'l str,
-    key_type: KeyType,
-    shape: &'l Shape,
-}
-
-impl<'l> Question<'l> {
-    fn of(lookup: &'l Lookup) -> Result<Self, StoreError> {
-        let Sql { query, key_type, shape } = lookup.sql()?;
-        Ok(Self { query, key_type: key_type.unwrap_or_default(), shape })
-    }
-
-    async fn look_up(&self, session: &mut Session, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
-        let asked = Asked::new(keys, |key| representable(key, self.key_type));
-        let mut gathered = asked.gathered();
-        if let Some(last) = asked.keys().last() {
-            let places = expand::places(asked.keys().len());
-            let query = expand::query(self.query, places).ok_or_else(expand::no_place)?;
-            let keys = asked.keys().iter().chain(std::iter::repeat(last)).take(places);
-            let (rows, columns) = session.ask(query, keys.map(|key| self.bound(key)).collect()).await?;
-            let layout = self.layout(&columns)?;
-            for row in &rows {
-                gathered.row(row::key(row).as_deref(), layout.answer(row));
-            }
+        let answer = connection.exec_iter(&statement, values).await.map_err(|error| classify(&error))?;
+        let rows = answer.stream_and_drop::<Row>().await.map_err(|error| classify(&error))?;
+        let Some(mut rows) = rows else { return begin(&statement.columns()).map(|_| ()) };
+        // After a change of the table the answer knows better than the statement what its columns are.
+        let begun = begin(rows.columns_ref())?;
+        while let Some(row) = rows.try_next().await.map_err(|error| classify(&error))? {
+            take(&begun, &row)?;
         }
-        Ok(gathered.in_order())
-    }
-
-    async fn page(
-        &self,
-        session: &mut Session,
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
-        let from = match after {
-            Some(after) => self.bound(scan::from(after, representable(after, self.key_type))?),
-            None => self.least(),
-        };
-        let wanted = i64::try_from(Page::wanted(after, limit)).unwrap_or(i64::MAX);
-        let (rows, columns) = session.ask(self.query.to_owned(), vec![from, wanted.into()]).await?;
-        let layout = self.layout(&columns)?;
-        let rows = rows.iter().map(|row| Ok((scan::key_of(row, self.key_type)?, layout.answer(row))));
-        Page::of_rows(rows.collect::<Result<_, StoreError>>()?, after, limit)
-    }
-
-    fn layout(&self, columns: &[Column]) -> Result<Layout, StoreError> {
-        let names: Vec<_> = columns.iter().map(Column::name_str).collect();
-        Layout::new(self.shape, names.iter().map(AsRef::as_ref))
-    }
-
-    /// A key that was found representable.
-    fn bound(&self, key: &[u8]) -> Value {
-        match self.key_type {
-            KeyType::Text | KeyType::Bytes => Value::Bytes(key.to_vec()),
-            KeyType::Integer => integer(key).map_or(Value::NULL, Value::Int),
-        }
-    }
-
-    fn least(&self) -> Value {
-        match self.key_type {
-            KeyType::Text | KeyType::Bytes => Value::Bytes(Vec::new()),
-            KeyType::Integer => Value::Int(i64::MIN),
-        }
+        Ok(())
     }
 }
 

@@ -36,8 +36,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, Row, Statement};
+use tokio_stream::StreamExt;
 
 /// Reads one Postgres server.
 pub(super) struct Postgres {
@@ -45,6 +46,7 @@ pub(super) struct Postgres {
     tls: Option<Tls>,
     password_file: Option<PathBuf>,
     pool: Pool<Session>,
+    value_bytes_max: usize,
 }
 
 /// A connection, its prepared queries, and the task that moves its bytes.
@@ -52,6 +54,7 @@ struct Session {
     client: Client,
     statements: HashMap<Arc<str>, Statement>,
     driver: JoinHandle<()>,
+    value_bytes_max: usize,
 }
 
 impl Drop for Session {
@@ -98,7 +101,8 @@ impl Postgres {
             config.application_name("counterfoil");
         }
         let password_file = written.password_file.clone();
-        Some(Self { config, tls, password_file, pool: Pool::new(concurrency) })
+        let value_bytes_max = written.value_bytes_max();
+        Some(Self { config, tls, password_file, pool: Pool::new(concurrency), value_bytes_max })
     }
 
     pub(super) async fn read_many(&self, lookup: &Lookup, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
@@ -141,7 +145,8 @@ impl Postgres {
                 (client, tokio::spawn(async { drop(connection.await) }))
             }
         };
-        let session = Session { client, statements: HashMap::new(), driver };
+        let value_bytes_max = self.value_bytes_max;
+        let session = Session { client, statements: HashMap::new(), driver, value_bytes_max };
         let row = session.client.query_one("SELECT pg_is_in_recovery()", &[]).await;
         match row.and_then(|row| row.try_get(0)).map_err(|error| classify(&error))? {
             true => Err(StoreError::Standby),
@@ -154,31 +159,55 @@ impl Session {
     async fn read(&mut self, sql: Sql<'_>, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
         let statement = self.prepared(sql.query).await?;
         let parameter = Parameter::of_keys(&statement, sql.key_type)?;
-        let layout = layout(&statement, sql.shape)?;
+        let layout = self.layout(&statement, sql.shape)?;
         let asked = Asked::new(keys, |key| parameter.check(key));
         let bound = parameter.bind(asked.keys());
-        let rows = self.client.query(&statement, &[&*bound]).await.map_err(|error| classify(&error))?;
         let mut gathered = asked.gathered();
-        for row in &rows {
-            gathered.row(row::key(row).as_deref(), layout.answer(row));
-        }
+        self.ask(&statement, &[&*bound], |row| {
+            gathered.row(row::key(&row).as_deref(), layout.answer(&row));
+            Ok(())
+        })
+        .await?;
         Ok(gathered.in_order())
     }
 
     async fn page(&mut self, sql: Sql<'_>, after: Option<&[u8]>, limit: usize) -> Result<Page, StoreError> {
         let statement = self.prepared(sql.query).await?;
         let parameter = Parameter::of_scan(&statement, sql.key_type)?;
-        let layout = layout(&statement, sql.shape)?;
+        let layout = self.layout(&statement, sql.shape)?;
         let from = match after {
             Some(after) => parameter.bind_one(scan::from(after, parameter.check(after))?),
             None => parameter.least(),
         };
         let wanted = i64::try_from(Page::wanted(after, limit)).unwrap_or(i64::MAX);
-        let rows = self.client.query(&statement, &[&*from, &wanted]).await;
-        let rows = rows.map_err(|error| classify(&error))?;
         let key_type = parameter.key_type();
-        let rows = rows.iter().map(|row| Ok((scan::key_of(row, key_type)?, layout.answer(row))));
-        Page::of_rows(rows.collect::<Result<_, StoreError>>()?, after, limit)
+        let mut rows = Vec::new();
+        self.ask(&statement, &[&*from, &wanted], |row| {
+            rows.push((scan::key_of(&row, key_type)?, layout.answer(&row)));
+            Ok(())
+        })
+        .await?;
+        Page::of_rows(rows, after, limit)
+    }
+
+    /// Asks, and gives each row to `take` as it comes: a row that is too large is let go of before the next one is there.
+    async fn ask(
+        &self,
+        statement: &Statement,
+        parameters: &[&(dyn ToSql + Sync)],
+        mut take: impl FnMut(Row) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let rows = self.client.query_raw(statement, parameters.iter().copied()).await;
+        let mut rows = std::pin::pin!(rows.map_err(|error| classify(&error))?);
+        while let Some(row) = rows.try_next().await.map_err(|error| classify(&error))? {
+            take(row)?;
+        }
+        Ok(())
+    }
+
+    fn layout(&self, statement: &Statement, shape: &Shape) -> Result<Layout, StoreError> {
+        let names = statement.columns().iter().map(tokio_postgres::Column::name);
+        Layout::new(shape, names, self.value_bytes_max)
     }
 
     async fn prepared(&mut self, query: &Arc<str>) -> Result<Statement, StoreError> {
@@ -189,10 +218,6 @@ impl Session {
         self.statements.insert(Arc::clone(query), statement.clone());
         Ok(statement)
     }
-}
-
-fn layout(statement: &Statement, shape: &Shape) -> Result<Layout, StoreError> {
-    Layout::new(shape, statement.columns().iter().map(tokio_postgres::Column::name))
 }
 
 /// A column as it came over the wire, in Postgres's binary form.

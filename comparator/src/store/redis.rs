@@ -16,7 +16,7 @@ use super::pool::{Lease, Pool};
 use super::scan::{Page, Scan};
 use super::tls::Tls;
 use super::written::{Password, WrittenStore};
-use super::{Answer, Found, StoreError};
+use super::{Answer, Found, StoreError, fits};
 use bytes::Bytes;
 use counterfoil_settings::Problems;
 use redis::aio::MultiplexedConnection;
@@ -42,6 +42,7 @@ pub(super) struct Redis {
     timeout: Duration,
     pool: Pool<Session>,
     tls: Option<Tls>,
+    value_bytes_max: usize,
 }
 
 impl std::fmt::Debug for Redis {
@@ -66,14 +67,15 @@ impl Redis {
         let tls = Tls::asked_for(written, problems)?;
         let password_file = written.password_file.clone();
         let is_cluster = written.url.expose().starts_with(CLUSTER);
-        Some(Self { place, is_cluster, password_file, timeout, pool: Pool::new(concurrency), tls })
+        let (pool, value_bytes_max) = (Pool::new(concurrency), written.value_bytes_max());
+        Some(Self { place, is_cluster, password_file, timeout, pool, tls, value_bytes_max })
     }
 
     pub(super) async fn read_many(&self, lookup: &Lookup, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
         let command = command(lookup, keys.iter().map(AsRef::as_ref))?;
         let (lease, mut session) = self.session().await?;
         let values = session.connection.ask(&command).await;
-        lease.settle(session, values.and_then(|values| answers(values, keys.len())))
+        lease.settle(session, values.and_then(|values| answers(values, keys.len(), self.value_bytes_max)))
     }
 
     /// One step of a scan. Redis takes the limit as a hint, and may tell an entry again in a later step.
@@ -85,13 +87,15 @@ impl Redis {
     ) -> Result<Page, StoreError> {
         let cursor = cursor(after)?;
         let (lease, mut session) = self.session().await?;
-        let connection = &mut session.connection;
+        let (connection, value_bytes_max) = (&mut session.connection, self.value_bytes_max);
         let page = match scan.lookup() {
             Lookup::Prefix(_) if self.is_cluster => {
                 Err(StoreError::query("a cluster is gone through by the fields of a hash, not by a prefix"))
             }
-            Lookup::Prefix(prefix) => step::of_strings(connection, prefix, cursor, limit).await,
-            Lookup::Hash(hash) => step::of_fields(connection, hash, cursor, limit).await,
+            Lookup::Prefix(prefix) => {
+                step::of_strings(connection, prefix, (cursor, limit), value_bytes_max).await
+            }
+            Lookup::Hash(hash) => step::of_fields(connection, hash, (cursor, limit), value_bytes_max).await,
             Lookup::Sql { .. } | Lookup::Collection(_) => Err(Lookup::unfit()),
         };
         lease.settle(session, page)
@@ -228,17 +232,21 @@ fn cursor(after: Option<&[u8]>) -> Result<u64, StoreError> {
     number.ok_or_else(|| StoreError::query("a scan of Redis goes on from a cursor, which is a number"))
 }
 
-fn answers(values: Value, keys: usize) -> Result<Vec<Answer>, StoreError> {
+fn answers(values: Value, keys: usize, value_bytes_max: usize) -> Result<Vec<Answer>, StoreError> {
     let Value::Array(values) = values else { return Err(StoreError::query("the answer is not an array")) };
     if values.len() != keys {
         return Err(StoreError::query(format!("{} answers for {keys} keys", values.len())));
     }
     let answer = |value| match value {
         Value::Nil => Ok(Ok(Found::Absent)),
-        Value::BulkString(value) => Ok(Ok(Found::Value(value, None))),
+        Value::BulkString(value) => Ok(found(value, value_bytes_max)),
         _ => Err(StoreError::query("a value is neither a string nor absent")),
     };
     values.into_iter().map(answer).collect()
+}
+
+fn found(value: Vec<u8>, value_bytes_max: usize) -> Answer {
+    fits(value.len(), value_bytes_max).map(|()| Found::Value(value, None))
 }
 
 /// The server's message is not told: it may quote a key. Its code is.

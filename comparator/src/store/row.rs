@@ -1,7 +1,7 @@
 //! What a row of an SQL store says, whichever kind of server it came from.
 
 use super::lookup::Shape;
-use super::{Answer, Found, KeyError, StoreError};
+use super::{Answer, Found, KeyError, StoreError, fits};
 use counterfoil_digest::cell::{Cell, object};
 use std::borrow::Cow;
 
@@ -18,20 +18,49 @@ pub(super) trait Row {
     fn type_name(&self, column: usize) -> String;
 }
 
-/// Which column of a query is what.
-pub(super) enum Layout {
+/// What becomes of the rows of a query.
+pub(super) struct Layout {
+    columns: Columns,
+    value_bytes_max: usize,
+}
+
+/// Which column is what.
+enum Columns {
     /// Key, value, and perhaps version.
     Value { version: Option<usize> },
     /// Key, and columns by name, one of which may be the version.
-    Columns { members: Vec<(String, usize)>, version: Option<usize> },
+    Object { members: Vec<(String, usize)>, version: Option<usize> },
 }
 
 impl Layout {
-    /// The layout of a query that gives columns of these names.
+    /// The layout of a query that gives columns of these names, and values of so many bytes at most.
     pub(super) fn new<'n>(
         shape: &Shape,
         names: impl ExactSizeIterator<Item = &'n str>,
+        value_bytes_max: usize,
     ) -> Result<Self, StoreError> {
+        Ok(Self { columns: Columns::new(shape, names)?, value_bytes_max })
+    }
+
+    /// What the row says about its key.
+    pub(super) fn answer(&self, row: &impl Row) -> Answer {
+        let (value, version) = match &self.columns {
+            Columns::Value { version } => match bytes(row, 1)? {
+                Some(value) => {
+                    fits(value.len(), self.value_bytes_max)?;
+                    (value.into_owned(), version)
+                }
+                None => return Ok(Found::Absent),
+            },
+            Columns::Object { members, version } => (object_of(row, members, self.value_bytes_max)?, version),
+        };
+        let version = version.map_or(Ok(None), |column| number(row, column))?;
+        Ok(Found::Value(value, version))
+    }
+}
+
+impl Columns {
+    fn new<'n>(shape: &Shape, names: impl ExactSizeIterator<Item = &'n str>) -> Result<Self, StoreError> {
         match shape {
             Shape::Value => match names.len() {
                 2 => Ok(Self::Value { version: None }),
@@ -40,11 +69,11 @@ impl Layout {
                     "it must give two or three columns: key, value and perhaps version",
                 )),
             },
-            Shape::Columns { version } => Self::columns(version.as_deref(), names),
+            Shape::Columns { version } => Self::object(version.as_deref(), names),
         }
     }
 
-    fn columns<'n>(
+    fn object<'n>(
         version_column: Option<&str>,
         names: impl Iterator<Item = &'n str>,
     ) -> Result<Self, StoreError> {
@@ -68,21 +97,8 @@ impl Layout {
             _ if members.is_empty() => {
                 Err(StoreError::query("it must give the key and then at least one column to compare"))
             }
-            _ => Ok(Self::Columns { members, version }),
+            _ => Ok(Self::Object { members, version }),
         }
-    }
-
-    /// What the row says about its key.
-    pub(super) fn answer(&self, row: &impl Row) -> Answer {
-        let (value, version) = match self {
-            Self::Value { version } => match bytes(row, 1)? {
-                Some(value) => (value.into_owned(), version),
-                None => return Ok(Found::Absent),
-            },
-            Self::Columns { members, version } => (columns(row, members)?, version),
-        };
-        let version = version.map_or(Ok(None), |column| number(row, column))?;
-        Ok(Found::Value(value, version))
     }
 }
 
@@ -110,9 +126,31 @@ fn bytes(row: &impl Row, column: usize) -> Result<Option<Cow<'_, [u8]>>, KeyErro
     }))
 }
 
-fn columns(row: &impl Row, members: &[(String, usize)]) -> Result<Vec<u8>, KeyError> {
-    let cells = members.iter().map(|(name, column)| Ok((name.as_str(), row.cell(*column)?)));
-    Ok(object(cells.collect::<Result<Vec<_>, KeyError>>()?.into_iter()))
+/// The object of these columns. What is too large by its cells alone is not put together.
+fn object_of(
+    row: &impl Row,
+    members: &[(String, usize)],
+    value_bytes_max: usize,
+) -> Result<Vec<u8>, KeyError> {
+    let (mut cells, mut bytes) = (Vec::with_capacity(members.len()), 0);
+    for (name, column) in members {
+        let cell = row.cell(*column)?;
+        bytes += bytes_in(&cell);
+        fits(bytes, value_bytes_max)?;
+        cells.push((name.as_str(), cell));
+    }
+    let object = object(cells.into_iter());
+    fits(object.len(), value_bytes_max)?;
+    Ok(object)
+}
+
+/// How many bytes a cell holds, if it may be large.
+fn bytes_in(cell: &Cell<'_>) -> usize {
+    match cell {
+        Cell::Text(text) | Cell::Json(text) => text.len(),
+        Cell::Bytes(bytes) => bytes.len(),
+        _ => 0,
+    }
 }
 
 fn number(row: &impl Row, column: usize) -> Result<Option<u64>, KeyError> {
@@ -147,8 +185,11 @@ mod tests {
 
     fn layout(version: Option<&str>, names: &[&str]) -> Result<Layout, String> {
         let shape = Shape::Columns { version: version.map(Into::into) };
-        Layout::new(&shape, names.iter().copied()).map_err(|error| error.to_string())
+        Layout::new(&shape, names.iter().copied(), BYTES_MAX).map_err(|error| error.to_string())
     }
+
+    /// Most bytes of a value.
+    const BYTES_MAX: usize = 24;
 
     #[test]
     fn every_column_but_key_and_version_is_a_member() {
@@ -178,8 +219,29 @@ mod tests {
 
     #[test]
     fn a_single_value_of_several_forms_is_refused_by_its_type() {
-        let layout = Layout::new(&Shape::Value, ["k", "v"].into_iter()).unwrap();
+        let layout = Layout::new(&Shape::Value, ["k", "v"].into_iter(), BYTES_MAX).unwrap();
         let answer = layout.answer(&Cells(vec![Cell::Integer(1), Cell::Float(1.5)]));
         assert_eq!(answer, Err(KeyError::ValueType { found: "type1".into() }));
+    }
+
+    #[test]
+    fn a_value_that_is_too_large_is_an_error_of_its_key_and_one_of_the_largest_size_is_read() {
+        let of_value = || Layout::new(&Shape::Value, ["k", "v"].into_iter(), BYTES_MAX).unwrap();
+        let of_columns = || layout(None, &["k", "v", "w"]).unwrap();
+        let text = |bytes: usize| "x".repeat(bytes);
+        // An object of two texts is `{"v":"","w":""}`, fifteen bytes, and what is in them.
+        for (layout, texts, fits) in [
+            (of_value(), vec![text(24)], true),
+            (of_value(), vec![text(25)], false),
+            (of_columns(), vec![text(4), text(5)], true),
+            (of_columns(), vec![text(5), text(5)], false),
+            (of_columns(), vec![text(4), "\"\"\"\"\"".into()], false),
+            (of_columns(), vec![text(20), text(20)], false),
+        ] {
+            let cells: Vec<_> = texts.iter().map(|text| Cell::Text(text)).collect();
+            let answer = layout.answer(&Cells([vec![Cell::Integer(1)], cells].concat()));
+            let too_large = Err(KeyError::ValueTooLarge { value_bytes_max: BYTES_MAX });
+            assert!(if fits { answer.is_ok() } else { answer == too_large }, "{texts:?}: {answer:?}");
+        }
     }
 }

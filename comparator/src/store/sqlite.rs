@@ -17,6 +17,7 @@ use super::lookup::{KeyType, Lookup, Shape, Sql};
 use super::pool::{Lease, Pool};
 use super::row::{self, Layout};
 use super::scan::{self, Page, Scan};
+use super::written::WrittenStore;
 use super::{Answer, KeyError, StoreError, StoreUrl};
 use bytes::Bytes;
 use counterfoil_digest::cell::Cell;
@@ -39,6 +40,7 @@ const STEPS_PER_LOOK: i32 = 10_000;
 pub(super) struct Sqlite {
     file: Arc<File>,
     pool: Pool<Open>,
+    value_bytes_max: usize,
 }
 
 #[derive(Debug)]
@@ -55,20 +57,21 @@ struct Open {
 
 impl Sqlite {
     pub(super) fn new(
-        url: &StoreUrl,
+        written: &WrittenStore,
         timeout: Duration,
         concurrency: usize,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let Some(path) = path(url) else {
+        let Some(path) = path(&written.url) else {
             problems.add("url", "write sqlite:///absolute/path or sqlite:relative/path, without parameters");
             return None;
         };
-        Some(Self { file: Arc::new(File { path, timeout }), pool: Pool::new(concurrency) })
+        let file = Arc::new(File { path, timeout });
+        Some(Self { file, pool: Pool::new(concurrency), value_bytes_max: written.value_bytes_max() })
     }
 
     pub(super) async fn read_many(&self, lookup: &Lookup, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
-        let question = Question::of(lookup)?;
+        let question = Question::of(lookup, self.value_bytes_max)?;
         let keys = keys.to_vec();
         self.with_connection(move |connection| question.look_up(connection, &keys)).await
     }
@@ -79,7 +82,7 @@ impl Sqlite {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Page, StoreError> {
-        let question = Question::of(scan.lookup())?;
+        let question = Question::of(scan.lookup(), self.value_bytes_max)?;
         let after = after.map(<[u8]>::to_vec);
         self.with_connection(move |connection| question.page(connection, after.as_deref(), limit)).await
     }
@@ -150,12 +153,14 @@ struct Question {
     query: Arc<str>,
     key_type: KeyType,
     shape: Shape,
+    value_bytes_max: usize,
 }
 
 impl Question {
-    fn of(lookup: &Lookup) -> Result<Self, StoreError> {
+    fn of(lookup: &Lookup, value_bytes_max: usize) -> Result<Self, StoreError> {
         let Sql { query, key_type, shape } = lookup.sql()?;
-        Ok(Self { query: Arc::clone(query), key_type: key_type.unwrap_or_default(), shape: shape.clone() })
+        let (query, key_type, shape) = (Arc::clone(query), key_type.unwrap_or_default(), shape.clone());
+        Ok(Self { query, key_type, shape, value_bytes_max })
     }
 
     fn look_up(&self, connection: &Connection, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
@@ -210,7 +215,7 @@ impl Question {
                 if N == 1 { "one parameter, the keys" } else { "two parameters, a key and a limit" };
             return Err(StoreError::query(format!("it must take {parameters}")));
         }
-        let layout = Layout::new(&self.shape, statement.column_names())?;
+        let layout = Layout::new(&self.shape, statement.column_names(), self.value_bytes_max)?;
         let parameters = rusqlite::params_from_iter(parameters);
         let mut rows = statement.query(parameters).map_err(|error| classify(&error))?;
         while let Some(row) = rows.next().map_err(|error| classify(&error))? {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 const CONCURRENCY_MAX: u32 = 64;
 const KEYS_PER_READ_MAX: u32 = 10_000;
 const TIMEOUT_MS_MAX: u32 = 60_000;
+const VALUE_BYTES_MAX: u32 = 1 << 30;
 /// Largest password file, in bytes.
 const PASSWORD_BYTES_MAX: usize = 4096;
 
@@ -37,6 +38,11 @@ pub struct WrittenStore {
     #[serde(default = "default_timeout_ms")]
     #[schemars(range(min = 1, max = 60_000))]
     pub timeout_ms: u32,
+    /// The largest value that is compared, in bytes. A larger one is an error of its key, which ends undetermined (`store`): it
+    /// is let go of, and never compared in part. So what one read gives has `keys_per_read_max` times this at most.
+    #[serde(default = "default_value_bytes_max")]
+    #[schemars(range(min = 1, max = 1_073_741_824))]
+    pub value_bytes_max: u32,
     /// A file that holds the password and nothing else; read at each connect, so that it may be rotated.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
@@ -59,6 +65,9 @@ fn default_keys_per_read_max() -> u32 {
 fn default_timeout_ms() -> u32 {
     2000
 }
+fn default_value_bytes_max() -> u32 {
+    16 << 20
+}
 
 impl WrittenStore {
     /// The store at `url`, with everything else as it is by default.
@@ -69,6 +78,7 @@ impl WrittenStore {
             concurrency: default_concurrency(),
             keys_per_read_max: default_keys_per_read_max(),
             timeout_ms: default_timeout_ms(),
+            value_bytes_max: default_value_bytes_max(),
             password_file: None,
             budget: WrittenBudget::default(),
             tls: None,
@@ -94,6 +104,7 @@ impl WrittenStore {
             ("concurrency", self.concurrency, CONCURRENCY_MAX),
             ("keys_per_read_max", self.keys_per_read_max, KEYS_PER_READ_MAX),
             ("timeout_ms", self.timeout_ms, TIMEOUT_MS_MAX),
+            ("value_bytes_max", self.value_bytes_max, VALUE_BYTES_MAX),
         ] {
             if !(1..=max).contains(&value) {
                 problems.add(path, format!("{value} is out of range; write 1 to {max}"));
@@ -113,6 +124,10 @@ impl WrittenStore {
 
     fn keys_per_read_max(&self) -> usize {
         usize::try_from(self.keys_per_read_max.clamp(1, KEYS_PER_READ_MAX)).unwrap_or(1)
+    }
+
+    pub(super) fn value_bytes_max(&self) -> usize {
+        usize::try_from(self.value_bytes_max.clamp(1, VALUE_BYTES_MAX)).unwrap_or(1)
     }
 }
 

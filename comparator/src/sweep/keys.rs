@@ -8,6 +8,10 @@ use counterfoil_judge::Time;
 /// hurry.
 const STEP_MAX: i64 = 1_000_000_000;
 
+/// Where rows of the store are gone through, a round over its keys waits for one over them, but no longer than so many times its
+/// own time.
+const HELD_TIMES: i64 = 2;
+
 /// How far the rounds have come.
 #[derive(Clone, Copy, Default, PartialEq, Debug)]
 pub struct Progress {
@@ -31,6 +35,8 @@ pub struct Keys {
     place: Place,
     begun_at: Option<Time>,
     stepped_at: Option<Time>,
+    /// It waits until more rounds over the rows have been completed than so many.
+    waits_for: Option<u64>,
     progress: Progress,
 }
 
@@ -46,16 +52,21 @@ impl Keys {
             place: Place::default(),
             begun_at: None,
             stepped_at: None,
+            waits_for: Some(0),
             progress: Progress::default(),
         }
     }
 
     /// Lets the keys wait for a read whose turn has come at `now`, no more than `keys_per_s` of them. Leave it out while
-    /// the store is not to be read by a sweep.
-    pub fn step(&mut self, table: &Table, keys_per_s: f64, now: Time) {
+    /// the store is not to be read by a sweep. If its rows are gone through, so many rounds over them were `scanned`: after each of
+    /// them only those keys are left that it did not show.
+    pub fn step(&mut self, table: &Table, keys_per_s: f64, scanned: Option<u64>, now: Time) {
         let begun_at = *self.begun_at.get_or_insert(now);
         let stepped_at = self.stepped_at.replace(now).unwrap_or(now);
         self.passed = (self.passed + now.since(stepped_at).clamp(0, STEP_MAX)).min(self.every);
+        if scanned.is_some_and(|rounds| self.is_held(rounds, begun_at, now)) {
+            return;
+        }
         let limit = self.allowed.keys(keys_per_s, now);
         let to = table.place(self.passed, self.every);
         let walk = Walk { store: self.store, to, limit, untouched_since: now.minus(self.every) };
@@ -67,7 +78,20 @@ impl Keys {
             self.progress.rounds += 1;
             self.progress.last_round = Some(now.since(begun_at));
             (self.passed, self.place, self.begun_at) = (0, Place::default(), Some(now));
+            self.waits_for = scanned;
         }
+    }
+
+    /// Whether the round still waits for one over the rows. One that waited in vain takes its own time from then on.
+    fn is_held(&mut self, scanned: u64, begun_at: Time, now: Time) -> bool {
+        let Some(before) = self.waits_for else { return false };
+        let is_in_vain = now.since(begun_at) >= self.every.saturating_mul(HELD_TIMES);
+        let is_held = scanned <= before && !is_in_vain;
+        if !is_held {
+            self.waits_for = None;
+            self.passed = if scanned > before { self.passed } else { 0 };
+        }
+        is_held
     }
 
     /// How far it has come.

@@ -74,18 +74,24 @@ impl Rows {
 
     /// Goes on with the rows of `map` behind `after`, where a comparator before this one had come to.
     pub fn resume(&mut self, map: MapId, after: Vec<u8>) {
-        if let Some(check) = self.checks.iter_mut().find(|check| check.map == map) {
+        if let Some(check) = self.check(map) {
             check.after = Some(after);
         }
+    }
+
+    /// Whether a page is to be read at `now`, with no more than `keys_per_s` keys a second.
+    pub fn is_due(&mut self, keys_per_s: f64, now: Time) -> bool {
+        let is_allowed = self.allowed.keys(keys_per_s.min(self.per_s), now) > 0;
+        is_allowed && !self.is_under_way && !self.checks.is_empty()
     }
 
     /// The next page, if there is one to be read at `now`, with no more than `keys_per_s` keys a second and `limit` at a time.
     /// It has to come back. A page is counted as full: a small store is not read without end.
     pub fn next(&mut self, keys_per_s: f64, limit: usize, now: Time) -> Option<Wanted> {
-        let per_s = keys_per_s.min(self.per_s);
-        if self.is_under_way || self.checks.is_empty() || self.allowed.keys(per_s, now) == 0 {
+        if !self.is_due(keys_per_s, now) {
             return None;
         }
+        let per_s = keys_per_s.min(self.per_s);
         let at = self.turn % self.checks.len();
         self.turn = at + 1;
         let check = self.checks.get_mut(at)?;
@@ -96,36 +102,37 @@ impl Rows {
         Some(Wanted { map: check.map, after: check.after.clone(), limit })
     }
 
-    /// A page of `map` came back at `now`, or did not, as `ending` says; `rows` are what its rows were to the table, and `next` is
-    /// where the next one begins, if there is one.
-    pub fn back(
-        &mut self,
-        map: MapId,
-        (rows, next): (&table::Rows, Option<Vec<u8>>),
-        ending: Ending,
-        now: Time,
-    ) {
+    /// A page of `map` came back, or did not, as `ending` says; `next` is where the next one begins, if there is one.
+    pub fn back(&mut self, map: MapId, next: Option<&[u8]>, ending: Ending) {
         self.is_under_way = false;
-        let Some(check) = self.checks.iter_mut().find(|check| check.map == map) else { return };
+        let Some(check) = self.check(map) else { return };
         match ending {
-            Ending::Answered => {
-                check.progress.rows.add(rows);
-                check.progress.all.add(rows);
-                check.after = next;
-                if check.after.is_none() {
-                    check.complete(now);
-                }
-            }
+            Ending::Answered => check.after = next.map(<[u8]>::to_vec),
             // Where it went on does not mean anything to the store, perhaps.
             Ending::Refused => check.after = None,
             Ending::Unanswered(_) => {}
         }
     }
 
-    /// Where the next page of `map` begins.
+    /// The rows of a page of `map` were compared at `now`: that is what they were to the table. With the last page of a round it
+    /// is completed.
+    pub fn compared(&mut self, map: MapId, rows: &table::Rows, is_last: bool, now: Time) {
+        let Some(check) = self.check(map) else { return };
+        check.progress.rows.add(rows);
+        check.progress.all.add(rows);
+        if is_last {
+            check.complete(now);
+        }
+    }
+
+    fn check(&mut self, map: MapId) -> Option<&mut Check> {
+        self.checks.iter_mut().find(|check| check.map == map)
+    }
+
+    /// How many rounds over all its checks were completed; `None` if it has none.
     #[must_use]
-    pub fn place(&self, map: MapId) -> Option<&[u8]> {
-        self.checks.iter().find(|check| check.map == map)?.after.as_deref()
+    pub fn rounds(&self) -> Option<u64> {
+        self.checks.iter().map(|check| check.progress.rounds).min()
     }
 
     /// How far it has come.
@@ -176,7 +183,8 @@ mod tests {
             if let Some(wanted) = rows.next(1_000.0, 1_000, now) {
                 asked += wanted.limit;
                 assert_eq!(rows.next(1_000.0, 1_000, now), None, "one at a time");
-                rows.back(wanted.map, (&page(1), None), Ending::Answered, now);
+                rows.back(wanted.map, None, Ending::Answered);
+                rows.compared(wanted.map, &page(1), true, now);
             }
         }
         assert!((900..=1_110).contains(&asked), "{asked} in ten seconds");
@@ -192,12 +200,13 @@ mod tests {
         for second in 0..6 {
             let wanted = rows.next(f64::INFINITY, 10, Time(second * S)).unwrap();
             turns.push((wanted.map.0, wanted.after.clone()));
+            let next = [b'0' + u8::try_from(second).unwrap()];
             let (ending, next) = match second {
                 1 => (Ending::Unanswered("timeout"), None),
                 3 => (Ending::Refused, None),
-                _ => (Ending::Answered, Some(vec![b'0' + u8::try_from(second).unwrap()])),
+                _ => (Ending::Answered, Some(&next[..])),
             };
-            rows.back(wanted.map, (&page(1), next), ending, Time(second * S));
+            rows.back(wanted.map, next, ending);
         }
         let place = |text: &str| Some(text.as_bytes().to_vec());
         let expected =
@@ -206,6 +215,7 @@ mod tests {
             turns, expected,
             "a page that did not come is asked for again; one that is refused begins anew"
         );
-        assert_eq!(rows.place(MapId(3)), Some(&b"4"[..]));
+        let goes_on = rows.next(f64::INFINITY, 10, Time(6 * S)).unwrap();
+        assert_eq!((goes_on.map, goes_on.after), (MapId(3), place("4")));
     }
 }

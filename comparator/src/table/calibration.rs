@@ -14,17 +14,23 @@
 //! Of some writes the map's side tells how else their values may be spelled ([`samples`]). Where a read finds an unknown value
 //! beside one of them, it says in which fields the two differ and under which rules they would not; that is counted over all
 //! of them ([`hints`]), and shown while the check is uncalibrated.
+//!
+//! Where nothing agrees because the store gives another value for the same row each time, the form is not what is wrong: so some keys
+//! are read twice in a row, and what differs is counted too ([`noise`]).
 
 mod hints;
+mod noise;
 mod samples;
 
 pub use hints::{FieldHint, Hints};
+pub use noise::StoreNoise;
 
 use super::{Arrival, MapId, Printed, Table};
 use bytes::Bytes;
 use counterfoil_digest::Hint;
 use counterfoil_keys::KeyNumber;
 use hints::Tally;
+use noise::Noise;
 use samples::Samples;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,8 +41,8 @@ const AGREEING_MIN: u32 = 5;
 /// After so many the decision is made.
 const DECIDED_MAX: u32 = 20;
 
-/// With four of this many unknown, the form differs.
-const UNKNOWN_IN: u32 = 5;
+/// Four of this many are nearly all.
+const NEARLY_IN: u32 = 5;
 
 /// What is known of the form of a check's values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,6 +105,7 @@ pub(super) struct Calibrations(Box<[Check]>);
 struct Check {
     is_calibrated: AtomicBool,
     progress: Mutex<Progress>,
+    noise: Mutex<Noise>,
 }
 
 /// What was counted since the last decision.
@@ -218,17 +225,26 @@ impl Check {
     fn lock(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn noise(&self) -> MutexGuard<'_, Noise> {
+        self.noise.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The decision, once there is one.
 fn decide(agreeing: u32, unknown: u32) -> Option<Calibration> {
     let all = agreeing + unknown;
-    match unknown * UNKNOWN_IN >= all * (UNKNOWN_IN - 1) {
+    match are_nearly_all(unknown, all) {
         _ if agreeing >= AGREEING_MIN + 2 * unknown => Some(Calibration::Calibrated),
         _ if all < DECIDED_MAX => None,
         true => Some(Calibration::Uncalibrated),
         false => Some(Calibration::Calibrated),
     }
+}
+
+/// Whether four in five of `all` are so, or more.
+const fn are_nearly_all(so: u32, all: u32) -> bool {
+    so * NEARLY_IN >= all * (NEARLY_IN - 1)
 }
 
 #[cfg(test)]

@@ -71,6 +71,8 @@ pub struct Probe {
     pub due: Time,
     /// The key to look up.
     pub key: Bytes,
+    /// Whether it is to be looked up once more at once, to learn whether the store says the same twice.
+    pub is_read_twice: bool,
     /// What the value that is found is held against.
     pub against: Against,
 }

@@ -166,8 +166,27 @@ impl Entry {
         self.history.pending()
     }
 
+    /// When the oldest of its open events was begun. Nobody saw the begin of a write whose value the map held; its event begins
+    /// where the map was looked at.
+    pub(super) fn oldest_open(&self) -> Option<Time> {
+        // Most keys wait for nothing, and unpacking their writes takes time.
+        if self.open_events() == 0 {
+            return None;
+        }
+        let begun = |write: Write| match write.map {
+            Some(leg) if write.held => leg.begin,
+            _ => write.begun(),
+        };
+        self.history.writes().filter(|write| write.pending).map(begun).min()
+    }
+
     pub(super) fn has_divergence(&self) -> bool {
         self.open().is_some()
+    }
+
+    /// When the write had ended that a divergence names which is confirmed and open; [`Time::MIN`] if that is not known.
+    pub(super) fn confirmed(&self) -> Option<Time> {
+        self.open().filter(|open| open.divergence.confirmed).map(|open| open.divergence.ended)
     }
 
     /// Goes on under the deployment key of the next write. What was known under another one becomes doubt, as it does of

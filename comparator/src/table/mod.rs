@@ -30,7 +30,7 @@ mod shedding;
 mod taints;
 mod wholes;
 
-pub use calibration::{Calibration, FieldHint, Hints};
+pub use calibration::{Calibration, FieldHint, Hints, StoreNoise};
 pub use change::{
     Against, Apart, Arrival, Change, Effects, Ended, Marks, Observed, Printed, Probe, Seen, Turn, Turned,
     Unresolved,
@@ -38,7 +38,7 @@ pub use change::{
 pub use class::{Class, PerClass};
 pub use rest::{Place, Walk};
 pub(crate) use rows::NOBODY;
-pub use rows::{Rows, Unknown};
+pub use rows::{Rows, Scanned, Unknown};
 pub(crate) use taints::Taints;
 
 use crate::config::Probing;
@@ -68,6 +68,12 @@ pub struct Census {
     pub open: u64,
     /// Divergences not resolved.
     pub divergences: u64,
+    /// Of these, those confirmed whose writes had to show at the instant that was asked about, or later.
+    pub confirmed_since: u64,
+    /// The same before that instant.
+    pub confirmed_before: u64,
+    /// When the oldest open event was begun, if there is one.
+    pub oldest_open: Option<Time>,
 }
 
 /// What a shard needs to know to change.
@@ -215,7 +221,7 @@ impl Table {
                     let fields = entry.fields_to_compare(now);
                     let spellings = self.rules.calibrations.spellings_of(map, &key, digested_under);
                     let against = Against { digested_under, fields, spellings };
-                    probes.push(Probe { shard: number, slot, due, key, against });
+                    probes.push(Probe { shard: number, slot, due, key, is_read_twice: false, against });
                 });
             }
         }
@@ -267,9 +273,17 @@ impl Table {
     /// Counts the keys and open events of each map, one by one.
     #[must_use]
     pub fn census(&self) -> Vec<Census> {
-        let mut census = vec![Census::default(); self.rules.contracts.iter().len()];
+        self.census_since(Time::MIN)
+    }
+
+    /// The same; confirmed divergences are told apart by whether their writes had to show before `since`.
+    #[must_use]
+    pub fn census_since(&self, since: Time) -> Vec<Census> {
+        let contracts = self.rules.contracts.iter();
+        let ended_since: Vec<_> = contracts.map(|contract| since.minus(contract.terms.deadline)).collect();
+        let mut census = vec![Census::default(); ended_since.len()];
         for shard in &self.shards {
-            lock(shard).count(&mut census);
+            lock(shard).count(&ended_since, &mut census);
         }
         census
     }

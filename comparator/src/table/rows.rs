@@ -1,9 +1,9 @@
-//! Rows of a store that was gone through: which of them the table knows, and which nobody may have told of.
+//! Rows of a store that was gone through: which of them the table knows and agree with it, and which nobody may have told of.
 
-use super::{Calibration, Table, lock, shard_of};
+use super::{Calibration, Seen, Table, lock, shard_of};
 use crate::contract::MapId;
 use counterfoil_digest::key_hash;
-use counterfoil_judge::{Time, WriteId};
+use counterfoil_judge::{Interval, Reason, Time, WriteId};
 
 /// Stands for whoever wrote what no source told of.
 pub(crate) const NOBODY: WriteId = WriteId { source: u32::MAX, seq: 0 };
@@ -37,11 +37,22 @@ impl Unknown {
     }
 }
 
+/// A row of a store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Scanned {
+    /// Its key.
+    pub key: Vec<u8>,
+    /// What it holds, digested under the current deployment key, or why that is not known.
+    pub seen: Result<Seen, Reason>,
+}
+
 /// What some rows of a store were to the table.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Rows {
     /// A source told of the key.
     pub known: u64,
+    /// Of these, the key was at rest and the row is what it should be: it need not be looked up.
+    pub agreeing: u64,
     /// No map knows the key, as far as is known: it is looked at again, or is told as an orphan already.
     pub suspected: u64,
     /// Nothing can be said, in the order of [`Unknown::ALL`].
@@ -58,6 +69,7 @@ impl Rows {
     /// Counts more.
     pub fn add(&mut self, more: &Self) {
         self.known += more.known;
+        self.agreeing += more.agreeing;
         self.suspected += more.suspected;
         self.unknown.iter_mut().zip(more.unknown).for_each(|(sum, more)| *sum += more);
     }
@@ -65,6 +77,10 @@ impl Rows {
     fn found(&mut self, found: Found) {
         match found {
             Found::Known => self.known += 1,
+            Found::Agreeing => {
+                self.known += 1;
+                self.agreeing += 1;
+            }
             Found::Suspected => self.suspected += 1,
             Found::Unknown(why) => {
                 let at = Unknown::ALL.iter().position(|other| *other == why);
@@ -80,31 +96,34 @@ impl Rows {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Found {
     Known,
+    Agreeing,
     Suspected,
     Unknown(Unknown),
 }
 
 impl Table {
-    /// Looks which of the `keys` of rows that the store of `map` has are known at `now`, but for those that the contract's
-    /// sample leaves out. One that is not, and that the map cannot hold as far as is known, is read again when the deadline
+    /// Looks at `now` what the table knows of rows that the store of `map` was seen to have within `at`, but for those that the
+    /// contract's sample leaves out. Of a key at rest a row that agrees stands for the sweep's next look; one that does not is
+    /// looked up. A row whose key is not known, and that the map cannot hold as far as is known, is read again when the deadline
     /// of a write that is on its way has passed.
     #[must_use]
-    pub fn compare_rows(&self, map: MapId, keys: &[Vec<u8>], now: Time) -> Rows {
+    pub fn compare_rows(&self, map: MapId, scanned: &[Scanned], at: Interval, now: Time) -> Rows {
         let mut rows = Rows::default();
         let Some(contract) = self.rules.contracts.get(map) else { return rows };
         let whole = self.rules.wholes.of(map);
         let is_calibrated = self.rules.calibrations.of(map) == Calibration::Calibrated;
-        for key in keys {
-            let hash = key_hash(&contract.name, key);
+        for row in scanned {
+            let hash = key_hash(&contract.name, &row.key);
             if !contract.sample.has(hash) {
                 continue;
             }
             let Some(mut shard) = self.shards.get(shard_of(hash)).map(lock) else { continue };
-            rows.found(match (shard.find_told(map, key, hash), whole) {
+            let told = shard.meet((map, row, hash), at, now, &self.rules);
+            rows.found(match (told, whole) {
                 (Some(found), _) => found,
                 (None, None) => Found::Unknown(Unknown::NoSnapshot),
                 (None, Some(_)) if !is_calibrated => Found::Unknown(Unknown::Representation),
-                (None, Some(since)) => shard.suspect((map, key, hash), since, now, &self.rules),
+                (None, Some(since)) => shard.suspect((map, &row.key, hash), since, now, &self.rules),
             });
         }
         rows

@@ -15,6 +15,7 @@ use counterfoil_judge::{History, Outcome, Reason, Scope, Shed, Time};
 use counterfoil_keys::KeyNumber;
 use counterfoil_proto::BucketSet;
 use hashbrown::HashTable;
+use rest::Shown;
 use std::collections::VecDeque;
 
 /// Where a key stands in its shard.
@@ -39,6 +40,8 @@ pub(super) struct Shard {
     forgotten_until: Time,
     /// Keys that no source ever told of: rows that may be orphans.
     untold: usize,
+    /// By store.
+    shown: Vec<Shown>,
     shedding: Shedding,
 }
 
@@ -61,6 +64,7 @@ impl Shard {
             settled: VecDeque::new(),
             forgotten_until: Time::MIN,
             untold: 0,
+            shown: Vec::new(),
             shedding: Shedding::new(),
         }
     }
@@ -190,12 +194,19 @@ impl Shard {
         }
     }
 
-    pub(super) fn count(&self, census: &mut [Census]) {
+    /// Counts the keys of each map. Of confirmed divergences it tells apart whether the write had ended by then, by map.
+    pub(super) fn count(&self, ended_since: &[Time], census: &mut [Census]) {
         for entry in self.entries.iter().flatten() {
-            if let Some(census) = census.get_mut(entry.map().index()) {
+            let at = entry.map().index();
+            if let (Some(census), Some(since)) = (census.get_mut(at), ended_since.get(at)) {
                 census.keys += 1;
                 census.open += entry.open_events() as u64;
                 census.divergences += u64::from(entry.has_divergence());
+                let confirmed = entry.confirmed().map(|ended| ended >= *since);
+                census.confirmed_since += u64::from(confirmed == Some(true));
+                census.confirmed_before += u64::from(confirmed == Some(false));
+                let oldest = census.oldest_open.into_iter().chain(entry.oldest_open()).min();
+                census.oldest_open = oldest;
             }
         }
     }
@@ -236,6 +247,8 @@ impl Shard {
             }
         };
         *self.entries.get_mut(usize::try_from(slot).ok()?)? = Some(entry);
+        // It may have been that of another key.
+        self.shown.iter_mut().for_each(|shown| _ = shown.take(slot));
         let entries = &self.entries;
         let hash_of = |slot: &Slot| {
             let entry = usize::try_from(*slot).ok().and_then(|slot| entries.get(slot)?.as_ref());

@@ -1,11 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use super::*;
+use crate::config::WrittenGate;
 use crate::contract::{Contract, Sample, Severity};
 use crate::store::Lookup;
 use counterfoil_digest::{Codec, MapDigesters, key_hash};
 use counterfoil_judge::{
-    Digest, Interval, Kind, Outcome, Reported, Scope, StoreOutcome, Terms, Verdict, Write, WriteId,
+    Digest, Interval, Kind, Outcome, Reported, Scope, StoreLeg, StoreOutcome, Terms, Verdict, Write, WriteId,
 };
 use counterfoil_keys::{DeploymentKey, KeyNumber, Keyring, TenantName};
 use std::collections::HashSet;
@@ -38,6 +39,7 @@ fn table_of(terms: Terms, keys_max: usize) -> Table {
         scan: None,
         digesters: MapDigesters::new(&keys().tenant(&tenant), "cart", Codec::Bytes),
         tenant,
+        gate: WrittenGate::default().terms(&terms),
         terms,
         sample: Sample::ALL,
         severity: Severity::default(),
@@ -107,6 +109,7 @@ fn turns(effects: &Effects) -> Vec<Turn> {
 }
 
 mod calibrating;
+mod census;
 mod fields;
 mod keys;
 mod rows;
@@ -121,7 +124,7 @@ fn a_write_is_probed_once_and_confirmed() {
     assert_eq!(outcomes(&effects), [(1, Outcome::Confirmed { lag: 11 * MS })]);
     assert_eq!(effects.verdicts[0].1.label(), "consistent");
     assert!(table.due(MAP, Class::Fresh, at(1_000_000), 10, 0).is_empty(), "nothing is left to learn");
-    assert_eq!(table.census(), [Census { keys: 1, open: 0, divergences: 0 }]);
+    assert_eq!(table.census(), [Census { keys: 1, ..Census::default() }]);
 }
 
 #[test]

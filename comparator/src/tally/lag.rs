@@ -33,11 +33,14 @@ impl Lags {
         Self { seen: Mutex::new(empty_histogram()), series: metrics::LAG.histogram(check) }
     }
 
-    /// Adds a lag of so many nanoseconds.
-    pub(super) fn add(&self, lag: i64) {
-        let microseconds = u64::try_from(lag / 1_000).unwrap_or(0).clamp(1, LAG_MAX_US);
-        self.series.record(Duration::from_micros(microseconds).as_secs_f64());
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(microseconds);
+    /// Adds lags, in nanoseconds.
+    pub(super) fn add(&self, lags: &[i64]) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for lag in lags {
+            let microseconds = u64::try_from(lag / 1_000).unwrap_or(0).clamp(1, LAG_MAX_US);
+            self.series.record(Duration::from_micros(microseconds).as_secs_f64());
+            seen.saturating_record(microseconds);
+        }
     }
 
     /// The quantiles; `None` before there is a lag.

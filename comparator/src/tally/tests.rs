@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use super::*;
+use crate::table::Marks;
+use counterfoil_judge::WriteId;
 use counterfoil_telemetry::Telemetry;
 
 const MS: i64 = 1_000_000;
@@ -9,8 +11,14 @@ fn tally() -> Tally {
     Tally::new("cart", "main", true, Severity::Critical, Some(30_000 * MS))
 }
 
-fn confirm(tally: &Tally, lag_ms: i64, times: u64) {
-    (0..times).for_each(|_| tally.ended(Outcome::Confirmed { lag: lag_ms * MS }, false));
+fn ended(tally: &Tally, outcome: Outcome, held: bool, times: usize) {
+    let id = WriteId { source: 0, seq: 0 };
+    let event = Ended { map: MapId(0), id, outcome, held, marks: Marks::default() };
+    tally.ended(&vec![event; times]);
+}
+
+fn confirm(tally: &Tally, lag_ms: i64, times: usize) {
+    ended(tally, Outcome::Confirmed { lag: lag_ms * MS }, false, times);
 }
 
 fn shares(tally: &Tally) -> Vec<(&'static str, Option<i64>, Option<f64>)> {
@@ -21,7 +29,7 @@ fn shares(tally: &Tally) -> Vec<(&'static str, Option<i64>, Option<f64>)> {
 fn nothing_is_said_of_a_share_before_there_is_a_sample() {
     let tally = tally();
     for other in [Outcome::Superseded, Outcome::Shed(Shed::Sampled), Outcome::Undetermined(Reason::Gap)] {
-        tally.ended(other, false);
+        ended(&tally, other, false, 1);
     }
     assert!(tally.within().iter().all(|it| it.share.is_none() && it.nines.is_none()));
     assert_eq!(tally.reads_per_confirmed(), None);
@@ -31,13 +39,13 @@ fn nothing_is_said_of_a_share_before_there_is_a_sample() {
 fn coverage_is_of_what_was_to_be_checked_and_tells_a_sample_from_want_of_room() {
     let tally = tally();
     assert_eq!((tally.coverage(), tally.shed()), (None, vec![]));
-    (0..90).for_each(|_| tally.ended(Outcome::Shed(Shed::Sampled), false));
+    ended(&tally, Outcome::Shed(Shed::Sampled), false, 90);
     assert_eq!(tally.coverage(), None, "none of them was to be checked");
     confirm(&tally, 1, 6);
-    tally.ended(Outcome::Divergent, false);
-    tally.ended(Outcome::Superseded, false);
-    tally.ended(Outcome::Undetermined(Reason::Gap), false);
-    tally.ended(Outcome::Shed(Shed::Room), false);
+    ended(&tally, Outcome::Divergent, false, 1);
+    ended(&tally, Outcome::Superseded, false, 1);
+    ended(&tally, Outcome::Undetermined(Reason::Gap), false, 1);
+    ended(&tally, Outcome::Shed(Shed::Room), false, 1);
     assert_eq!(tally.coverage(), Some(0.7));
     assert_eq!(tally.shed(), [("room", 1), ("sampled", 90)]);
     assert_eq!(tally.outcomes().last(), Some(&("shed", 91)));
@@ -49,8 +57,8 @@ fn each_age_has_its_share_of_the_writes_that_agreed_or_diverged() {
     confirm(&tally, 1_000, 4);
     confirm(&tally, 1_001, 3);
     confirm(&tally, 60_000, 2);
-    tally.ended(Outcome::Divergent, false);
-    tally.ended(Outcome::Superseded, false);
+    ended(&tally, Outcome::Divergent, false, 1);
+    ended(&tally, Outcome::Superseded, false, 1);
     let expected = [
         ("1s", Some(1_000), Some(0.4)),
         ("10s", Some(10_000), Some(0.7)),
@@ -65,7 +73,7 @@ fn each_age_has_its_share_of_the_writes_that_agreed_or_diverged() {
 fn what_a_map_held_is_counted_as_an_outcome_and_in_no_share_or_lag() {
     let tally = tally();
     for outcome in [Outcome::Confirmed { lag: 5 * MS }, Outcome::Divergent] {
-        tally.ended(outcome, true);
+        ended(&tally, outcome, true, 1);
     }
     assert!(tally.within().iter().all(|it| it.share.is_none()) && tally.lag().is_none());
     confirm(&tally, 1, 1);
@@ -76,7 +84,7 @@ fn what_a_map_held_is_counted_as_an_outcome_and_in_no_share_or_lag() {
 #[test]
 fn nines_count_the_missing_and_end_at_nine() {
     let tally = tally();
-    tally.ended(Outcome::Divergent, false);
+    ended(&tally, Outcome::Divergent, false, 1);
     let nines = || tally.within()[0].nines.unwrap();
     assert_eq!(nines().to_bits(), 0f64.to_bits(), "none of one, and no minus before it");
     confirm(&tally, 1, 9);
@@ -119,6 +127,13 @@ fn every_series_is_at_0_from_the_start_and_counts_with_the_summary() {
     }
     let read_keys = "counterfoil_prober_map_read_keys_total{map=\"tallied\",store=\"main\"}";
     assert_eq!(value(read_keys), 0);
+    let twice = ["same", "differs"].map(|result| {
+        let labels = format!("map=\"tallied\",store=\"main\",result=\"{result}\"");
+        format!("counterfoil_prober_read_twice_keys_total{{{labels}}}")
+    });
+    assert_eq!(twice.each_ref().map(|series| value(series)), [0, 0]);
+    tally.read_twice(5, 2);
+    assert_eq!(twice.each_ref().map(|series| value(series)), [5, 2]);
     confirm(&tally, 6, 1);
     tally.looked_up(7);
     let seen = ["1s", "deadline"].map(|age| within("tallied", "main", age));

@@ -50,10 +50,11 @@ impl Within {
         Self(counted.collect())
     }
 
-    /// Counts a write that was seen to agree `lag` nanoseconds after it.
-    pub(super) fn confirmed(&self, lag: i64) {
-        for it in self.0.iter().filter(|it| it.age.is_some_and(|age| lag <= age)) {
-            it.count.add(1);
+    /// Counts writes that were seen to agree so many nanoseconds after them.
+    pub(super) fn confirmed(&self, lags: &[i64]) {
+        for it in &self.0 {
+            let is_within = |lag: &&i64| it.age.is_some_and(|age| **lag <= age);
+            it.count.add(lags.iter().filter(is_within).count() as u64);
         }
     }
 

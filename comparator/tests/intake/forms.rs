@@ -14,13 +14,13 @@ const KEYS: usize = 25;
 /// What a person writes about the form of a map, in both configurations.
 #[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-struct WrittenForm {
+pub(crate) struct WrittenForm {
     codec: Codec,
     rules: WrittenRules,
 }
 
 impl WrittenForm {
-    fn form(yaml: &str) -> Form {
+    pub(crate) fn form(yaml: &str) -> Form {
         let written: Self = Sources { yaml: yaml.to_owned(), overlays: Vec::new() }.written().unwrap();
         Form::new(written.codec, &written.rules).unwrap()
     }

@@ -3,8 +3,11 @@
 
 mod budget;
 mod contracts;
+mod divergences;
 mod fields;
 mod forms;
+mod gate;
+mod noise;
 mod orphans;
 mod reader;
 mod restart;
@@ -357,8 +360,21 @@ async fn requests_that_ask_for_nonsense_are_told_so() {
     let running = start().await;
     for (path, status, message) in [
         ("/v1/divergences?limit=0", 400, "1 to 1000"),
-        ("/v1/divergences?state=odd", 400, ""),
+        ("/v1/divergences?state=odd", 400, "state: is `odd`; write opened, confirmed, resolved"),
+        ("/v1/divergences?severity=odd", 400, "severity: is `odd`; write critical, warning or info"),
+        ("/v1/divergences?kind=odd", 400, "kind: is `odd`; write one of missing, stale"),
+        ("/v1/divergences?acted=odd", 400, "acted: is `odd`; write none, acknowledged or ignored"),
+        ("/v1/divergences?key=base64:%3F", 400, "key: is `base64:?`; write a key as it is shown"),
+        ("/v1/divergences?opened_since=now", 400, "opened_since: is `now`; write a time as in RFC 3339"),
+        ("/v1/divergences?after=odd", 400, "after: is `odd`; write the `next`"),
+        ("/v1/divergences?stat=opened", 400, "stat: is no parameter of this path; there is: severity, map"),
+        ("/v1/divergences/export?format=xml", 400, "format: is `xml`; write jsonl or csv"),
+        ("/v1/divergences/export?limit=1", 400, "limit: is no parameter of this path"),
         ("/v1/divergences/abc", 404, "32 hex digits"),
+        ("/v1/clocks?after=odd", 400, "after: is `odd`"),
+        ("/v1/clocks?page=2", 400, "page: is no parameter of this path; there is: limit, after"),
+        ("/v1/divergence", 404, "nothing is at this path"),
+        ("/v1/divergences/abc/acknowledge", 405, "other methods"),
     ] {
         let (got, body) = running.get(path).await;
         assert_eq!(got, status, "{path}");

@@ -1,7 +1,9 @@
 //! The reader service that users copy, in front of rows of its own: it counts the keys that it is asked for, takes as long as
-//! it is told, and is down when it is told so.
+//! it is told, and is down, or gives another value each time, when it is told so.
 
 use super::VERSION;
+use counterfoil_proto::wire::StoreValue;
+use counterfoil_proto::wire::store_entry::Found;
 use counterfoil_proto::wire::store_reader_server::{StoreReader, StoreReaderServer};
 use counterfoil_proto::wire::{ReadManyRequest, ReadManyResponse, ScanRequest, ScanResponse};
 use std::path::Path;
@@ -22,12 +24,17 @@ use tonic::{Request, Response, Status};
 #[path = "../../examples/store_reader.rs"]
 mod example;
 
+/// Somebody else writes this key, and writes it back: only the second time that it is asked for it has another value.
+pub(crate) const BUSY: &str = "busy";
+
 /// What it was asked, and how slow it is.
 #[derive(Default)]
 pub(crate) struct Reader {
     keys: AtomicU64,
+    disturbances: AtomicU64,
     delay_ms: AtomicU64,
     is_down: AtomicBool,
+    is_noisy: AtomicBool,
 }
 
 impl Reader {
@@ -62,6 +69,24 @@ impl Reader {
         self.delay_ms.store(delay_ms, Ordering::Relaxed);
     }
 
+    /// From now on each value that it gives is a new one.
+    pub(crate) fn be_noisy(&self) {
+        self.is_noisy.store(true, Ordering::Relaxed);
+    }
+
+    /// An answer as it is while others write.
+    fn disturbed(&self, mut answer: Response<ReadManyResponse>) -> Response<ReadManyResponse> {
+        for entry in &mut answer.get_mut().entries {
+            let Some(Found::Value(StoreValue { value, .. })) = &mut entry.found else { continue };
+            if self.is_noisy.load(Ordering::Relaxed) {
+                *value = self.disturbances.fetch_add(1, Ordering::Relaxed).to_string().into();
+            } else if entry.key == BUSY.as_bytes() && self.disturbances.fetch_add(1, Ordering::Relaxed) == 1 {
+                *value = "w".into();
+            }
+        }
+        answer
+    }
+
     /// Whether from now on nobody gets an answer.
     pub(crate) fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::Relaxed);
@@ -83,7 +108,7 @@ impl StoreReader for Service {
         tokio::time::sleep(Duration::from_millis(self.reader.delay_ms.load(Ordering::Relaxed))).await;
         match self.reader.is_down.load(Ordering::Relaxed) {
             true => Err(Status::unavailable("down")),
-            false => self.example.read_many(request).await,
+            false => Ok(self.reader.disturbed(self.example.read_many(request).await?)),
         }
     }
 

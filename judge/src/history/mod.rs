@@ -126,9 +126,15 @@ impl History {
     /// Whether all that is known of the key is that the map held no value for it at some time: no source ever told of it.
     #[must_use]
     pub fn is_untold(&self) -> bool {
-        self.live() > 0
-            && self.groups().is_empty()
-            && self.kept().all(|write| write.is_held() && write.digest.is_absent())
+        self.is_untold_by(Time::MAX)
+    }
+
+    /// The same of what had begun by `end`: a write that a source tells of may have come later.
+    pub(crate) fn is_untold_by(&self, end: Time) -> bool {
+        let mut begun = self.kept().filter(|write| write.begun() <= end).peekable();
+        self.groups().is_empty()
+            && begun.peek().is_some()
+            && begun.all(|write| write.is_held() && write.digest.is_absent())
     }
 
     /// Writes that nobody reported may have landed until `until`. Nothing that such a write could explain is called

@@ -143,10 +143,15 @@ impl Session {
             let service = self.service();
             tracing::warn!(service, reason = unfit.label(), unsaid, "event declared lost: {unfit}");
         }
-        if self.greeting.form == Form::Json && self.warnings.len() < WARNINGS_MAX {
-            self.warnings.push(format!("event {} is lost: {unfit}", loss.first_seq));
-        }
+        self.warn(format!("event {} is lost: {unfit}", loss.first_seq));
         self.source.batcher.lose(loss, arrival);
+    }
+
+    /// Has the client told, if its form knows warnings.
+    pub(super) fn warn(&mut self, warning: String) {
+        if self.greeting.form == Form::Json && self.warnings.len() < WARNINGS_MAX {
+            self.warnings.push(warning);
+        }
     }
 }
 

@@ -27,10 +27,18 @@ pub enum FaultKind {
     MapBehind,
     /// A process died between the two legs of a write. Nobody planted this; it follows from a crash.
     Orphan,
+    /// The store held something else than the map before anybody watched.
+    Baseline,
+    /// The store still has a row whose remove was lost before anybody watched: no map holds its key.
+    LeftBehind,
+    /// A row is put into the store under a key that no map knows.
+    Stranger,
+    /// The store changes while nobody writes the key.
+    Drifted,
 }
 
 impl FaultKind {
-    /// Those that a plan can plant.
+    /// Those that can be planted by a write and what becomes of it.
     pub const PLANTED: [Self; 10] = [
         Self::Lost,
         Self::LostRemove,
@@ -43,6 +51,32 @@ impl FaultKind {
         Self::Frozen,
         Self::MapBehind,
     ];
+
+    /// Those that no write has a part in: only who is told what maps hold, or looks at what nobody writes, can find them.
+    pub const AT_REST: [Self; 4] = [Self::Baseline, Self::LeftBehind, Self::Stranger, Self::Drifted];
+
+    /// All that a plan can plant.
+    pub fn all_planted() -> impl Iterator<Item = Self> {
+        Self::PLANTED.into_iter().chain(Self::AT_REST)
+    }
+
+    /// Whether no write has a part in it.
+    #[must_use]
+    pub fn is_at_rest(self) -> bool {
+        Self::AT_REST.contains(&self)
+    }
+
+    /// Whether it was there before anything happened.
+    #[must_use]
+    pub const fn is_from_before(self) -> bool {
+        matches!(self, Self::Baseline | Self::LeftBehind)
+    }
+
+    /// Whether it is a row of the store that no map knows.
+    #[must_use]
+    pub const fn is_unknown_row(self) -> bool {
+        matches!(self, Self::LeftBehind | Self::Stranger)
+    }
 
     /// The kind in reports.
     #[must_use]
@@ -59,6 +93,10 @@ impl FaultKind {
             Self::Frozen => "frozen",
             Self::MapBehind => "map_behind",
             Self::Orphan => "orphan",
+            Self::Baseline => "baseline",
+            Self::LeftBehind => "left_behind",
+            Self::Stranger => "stranger",
+            Self::Drifted => "drifted",
         }
     }
 
@@ -80,6 +118,11 @@ impl FaultKind {
             Self::Frozen => &["missing", "stale", "resurrected", "inverted", "reverted", "foreign"],
             Self::MapBehind => &["map_behind"],
             Self::Orphan => &Kind::LABELS,
+            // What the store held before is not known to be nobody's: it only does not agree.
+            Self::Baseline => &["inverted", "missing"],
+            Self::LeftBehind | Self::Stranger => &["orphan"],
+            // Beside the version of the last write, where the store keeps it, it is corrupt.
+            Self::Drifted => &["foreign", "inverted", "resurrected", "corrupt"],
         }
     }
 }
@@ -91,8 +134,8 @@ pub struct Fault<K, W> {
     pub kind: FaultKind,
     /// To which key.
     pub key: K,
-    /// The write that should have shown.
-    pub harmed: W,
+    /// The write that should have shown; `None` if the key was not written.
+    pub harmed: Option<W>,
     /// The newest version that was harmed.
     pub version: u64,
     /// From when the two sides differ.

@@ -56,8 +56,9 @@ fn planting(text: &str) -> Result<Planting, String> {
         "any" => Ok(Planting::Any),
         "none" => Ok(Planting::None),
         kind => {
-            let known = FaultKind::PLANTED.into_iter().find(|known| known.label() == kind);
-            let labels = FaultKind::PLANTED.map(FaultKind::label).join(", ");
+            let known = FaultKind::all_planted().find(|known| known.label() == kind);
+            let labels: Vec<_> = FaultKind::all_planted().map(FaultKind::label).collect();
+            let labels = labels.join(", ");
             known.map(Planting::Only).ok_or_else(|| format!("write any, none, {labels}"))
         }
     }

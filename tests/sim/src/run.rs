@@ -30,8 +30,9 @@ pub fn run(seed: u64, options: &Options, keeps: bool) -> Outcome {
     let mut checker = Counterfoil::new(&world, Transcript::new(keeps));
     let events = watch(&mut world, &mut checker);
     let next: Vec<_> = checker.emitters().map(|(source, emitter)| (source, emitter.next_seq)).collect();
-    let engine = checker.comparator().engine.clone();
+    let (engine, rows) = (checker.comparator().engine.clone(), checker.comparator().rows());
     let Counterfoil { mut oracle, transcript, .. } = checker;
+    oracle.count_rows(&rows);
     oracle.conclude(&engine, &next, &world);
     let (breaches, paths, score) = oracle.into_parts();
     Outcome { seed, events, breaches, paths, score, transcript }

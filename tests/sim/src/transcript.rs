@@ -1,6 +1,6 @@
 //! Every input of the comparator and every effect, as bytes: two runs of a seed must give the same.
 
-use counterfoil_comparator::table::{Effects, Observed, Turn, Turned};
+use counterfoil_comparator::table::{Effects, Observed, Seen, Turn, Turned};
 use counterfoil_judge::{Interval, Outcome, WriteId};
 use counterfoil_proto::wire;
 
@@ -10,6 +10,7 @@ const READ: u8 = 2;
 const ENDED: u8 = 3;
 const VERDICT: u8 = 4;
 const TURNED: u8 = 5;
+const PAGE: u8 = 6;
 
 /// What happened, as bytes and as their hash.
 pub struct Transcript {
@@ -53,14 +54,21 @@ impl Transcript {
             self.line.extend_from_slice(&at.end.0.to_le_bytes());
             self.text(&observed.probe.key);
             match &observed.seen {
-                Ok(seen) => {
-                    self.line.extend_from_slice(&seen.digest.0);
-                    self.line.extend_from_slice(&seen.version.unwrap_or(u64::MAX).to_le_bytes());
-                }
+                Ok(seen) => self.seen(seen),
                 Err(reason) => self.text(reason.label().as_bytes()),
             }
             self.end();
         }
+    }
+
+    pub(crate) fn page(&mut self, at: Interval, rows: &[(Vec<u8>, Seen)]) {
+        self.begin(PAGE, at.begin.0);
+        self.line.extend_from_slice(&at.end.0.to_le_bytes());
+        for (key, seen) in rows {
+            self.text(key);
+            self.seen(seen);
+        }
+        self.end();
     }
 
     pub(crate) fn effects(&mut self, at: i64, effects: &Effects) {
@@ -108,6 +116,11 @@ impl Transcript {
         self.line.clear();
         self.line.push(tag);
         self.line.extend_from_slice(&at.to_le_bytes());
+    }
+
+    fn seen(&mut self, seen: &Seen) {
+        self.line.extend_from_slice(&seen.digest.0);
+        self.line.extend_from_slice(&seen.version.unwrap_or(u64::MAX).to_le_bytes());
     }
 
     fn id(&mut self, id: WriteId) {

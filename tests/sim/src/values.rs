@@ -13,7 +13,7 @@ pub fn digest(value: u64) -> Digest {
 }
 
 /// SplitMix64's finalizer (Steele, Lea and Flood 2014): a bijection that leaves no trace of the order of values.
-fn mixed(value: u64) -> u64 {
+pub(crate) fn mixed(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     value ^ (value >> 31)

@@ -80,3 +80,23 @@ fn a_hot_key_whose_store_stands_still_is_found_while_it_is_hot() {
 fn a_copy_that_does_not_follow_is_behind() {
     check(FaultKind::MapBehind, &["map_behind"]);
 }
+
+#[test]
+fn a_store_that_differed_before_anybody_watched_is_found_when_the_map_is_told() {
+    check(FaultKind::Baseline, &["inverted", "missing"]);
+}
+
+#[test]
+fn a_row_left_of_a_remove_before_anybody_watched_is_an_orphan() {
+    check(FaultKind::LeftBehind, &["orphan"]);
+}
+
+#[test]
+fn a_row_that_a_stranger_put_there_is_an_orphan() {
+    check(FaultKind::Stranger, &["orphan"]);
+}
+
+#[test]
+fn a_store_that_changes_under_a_key_at_rest_is_found_by_the_sweep() {
+    check(FaultKind::Drifted, &["foreign"]);
+}

@@ -4,7 +4,8 @@
 use counterfoil_sim::faults::FaultKind;
 use counterfoil_sim::plan::{Mode, Options, Plan, Planting};
 use counterfoil_sim::watch::{Checker, watch};
-use counterfoil_sim::world::{News, World};
+use counterfoil_sim::world::{KeyRef, News, World};
+use std::collections::BTreeSet;
 
 /// Counts what could be noticed.
 #[derive(Default)]
@@ -63,7 +64,7 @@ fn the_true_instants_of_a_write_lie_in_what_is_reported() {
 
 #[test]
 fn every_kind_of_fault_comes_into_effect_and_lasts_unless_it_is_healed() {
-    for kind in FaultKind::PLANTED {
+    for kind in FaultKind::all_planted() {
         let options = Options { mode: Some(Mode::Liveness), planting: Planting::Only(kind), troubles: false };
         let worlds: Vec<_> = (0..30).map(|seed| ended(seed, &options).0).collect();
         let faults = || worlds.iter().flat_map(|world| world.faults.iter().map(move |(_, it)| (world, it)));
@@ -82,5 +83,52 @@ fn the_same_seed_makes_the_same_world() {
         let (one, other) = (ended(seed, &Options::default()), ended(seed, &Options::default()));
         assert_eq!(one.1, other.1);
         assert_ne!(one.1, ended(seed + 10, &Options::default()).1);
+    }
+}
+
+#[test]
+fn what_a_process_tells_of_its_map_is_all_that_the_map_held_since_it_began() {
+    let options = Options { mode: Some(Mode::Liveness), planting: Planting::Any, troubles: false };
+    let mut complete = 0;
+    for seed in 0..60 {
+        let (world, news) = ended(seed, &options);
+        let Some(telling) = &world.plan.telling else { continue };
+        if telling.is_parted {
+            continue;
+        }
+        for (at, ended) in news.iter().enumerate() {
+            let News::TellingEnded(source, map) = *ended else { continue };
+            let began = |it: &News| *it == News::TellingBegan(source, map);
+            let from = news[..at].iter().rposition(began).unwrap();
+            let told = |it: &News| match it {
+                News::Held(read) if world.writes.get(*read).source == source => {
+                    Some(world.writes.get(*read).key)
+                }
+                _ => None,
+            };
+            let told: BTreeSet<_> = news[from..at].iter().filter_map(told).collect();
+            let loaded =
+                world.keys.iter().filter(|(key, it)| it.map == map && world.plan.keys[key.0].is_loaded);
+            let unwritten = |key: &KeyRef| !world.writes.iter().any(|(_, it)| !it.held && it.key == *key);
+            let untold: Vec<_> =
+                loaded.map(|(key, _)| key).filter(unwritten).filter(|key| !told.contains(key)).collect();
+            assert!(untold.is_empty(), "seed {seed}, source {source:?}: {untold:?}");
+            complete += 1;
+        }
+    }
+    assert!(complete > 50, "{complete}");
+}
+
+#[test]
+fn the_rows_of_a_map_come_in_the_order_of_their_keys_from_behind_the_last_one() {
+    let (world, _) = ended(1, &Options::default());
+    for map in 0..world.plan.maps.len() {
+        let all: Vec<_> = world.rows_after(map, "").collect();
+        assert!(all.is_sorted() && all.iter().all(|(_, key)| world.keys.get(*key).map == map), "{all:?}");
+        let there = world.keys.iter().filter(|(_, it)| it.map == map && it.store.value > 0).count();
+        assert_eq!(all.len(), there);
+        for (at, (name, _)) in all.iter().enumerate() {
+            assert!(world.rows_after(map, name).eq(all[at + 1..].iter().copied()));
+        }
     }
 }

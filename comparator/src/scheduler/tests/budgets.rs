@@ -9,7 +9,7 @@ use counterfoil_proto::Header;
 const TICK: usize = 5;
 
 /// As [`scheduler`], with so many keys a second.
-fn budgeted(trial: &Trial, keys_per_s: f64) -> Scheduler {
+pub(super) fn budgeted(trial: &Trial, keys_per_s: f64) -> Scheduler {
     let unbounded = trial.engine.contracts().readers()[0].bounds();
     Scheduler::new(trial.engine.clone(), vec![Bounds { keys_per_s, ..unbounded }])
 }

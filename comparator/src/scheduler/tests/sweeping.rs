@@ -3,6 +3,7 @@
 use super::budgets::{names, pass, write};
 use super::*;
 use crate::sweep::Settings;
+use crate::table::Seen;
 
 const S: i64 = 1_000;
 
@@ -98,4 +99,54 @@ fn fresh_writes_go_before_the_sweep_and_end_as_they_would_without_it() {
     let past = pass(&mut scheduler, (20 * S, 33 * S), |_| Ok(A));
     assert_eq!(past.confirmed(), 1_500, "{:?}", past.ended);
     assert!(past.read.len() > 1_600, "and some of the sweep: {}", past.read.len());
+}
+
+/// The same, and goes through the rows of the store.
+fn scanning(trial: &Trial, every_s: i64) -> Scheduler {
+    let unbounded = trial.engine.contracts().readers()[0].bounds();
+    let settings = Settings { keys_every: Some(every_s * 1_000_000_000), rows_per_s: Some(1_000_000) };
+    Scheduler::new(trial.engine.clone(), vec![Bounds { concurrency: 2, ..unbounded }]).sweeping(&settings)
+}
+
+/// Lets the next page come back at once, with these rows of the cart, each of which holds `A`; of other maps there are none. Gives
+/// whether it was one of the cart.
+fn turn_page(scheduler: &mut Scheduler, now: i64, rows: &[String], next: Option<&[u8]>) -> bool {
+    let Some(PageRequest { store, wanted }) = scheduler.next_pages(at(now)).pop() else { return false };
+    let is_cart = wanted.map == CART;
+    let scanned = |key: &String| Scanned { key: key.clone().into_bytes(), seen: Ok(Seen::new(A, None)) };
+    let rows: Vec<_> = rows.iter().filter(|_| is_cart).map(scanned).collect();
+    let (at_now, next) = (Interval::new(at(now), at(now)), next.filter(|_| is_cart).map(<[u8]>::to_vec));
+    let page = PageRead { store, map: wanted.map, at: at_now, ending: Ending::Answered, rows, next };
+    let follows = scheduler.turn_page(&page, at(now));
+    assert_eq!(
+        follows.is_some(),
+        page.next.is_some(),
+        "the next one is asked for before this one is compared"
+    );
+    scheduler.compare_page(&page, at(now));
+    is_cart
+}
+
+#[test]
+fn after_a_round_over_the_rows_only_those_keys_are_looked_up_that_no_row_showed() {
+    let trial = with(100);
+    let mut scheduler = scanning(&trial, 10);
+    pass(&mut scheduler, (20, 11 * S), |_| Ok(A));
+    let shown = names("k", 97);
+    assert!(pass(&mut scheduler, (11 * S, 12 * S), |_| Ok(A)).read.is_empty(), "the rows come first");
+    let carts = (0..8).filter(|_| turn_page(&mut scheduler, 12 * S, &shown, None)).count();
+    assert!(carts >= 1, "each map has its turn");
+    let past = pass(&mut scheduler, (12 * S, 23 * S), |_| Ok(A));
+    assert_eq!(past.read.len(), 3, "{:?}", past.read);
+}
+
+#[test]
+fn where_a_round_over_the_rows_takes_too_long_the_keys_are_looked_up_all_the_same() {
+    let trial = with(100);
+    let mut scheduler = scanning(&trial, 10);
+    pass(&mut scheduler, (20, 11 * S), |_| Ok(A));
+    assert!(pass(&mut scheduler, (11 * S, 20 * S), |_| Ok(A)).read.is_empty());
+    turn_page(&mut scheduler, 20 * S, &names("k", 10), Some(b"k10"));
+    let past = pass(&mut scheduler, (20 * S, 31 * S), |_| Ok(A));
+    assert!((90..=100).contains(&past.read.len()), "evenly over its time: {}", past.read.len());
 }

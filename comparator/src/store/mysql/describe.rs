@@ -15,7 +15,7 @@ impl Mysql {
         lookup: &Lookup,
         keys: &[Bytes],
     ) -> Result<Description, StoreError> {
-        let question = Question::of(lookup)?;
+        let question = Question::of(lookup, self.value_bytes_max)?;
         let (lease, mut session) = self.session().await?;
         let told = session.describe(&question, keys).await;
         lease.settle(session, told)
@@ -68,8 +68,13 @@ impl Question<'_> {
         let query = expand::query(self.query, places).ok_or_else(expand::no_place)?;
         let keys = asked.keys().iter().map(|key| self.bound(key));
         let keys = keys.chain(std::iter::repeat(self.least())).take(places).collect();
-        let (steps, _) = session.ask(format!("EXPLAIN {query}"), keys).await?;
-        Ok(steps.iter().filter_map(table_scanned).collect())
+        let mut tables = Vec::new();
+        let take = |(): &(), step: &Row| {
+            tables.extend(table_scanned(step));
+            Ok(())
+        };
+        session.ask(format!("EXPLAIN {query}"), keys, |_| Ok(()), take).await?;
+        Ok(tables)
     }
 }
 

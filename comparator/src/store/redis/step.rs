@@ -1,7 +1,7 @@
 //! One step of going through all strings with a prefix, or all fields of a hash.
 
 use super::super::{Answer, Found, Lookup, Page, StoreError};
-use super::{Connection, answers, command};
+use super::{Connection, answers, command, found};
 use redis::Value;
 
 /// One `SCAN` for names with this prefix, and an `MGET` of what it found. A name that holds no string, or has gone since,
@@ -9,8 +9,8 @@ use redis::Value;
 pub(super) async fn of_strings(
     connection: &mut Connection,
     prefix: &str,
-    cursor: u64,
-    limit: usize,
+    (cursor, limit): (u64, usize),
+    value_bytes_max: usize,
 ) -> Result<Page, StoreError> {
     let mut scan = redis::cmd("SCAN");
     scan.arg(cursor).arg("MATCH").arg(format!("{}*", escaped(prefix))).arg("COUNT").arg(limit);
@@ -24,7 +24,7 @@ pub(super) async fn of_strings(
         return Ok(Page { rows: Vec::new(), next });
     }
     let read = command(&Lookup::Prefix(prefix.into()), keys.iter().map(Vec::as_slice))?;
-    let answers = answers(connection.ask(&read).await?, keys.len())?;
+    let answers = answers(connection.ask(&read).await?, keys.len(), value_bytes_max)?;
     let rows = keys.into_iter().zip(answers).filter(|(_, answer)| *answer != Ok(Found::Absent)).collect();
     Ok(Page { rows, next })
 }
@@ -33,8 +33,8 @@ pub(super) async fn of_strings(
 pub(super) async fn of_fields(
     connection: &mut Connection,
     hash: &str,
-    cursor: u64,
-    limit: usize,
+    (cursor, limit): (u64, usize),
+    value_bytes_max: usize,
 ) -> Result<Page, StoreError> {
     let mut scan = redis::cmd("HSCAN");
     scan.arg(hash.as_bytes()).arg(cursor).arg("COUNT").arg(limit);
@@ -42,7 +42,7 @@ pub(super) async fn of_fields(
     let mut rows: Vec<(Vec<u8>, Answer)> = Vec::with_capacity(told.len() / 2);
     let mut told = told.into_iter();
     while let (Some(field), Some(value)) = (told.next(), told.next()) {
-        rows.push((field, Ok(Found::Value(value, None))));
+        rows.push((field, found(value, value_bytes_max)));
     }
     rows.sort_by(|(one, _), (other, _)| one.cmp(other));
     rows.dedup_by(|(one, _), (other, _)| one == other);

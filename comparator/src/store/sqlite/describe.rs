@@ -14,7 +14,7 @@ impl Sqlite {
         lookup: &Lookup,
         keys: &[Bytes],
     ) -> Result<Description, StoreError> {
-        let question = Question::of(lookup)?;
+        let question = Question::of(lookup, self.value_bytes_max)?;
         let keys = keys.to_vec();
         let scanned =
             self.with_connection(move |connection| question.tables_scanned(connection, &keys)).await?;

@@ -47,7 +47,7 @@ async fn serve(service: impl StoreReader) -> Serving {
     Serving { url: format!("grpc://{place}"), task }
 }
 
-fn cart() -> Lookup {
+pub(super) fn cart() -> Lookup {
     Lookup::Collection("cart".into())
 }
 
@@ -62,6 +62,18 @@ fn database() -> TempDir {
     )
     .unwrap();
     folder
+}
+
+/// The example in Rust over a file with these rows: key, value, version.
+pub(super) async fn example_over(rows: &str) -> (TempDir, Serving) {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("shop.db");
+    let file = rusqlite::Connection::open(&database).unwrap();
+    file.execute_batch(&format!(
+        "CREATE TABLE cart (key BLOB PRIMARY KEY, value BLOB, version INTEGER); INSERT INTO cart VALUES {rows}"
+    ))
+    .unwrap();
+    (folder, serve(example::Service { database }).await)
 }
 
 /// What an example must answer over that file.

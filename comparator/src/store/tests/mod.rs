@@ -7,6 +7,7 @@ mod postgres;
 mod redis;
 mod relay;
 mod scans;
+mod sizes;
 mod sqlite;
 mod tls;
 mod types;

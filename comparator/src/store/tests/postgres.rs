@@ -14,7 +14,7 @@ pub(super) async fn run(commands: &str) {
 }
 
 /// A table with keys of the type `key` and these rows; it goes away with the test run's server.
-async fn table(key: &str, rows: &str) -> String {
+pub(super) async fn table(key: &str, rows: &str) -> String {
     let name = fresh_name();
     run(&format!(
         "CREATE TABLE {name} (k {key} PRIMARY KEY, v text, n bigint); INSERT INTO {name} VALUES {rows}"
@@ -23,7 +23,7 @@ async fn table(key: &str, rows: &str) -> String {
     name
 }
 
-fn by_key(table: &str) -> Lookup {
+pub(super) fn by_key(table: &str) -> Lookup {
     sql(format!("SELECT k, v FROM {table} WHERE k = ANY($1)"))
 }
 

@@ -3,10 +3,10 @@ use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-const QUERY: &str = "SELECT k, v FROM t WHERE k IN rarray(?1)";
+pub(super) const QUERY: &str = "SELECT k, v FROM t WHERE k IN rarray(?1)";
 
 /// A file with the table `t`, whose keys are of the type `key`.
-fn file(key: &str, rows: &str) -> (TempDir, PathBuf) {
+pub(super) fn file(key: &str, rows: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     fill(&path, key, rows);
@@ -21,7 +21,7 @@ fn fill(path: &Path, key: &str, rows: &str) {
     }
 }
 
-fn written(path: &Path) -> WrittenStore {
+pub(super) fn written(path: &Path) -> WrittenStore {
     WrittenStore::new(format!("sqlite://{}", path.display()))
 }
 

@@ -65,6 +65,7 @@ fn what_is_wrong_with_a_store_is_told_with_what_to_write() {
             "{url: 'redis://h', concurrency: 0, keys_per_read_max: 10001, timeout_ms: 60001}",
             &["concurrency: ", "1", "keys_per_read_max: ", "10000", "timeout_ms: ", "60000"],
         ),
+        ("{url: 'redis://h', value_bytes_max: 1073741825}", &["value_bytes_max: ", "1073741824"]),
         (
             "{url: 'redis://h', budget: {keys_per_s: 0, latency_ms_target: 60001, open_percent: 41, idle_percent: 0}}",
             &[
@@ -92,6 +93,7 @@ fn bounds_hold_without_the_schema_too() {
     let budget = WrittenBudget { open_percent: 41, keys_per_s: Some(0), ..WrittenBudget::default() };
     let bad =
         WrittenStore { concurrency: 65, keys_per_read_max: 0, budget, ..WrittenStore::new("oracle://h") };
+    let bad = WrittenStore { value_bytes_max: (1 << 30) + 1, ..bad };
     let problems = Reader::new("main", &bad).unwrap_err().to_string();
     for part in [
         "budget.open_percent: 41",
@@ -102,6 +104,8 @@ fn bounds_hold_without_the_schema_too() {
         "1 to 64",
         "keys_per_read_max: 0",
         "1 to 10000",
+        "value_bytes_max: 1073741825",
+        "1 to 1073741824",
     ] {
         assert!(problems.contains(part), "{part}:\n{problems}");
     }

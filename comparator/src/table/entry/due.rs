@@ -3,7 +3,8 @@
 use super::Entry;
 use crate::table::Rules;
 use crate::table::class::Class;
-use counterfoil_judge::{Observation, Time, Write};
+use counterfoil_judge::{Observation, Time, Verdict, Write, judge};
+use counterfoil_keys::KeyNumber;
 
 /// How long after a deadline a probe is made that shall see whether it was kept, in nanoseconds.
 pub(super) const PAST_DEADLINE: i64 = 1_000_000;
@@ -42,6 +43,18 @@ impl Entry {
             && !self.is_untold()
             && !self.is_of_the_gone(rules)
             && last.is_some_and(|last| last <= since)
+    }
+
+    /// What is to be said of a key at rest by what a scan of its store saw. `None` if it is not at rest, was not when the scan saw
+    /// it, or is known under another deployment key.
+    ///
+    /// A probe that was taken before a read keeps all writes that the read may have seen; a scan takes none. But where all that
+    /// is kept had ended before the scan looked, whatever was dropped had been followed before that.
+    pub(in crate::table) fn shown_by(&self, read: &Observation, rules: &Rules) -> Option<Verdict> {
+        let contract = rules.contracts.get(self.map())?;
+        let is_current = self.digested_under == KeyNumber::default();
+        let is_at_rest = self.rests_since(read.at.begin, rules) && self.ended() < read.at.begin;
+        (is_current && is_at_rest).then(|| judge(&self.history, read, &contract.terms).verdict)
     }
 
     /// Is to be read at `now` though nothing waits for it.

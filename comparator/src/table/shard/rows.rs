@@ -1,27 +1,56 @@
 //! Rows that no source told of.
 
-use super::{Named, Shard};
+use super::{Named, Shard, Slot};
 use crate::contract::MapId;
+use crate::table::Calibration;
 use crate::table::Rules;
-use crate::table::rows::{Found, NOBODY, Unknown};
+use crate::table::rows::{Found, NOBODY, Scanned, Unknown};
 use counterfoil_digest::bucket;
-use counterfoil_judge::{Digest, Interval, Reported, Time, Write};
+use counterfoil_judge::{Digest, Interval, Observation, Reported, Time, Verdict, Write};
 use counterfoil_keys::KeyNumber;
 
 /// This part of a shard's keys at most may be rows that no source told of: a store that others use too must not shed events.
 const UNTOLD_IN: usize = 64;
 
 impl Shard {
-    /// What the row of this key is, if that is known: a source told of it, or it is looked at, or told as an orphan.
-    pub(in crate::table) fn find_told(&mut self, map: MapId, key: &[u8], hash: u64) -> Option<Found> {
-        let slot = self.find(&row(map, key, hash))?;
+    /// What a row that was there within `at` is, if that is known: a source told of its key, or it is looked at, or told as an
+    /// orphan.
+    pub(in crate::table) fn meet(
+        &mut self,
+        (map, scanned, hash): (MapId, &Scanned, u64),
+        at: Interval,
+        now: Time,
+        rules: &Rules,
+    ) -> Option<Found> {
+        let slot = self.find(&row(map, &scanned.key, hash))?;
         let entry = self.entry(slot)?;
         match (entry.is_untold(), entry.is_settled()) {
-            (false, _) => Some(Found::Known),
+            (false, _) => Some(self.compare(slot, scanned, at, now, rules)),
             (true, false) => Some(Found::Suspected),
             // It was looked at and there was nothing to tell, then.
             (true, true) => None,
         }
+    }
+
+    /// Compares a row with what is known of its key. Nothing is concluded of one that differs but that it has to be looked up,
+    /// and nothing at all while the two sides may only write it differently.
+    fn compare(&mut self, slot: Slot, scanned: &Scanned, at: Interval, now: Time, rules: &Rules) -> Found {
+        let (Some(entry), Ok(seen)) = (self.entry(slot), &scanned.seen) else { return Found::Known };
+        let read = Observation { at, digest: seen.digest, version: seen.version };
+        let map = entry.map();
+        match entry.shown_by(&read, rules) {
+            Some(Verdict::Consistent { .. }) => {
+                let store = rules.contracts.get(map).map_or(0, |contract| contract.store);
+                self.set_shown(slot, store);
+                return Found::Agreeing;
+            }
+            Some(Verdict::Divergent(_)) if rules.calibrations.of(map) == Calibration::Calibrated => {
+                entry.rouse(now);
+                self.await_due(map, now, slot);
+            }
+            _ => {}
+        }
+        Found::Known
     }
 
     /// The row of this key is one that the map cannot have held since the end of `since`, if nothing of its bucket was lost or

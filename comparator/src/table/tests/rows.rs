@@ -2,15 +2,30 @@
 
 use super::*;
 use crate::table::rows::NOBODY;
+use crate::table::{Place, Scanned, Seen, Walk};
 
 /// All that the map held since then was told.
 fn whole(table: &Table, since_ms: i64) {
     table.set_whole(MAP, Some(Interval::new(at(since_ms), at(since_ms + 1))));
 }
 
+/// Rows of these keys, seen just now, of which nothing is known but that they are there.
 fn rows(table: &Table, keys: &[&str], now: Time) -> Rows {
-    let keys: Vec<_> = keys.iter().map(|key| key.as_bytes().to_vec()).collect();
-    table.compare_rows(MAP, &keys, now)
+    scanned(table, keys, Err(Reason::Store), (now, now))
+}
+
+/// Rows of these keys, seen to hold `seen` at the first instant, compared at the second one.
+fn scanned(table: &Table, keys: &[&str], seen: Result<Digest, Reason>, (at, now): (Time, Time)) -> Rows {
+    let seen = seen.map(|digest| Seen::new(digest, None));
+    let row = |key: &&str| Scanned { key: key.as_bytes().to_vec(), seen: seen.clone() };
+    let rows: Vec<_> = keys.iter().map(row).collect();
+    table.compare_rows(MAP, &rows, Interval::new(at, at), now)
+}
+
+/// How many keys at rest a sweep that comes to all of them at `now` has read.
+fn swept(table: &Table, now: Time) -> usize {
+    let walk = Walk { store: 0, to: table.place(1, 1), limit: usize::MAX, untouched_since: now };
+    table.rouse(Place::default(), &walk, now).1
 }
 
 fn unknown(why: Unknown) -> Rows {
@@ -18,8 +33,10 @@ fn unknown(why: Unknown) -> Rows {
     Rows { unknown, ..Rows::default() }
 }
 
-const SUSPECTED: Rows = Rows { known: 0, suspected: 1, unknown: [0; Unknown::ALL.len()] };
-const KNOWN: Rows = Rows { known: 1, suspected: 0, unknown: [0; Unknown::ALL.len()] };
+const NO_ROWS: Rows = Rows { known: 0, agreeing: 0, suspected: 0, unknown: [0; Unknown::ALL.len()] };
+const SUSPECTED: Rows = Rows { suspected: 1, ..NO_ROWS };
+const KNOWN: Rows = Rows { known: 1, ..NO_ROWS };
+const AGREEING: Rows = Rows { agreeing: 1, ..KNOWN };
 
 #[test]
 fn of_a_row_that_nobody_told_of_it_is_said_why_nothing_is_known() {
@@ -92,6 +109,29 @@ fn a_row_that_a_source_tells_of_late_is_no_orphan_and_an_orphan_that_is_written_
 }
 
 #[test]
+fn a_row_that_was_read_before_its_key_was_first_written_is_an_orphan_only_while_all_is_told() {
+    for is_whole in [true, false] {
+        let table = table(1_000);
+        whole(&table, 100);
+        assert_eq!(rows(&table, &["row"], at(2_000)), SUSPECTED);
+        let probes = all_due(&table, at(3_000));
+        let seen = Ok(Seen::new(A, None));
+        let saw = |probe| Observed { probe, at: Interval::new(at(3_000), at(3_001)), seen: seen.clone() };
+        let observed = probes.into_iter().map(saw).collect();
+        put(&table, b"row", write(1, B, 3_010, 3_020), at(3_021));
+        if !is_whole {
+            table.set_whole(MAP, None);
+        }
+        let found = table.apply(Change::Observed(observed), at(3_030));
+        let kinds: Vec<_> = found.turned.iter().map(|turned| turned.divergence.kind).collect();
+        assert_eq!(kinds, if is_whole { vec![Kind::Orphan; 2] } else { Vec::new() });
+        let agreed = look(&table, at(3_500), Ok(B));
+        assert_eq!(turns(&agreed).len(), usize::from(is_whole), "the write takes its place");
+        assert!(matches!(outcomes(&agreed)[..], [(1, Outcome::Confirmed { .. })]), "{agreed:?}");
+    }
+}
+
+#[test]
 fn what_is_lost_before_a_row_was_looked_at_again_leaves_nothing_to_tell() {
     for doubt in [true, false] {
         let table = table(1_000);
@@ -122,6 +162,69 @@ fn a_store_of_many_others_leaves_the_table_to_the_keys_of_the_map() {
     let rows = rows(&table, &names, at(2_000));
     assert!((500..1_100).contains(&rows.suspected), "{rows:?}");
     assert_eq!(rows.suspected + rows.unknown[3], 10_000, "{rows:?}");
+}
+
+#[test]
+fn a_row_that_agrees_stands_for_one_look_of_the_sweep_and_one_that_does_not_is_looked_up() {
+    let table = table(1_000);
+    put(&table, b"k", write(1, A, 0, 10), at(11));
+    look(&table, at(26), Ok(A));
+    assert_eq!(scanned(&table, &["k"], Ok(A), (at(30), at(31))), AGREEING);
+    assert_eq!(swept(&table, at(40)), 0, "the scan showed it");
+    assert_eq!(swept(&table, at(50)), 1, "that was one look");
+    look(&table, at(51), Ok(A));
+    assert_eq!(scanned(&table, &["k"], Err(Reason::Store), (at(60), at(61))), KNOWN, "it was there, no more");
+    assert_eq!(swept(&table, at(62)), 1);
+    look(&table, at(63), Ok(A));
+    assert_eq!(scanned(&table, &["k"], Ok(B), (at(5_000), at(5_001))), KNOWN);
+    let found = look(&table, at(5_002), Ok(B));
+    assert_eq!(turns(&found), [Turn::Opened, Turn::Confirmed], "the lookup tells it");
+}
+
+#[test]
+fn what_a_scan_saw_of_a_key_says_nothing_where_the_key_was_not_at_rest_before_it() {
+    let table = table(1_000);
+    put(&table, b"k", write(1, A, 0, 10), at(11));
+    assert_eq!(scanned(&table, &["k"], Ok(A), (at(12), at(13))), KNOWN, "an event waits");
+    look(&table, at(26), Ok(A));
+    for (seen_at, what) in [(0, "before the write"), (10, "at its end")] {
+        assert_eq!(scanned(&table, &["k"], Ok(A), (at(seen_at), at(30))), KNOWN, "{what}");
+        assert_eq!(scanned(&table, &["k"], Ok(B), (at(seen_at), at(30))), KNOWN, "{what}");
+        assert!(all_due(&table, at(100)).is_empty(), "{what}: nothing is looked up");
+    }
+    assert_eq!(scanned(&table, &["k"], Ok(A), (at(11), at(30))), AGREEING);
+    assert_eq!(swept(&table, at(40)), 0);
+    put(&table, b"k", write(2, B, 50, 60), at(61));
+    look(&table, at(80), Ok(B));
+    assert_eq!(scanned(&table, &["k"], Ok(A), (at(45), at(81))), KNOWN, "it has been written since");
+    assert!(all_due(&table, at(100)).is_empty(), "nothing is looked up");
+}
+
+#[test]
+fn before_values_were_seen_to_agree_a_row_that_differs_is_not_looked_up() {
+    let table = super::calibrating::uncalibrated_table();
+    put(&table, b"k", write(1, A, 0, 10), at(11));
+    look(&table, at(600), Ok(A));
+    assert_eq!(scanned(&table, &["k"], Ok(B), (at(5_000), at(5_001))), KNOWN);
+    assert!(all_due(&table, at(6_000)).is_empty());
+}
+
+#[test]
+fn a_key_that_takes_the_place_of_one_that_a_scan_showed_is_read_by_the_sweep() {
+    let table = table(64);
+    let keys: Vec<_> = (0..400).map(|n| format!("k{n}")).collect();
+    for (key, n) in keys.iter().zip(0i64..) {
+        let begin = 20 * n;
+        put(&table, key.as_bytes(), write(n.unsigned_abs(), A, begin, begin + 1), at(begin + 2));
+        look(&table, at(begin + 15), Ok(A));
+        if n < 200 {
+            scanned(&table, &[key], Ok(A), (at(begin + 16), at(begin + 17)));
+        }
+    }
+    let names: Vec<_> = keys.iter().take(200).map(String::as_str).collect();
+    let (kept, shown) = (table.census()[0].keys, rows(&table, &names, at(10_000)).known);
+    assert!(shown < 100, "{shown} are left of those that were shown, others have their places");
+    assert_eq!(swept(&table, at(20_000)) as u64, kept as u64 - shown);
 }
 
 #[test]

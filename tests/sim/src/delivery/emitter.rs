@@ -1,10 +1,26 @@
-//! What an application's process reports: the emitter's registry of open writes, its bounded ring, and its losses.
+//! What an application's process reports: the emitter's registry of open writes, its bounded ring, and its losses; and what its
+//! maps hold, which waits for the ring to be half empty.
 
 use crate::world::{SourceRef, World, WriteRef};
 use counterfoil_digest::{bucket, key_hash};
 use counterfoil_judge::{Interval, StoreOutcome, Time};
-use counterfoil_proto::{BucketSet, Loss, LossReason};
+use counterfoil_proto::{BucketSet, Loss, LossReason, Snapshot};
 use std::collections::{BTreeMap, VecDeque};
+
+/// What is told of a map besides writes.
+enum Telling {
+    /// It held this.
+    Held(WriteRef),
+    /// All of the map at this place was told by what came before.
+    Whole(usize, Begun),
+}
+
+/// Where a snapshot began.
+#[derive(Clone, Copy)]
+struct Begun {
+    at: Time,
+    first_seq: u64,
+}
 
 /// One process's emitter.
 pub struct Emitter {
@@ -14,6 +30,14 @@ pub struct Emitter {
     ring: VecDeque<WriteRef>,
     ring_max: usize,
     lost: Vec<WriteRef>,
+    /// What has found no room in the ring yet.
+    outside: VecDeque<Telling>,
+    /// Snapshots in the making, by the place of their map.
+    begun: BTreeMap<usize, Begun>,
+    /// Snapshots all of which is in the ring.
+    posted: Vec<(usize, Begun)>,
+    /// The last complete snapshot of each map, which is told again and again.
+    snapshots: BTreeMap<usize, Snapshot>,
     /// The next sequence number.
     pub next_seq: u64,
     /// It said all it had to say.
@@ -32,6 +56,8 @@ pub struct Flushed {
     pub losses: Vec<(Loss, Vec<WriteRef>)>,
     /// Everything begun before was reported.
     pub watermark: Time,
+    /// Complete with these numbers.
+    pub snapshots: Vec<Snapshot>,
 }
 
 impl Emitter {
@@ -39,8 +65,20 @@ impl Emitter {
     #[must_use]
     pub fn new(source: SourceRef, world: &World) -> Self {
         let ring_max = world.plan.sources.get(source.0).map_or(1, |plan| plan.ring_max);
-        let (open, ring, lost) = (BTreeMap::new(), VecDeque::new(), Vec::new());
-        Self { source, open, ring, ring_max, lost, next_seq: 0, said_bye: false, says_bye: false }
+        Self {
+            source,
+            open: BTreeMap::new(),
+            ring: VecDeque::new(),
+            ring_max,
+            lost: Vec::new(),
+            outside: VecDeque::new(),
+            begun: BTreeMap::new(),
+            posted: Vec::new(),
+            snapshots: BTreeMap::new(),
+            next_seq: 0,
+            said_bye: false,
+            says_bye: false,
+        }
     }
 
     /// A write begins.
@@ -58,6 +96,47 @@ impl Emitter {
         self.open.remove(&write);
     }
 
+    /// A snapshot of the map at place `map` begins; gives whether it breaks off another one.
+    pub fn begin_telling(&mut self, map: usize, world: &World) -> bool {
+        let at = world.clock(self.source).shows(world.now());
+        self.begun.insert(map, Begun { at, first_seq: self.next_seq }).is_some()
+    }
+
+    /// Whether it is in the middle of a snapshot.
+    #[must_use]
+    pub fn is_telling(&self) -> bool {
+        !self.begun.is_empty() || !self.outside.is_empty()
+    }
+
+    /// The map was seen to hold a value. One that is too large is lost.
+    pub fn hold(&mut self, read: WriteRef, world: &World) {
+        if world.writes.get(read).is_oversized {
+            self.lost.push(read);
+        } else {
+            self.outside.push_back(Telling::Held(read));
+            self.take_in();
+        }
+    }
+
+    /// All that the map at place `map` holds was read.
+    pub fn end_telling(&mut self, map: usize) {
+        if let Some(begun) = self.begun.remove(&map) {
+            self.outside.push_back(Telling::Whole(map, begun));
+            self.take_in();
+        }
+    }
+
+    /// Lets in what waits outside, until the ring is half full.
+    fn take_in(&mut self) {
+        while self.ring.len() < self.ring_max.div_ceil(2) {
+            match self.outside.pop_front() {
+                Some(Telling::Held(read)) => self.ring.push_back(read),
+                Some(Telling::Whole(map, begun)) => self.posted.push((map, begun)),
+                None => return,
+            }
+        }
+    }
+
     /// Empties ring and losses, and says how far everything is reported by that.
     pub fn flush(&mut self, world: &World) -> Flushed {
         let now = world.clock(self.source).shows(world.now());
@@ -70,7 +149,19 @@ impl Emitter {
         let (unended, ended): (Vec<_>, Vec<_>) = lost.into_iter().partition(unended);
         let losses = [ended, unended].into_iter().filter(|lost| !lost.is_empty());
         let losses = losses.map(|lost| (self.declare(&lost, world), lost)).collect();
-        Flushed { events, first_seq, losses, watermark }
+        let snapshots = self.complete(world);
+        self.take_in();
+        Flushed { events, first_seq, losses, watermark, snapshots }
+    }
+
+    /// What was in the ring is told: with it the snapshots are complete that were posted before.
+    fn complete(&mut self, world: &World) -> Vec<Snapshot> {
+        let end_seq = self.next_seq;
+        for (map, Begun { at, first_seq }) in std::mem::take(&mut self.posted) {
+            let name = world.plan.maps.get(map).map_or(String::new(), |map| map.name.clone());
+            self.snapshots.insert(map, Snapshot { map: name, begin: at, first_seq, end_seq });
+        }
+        self.snapshots.values().cloned().collect()
     }
 
     /// One record for all writes lost since the last one. Nobody knows until when one of unknown outcome may land.

@@ -4,9 +4,11 @@
 mod comparator;
 mod emitter;
 mod network;
+mod pages;
 mod sidecar;
 mod stamp;
 
+use comparator::Ahead;
 pub use comparator::Comparator;
 pub use emitter::{Emitter, Flushed};
 pub use sidecar::{Sidecar, source_id};
@@ -138,11 +140,18 @@ impl Counterfoil {
 
     fn tick(&mut self, world: &World) {
         let ahead = self.comparator.tick(world, &mut self.rng, &mut self.oracle, &mut self.transcript);
-        for (read, look, back) in ahead {
-            self.queue.plan(look, Event::Look(read));
-            self.queue.plan(back, Event::Back(read));
-        }
+        ahead.into_iter().for_each(|ahead| self.send_off(ahead));
         self.queue.plan(world.now() + world.plan.comparator.tick, Event::Tick);
+    }
+
+    fn take_back(&mut self, read: u64, world: &World) {
+        let ahead = self.comparator.back(read, world, &mut self.rng, &mut self.transcript);
+        ahead.into_iter().for_each(|ahead| self.send_off(ahead));
+    }
+
+    fn send_off(&mut self, Ahead { read, looks, back }: Ahead) {
+        looks.into_iter().for_each(|look| self.queue.plan(look, Event::Look(read)));
+        self.queue.plan(back, Event::Back(read));
     }
 
     fn on_machine(&mut self, domain: usize) -> impl Iterator<Item = (usize, &mut Sidecar)> {
@@ -165,10 +174,27 @@ impl Checker for Counterfoil {
                 let source = world.writes.get(write).source;
                 self.emitters.entry(source).and_modify(|emitter| emitter.over(write));
             }
+            News::TellingBegan(source, map) => {
+                let Some(emitter) = self.emitters.get_mut(&source) else { return };
+                let breaks_off = emitter.begin_telling(map, world);
+                self.oracle.paths.add("map told anew in the middle of it", u64::from(breaks_off));
+            }
+            News::Held(read) => {
+                let it = world.writes.get(read);
+                let source = it.source;
+                self.oracle.paths.add("held value lost", u64::from(it.is_oversized));
+                self.emitters.entry(source).and_modify(|emitter| emitter.hold(read, world));
+            }
+            News::TellingEnded(source, map) => {
+                self.emitters.entry(source).and_modify(|emitter| emitter.end_telling(map));
+            }
             News::SaidBye(source) => {
                 self.emitters.entry(source).and_modify(|emitter| emitter.says_bye = true);
             }
-            News::Died(_) => {}
+            News::Died(source) => {
+                let is_telling = self.emitters.get(&source).is_some_and(Emitter::is_telling);
+                self.oracle.paths.add("process gone in the middle of telling", u64::from(is_telling));
+            }
             News::Slept(domain) => {
                 let idle = self.on_machine(domain).all(|(_, sidecar)| sidecar.is_idle());
                 self.oracle.slept(idle, domain, world);
@@ -210,7 +236,7 @@ impl Checker for Counterfoil {
             Event::End(sidecar, kind) => self.end_trouble(sidecar, kind),
             Event::Tick => self.tick(world),
             Event::Look(read) => self.comparator.look(read, world, &mut self.oracle),
-            Event::Back(read) => self.comparator.back(read, world, &mut self.transcript),
+            Event::Back(read) => self.take_back(read, world),
         }
     }
 }

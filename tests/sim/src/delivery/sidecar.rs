@@ -8,7 +8,7 @@ use crate::world::{SourceRef, World, WriteRef};
 use counterfoil_clock::Domain;
 use counterfoil_judge::Time;
 use counterfoil_keys::{DeploymentKey, TenantName};
-use counterfoil_proto::{Row, nanoseconds, wire};
+use counterfoil_proto::{Row, Snapshot, nanoseconds, wire};
 use counterfoil_sidecar::batcher::{Batcher, Entry, Fill, MapName, Seal, Sealed, SourceId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -41,6 +41,8 @@ pub struct Sidecar {
     clock: Domain,
     fill: Fill,
     batchers: BTreeMap<SourceRef, Batcher>,
+    /// The last complete snapshot of each source and map that was handed on.
+    snapshots: BTreeMap<(SourceRef, String), Snapshot>,
     backlog: VecDeque<Sealed>,
     /// Number of the first batch of the backlog.
     first: u64,
@@ -73,6 +75,7 @@ impl Sidecar {
             clock,
             fill,
             batchers: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
             backlog: VecDeque::new(),
             first: 1,
             sent: 0,
@@ -93,6 +96,7 @@ impl Sidecar {
         self.lives = self.lives.wrapping_add(1);
         self.seal = seal(&self.key, self.lives);
         self.batchers.clear();
+        self.snapshots.clear();
         self.backlog.clear();
         (self.first, self.sent, self.echo) = (1, 0, (0, Time(0)));
     }
@@ -106,6 +110,7 @@ impl Sidecar {
     /// Takes in what an emitter had; gives after how many nanoseconds the open batch is to be sealed.
     pub fn take(&mut self, source: SourceRef, flushed: Flushed, world: &World, now: Time) -> Option<i64> {
         let fill = self.fill;
+        let new_snapshots = self.new_snapshots(source, &flushed.snapshots);
         let batcher = self.batcher(source, world);
         for (seq, write) in (flushed.first_seq..).zip(&flushed.events) {
             push(batcher, seq, *write, world, &fill, now);
@@ -116,10 +121,20 @@ impl Sidecar {
             batcher.lose(loss, now);
         }
         batcher.promise(flushed.watermark, next_seq, now);
+        new_snapshots.into_iter().for_each(|snapshot| batcher.complete(snapshot, next_seq, now));
         let due = batcher.due(&fill).map(|due| due.since(now).max(0));
         let sealed = batcher.take_sealed();
         self.backlog.extend(sealed);
         due
+    }
+
+    /// Those of a source's complete snapshots that were not handed on yet: it repeats them.
+    fn new_snapshots(&mut self, source: SourceRef, told: &[Snapshot]) -> Vec<Snapshot> {
+        let new = told.iter().filter(|snapshot| {
+            let known = self.snapshots.insert((source, snapshot.map.clone()), (*snapshot).clone());
+            known.as_ref() != Some(*snapshot)
+        });
+        new.cloned().collect()
     }
 
     /// A source ended with this number.
@@ -194,8 +209,9 @@ fn push(batcher: &mut Batcher, seq: u64, write: WriteRef, world: &World, fill: &
     let (name, key) = super::names(world, it.key);
     let reports_versions = world.plan.maps.get(place).is_some_and(|map| map.reports_versions);
     let row = Row {
+        held: it.held,
         map_order: it.map_order,
-        version: reports_versions.then_some(it.version),
+        version: (reports_versions && !it.held).then_some(it.version),
         ..Row::new(0, key.as_bytes(), values::digest(it.value), it.reported(world.clock(it.source)))
     };
     batcher.push(seq, Entry { map: MapName { place, name }, cohort: None, row, sample: &[] }, fill, now);

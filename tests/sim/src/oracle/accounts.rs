@@ -95,6 +95,8 @@ impl Oracle {
             account.next = account.base;
         }
         let mut tainted = 0;
+        let has_gaps = account.next < batch.losses.first().map_or(batch.first_seq, |loss| loss.first_seq);
+        self.at_rest.has_losses |= has_gaps;
         for loss in &batch.losses {
             // Losses and events come in order; whatever lies before one of them and is in neither is undeclared.
             let missing = loss.first_seq.saturating_sub(account.next);
@@ -105,9 +107,17 @@ impl Oracle {
         let missing = batch.first_seq.saturating_sub(account.next);
         self.paths.add("undeclared gap", account.set(batch.first_seq - missing, missing, Fate::Undeclared));
         let new = account.set(batch.first_seq, count, Fate::Accepted);
+        let end = batch.first_seq + count;
+        let taken: Vec<_> = (end - new..end).filter_map(|seq| account.write(seq)).collect();
+        self.at_rest.has_losses |= tainted > 0 || missing > 0;
         self.paths.add("gap tainted", tainted);
         self.paths.add("event delivered again", count - new);
+        self.paths.add("map told whole", batch.snapshots.len() as u64);
         debug_assert!(account.next <= account.numbers.len() as u64, "{} at {}", account.next, world.now());
+        for held in taken.into_iter().filter(|write| world.writes.get(*write).held) {
+            self.paths.hit("held value told");
+            self.at_rest.told(world.writes.get(held).key, world.now());
+        }
     }
 
     pub(super) fn ended(&mut self, id: WriteId, outcome: Outcome, engine: &Engine, world: &World) {
@@ -153,6 +163,7 @@ impl Oracle {
         self.calibrated_at.clear();
         self.numbers.clear();
         self.finds.restarted();
+        self.at_rest.restarted();
         for account in self.accounts.values_mut() {
             (account.is_unheard, account.base) = (true, u64::MAX);
         }

@@ -1,13 +1,19 @@
 //! Alarms against the truth: was the key really divergent when the store was looked at, and rightly named?
 
-use super::{Oracle, ms};
+use super::{Oracle, forgets_keys, ms};
 use crate::faults::FaultKind;
 use crate::values;
 use crate::world::{FaultRef, KeyRef, World, WriteRef};
 use counterfoil_comparator::engine::Engine;
 use counterfoil_comparator::table::{Turn, Turned};
-use counterfoil_judge::{Interval, Outcome, Scope, StoreOutcome};
+use counterfoil_judge::{Interval, Kind, Outcome, Reason, Scope, StoreOutcome};
 use std::collections::VecDeque;
+
+/// The number of the source of what no source told of.
+const NOBODY: u32 = u32::MAX;
+
+/// What any fault may be called of a key whose value was told by whoever only held it.
+const AFTER_HELD: [&str; 3] = ["inverted", "missing", "foreign"];
 
 /// Samples kept of a key; only one read of it is under way at a time.
 const SAMPLES_MAX: usize = 16;
@@ -18,6 +24,8 @@ pub struct Sample {
     at: Interval,
     instant: i64,
     value: u64,
+    /// The map held a value.
+    is_held: bool,
     faults: Vec<FaultRef>,
 }
 
@@ -32,7 +40,7 @@ impl Sample {
             fault.is_in_effect(instant) && (fault.kind != FaultKind::Orphan || it.differs())
         };
         let faults = it.faults.iter().copied().filter(in_effect).collect();
-        Self { at, instant, value: it.store.value, faults }
+        Self { at, instant, value: it.store.value, is_held: it.map_value > 0, faults }
     }
 }
 
@@ -117,29 +125,57 @@ impl Oracle {
         if values::digest(sample.value) != turned.found {
             return Some("the store held something else");
         }
+        let is_orphan = turned.divergence.kind == Kind::Orphan;
+        if is_orphan && sample.is_held {
+            return Some("an orphan that the map holds");
+        }
+        if is_orphan && !forgets_keys(&world.plan) && self.is_told_of(key, sample.at.end.0, world) {
+            return Some("an orphan that a source told of");
+        }
         // What was written before the comparator started over, or let go of the key, it does not know.
-        let forgets_keys = world.plan.comparator.keys_max <= world.plan.keys.len() * 64;
+        let is_unknown = self.has_started_over || forgets_keys(&world.plan);
         // Nor what was there before the first report.
-        let is_first = faults().any(|fault| world.writes.get(fault.harmed).version <= 1);
-        let is_forgotten = label == "foreign" && (self.has_started_over || forgets_keys || is_first);
-        if !is_forgotten && !faults().any(|fault| fault.kind.looks_like().contains(&label)) {
+        let is_first =
+            faults().filter_map(|fault| fault.harmed).any(|harmed| world.writes.get(harmed).version <= 1);
+        let is_forgotten = (label == "foreign" && (is_unknown || is_first)) || (is_orphan && is_unknown);
+        let may_be_so = |kind: FaultKind| kind.looks_like().contains(&label);
+        // That the map held a value says of no store call that it was made, or how it ended.
+        let may_be_held = |kind: FaultKind| {
+            !kind.is_unknown_row() && AFTER_HELD.contains(&label) && self.at_rest.is_told(key)
+        };
+        if !is_forgotten && !faults().any(|fault| may_be_so(fault.kind) || may_be_held(fault.kind)) {
             return Some("named wrongly");
         }
         let nobody_wrote_it =
             faults().all(|fault| matches!(fault.kind, FaultKind::Foreign | FaultKind::Corrupt));
         let names_that = matches!(label, "foreign" | "corrupt");
-        if nobody_wrote_it && names_that && !self.calibrated_at.contains_key(&turned.map) {
+        let needs_form = is_orphan || (nobody_wrote_it && names_that);
+        if needs_form && !self.calibrated_at.contains_key(&turned.map) {
             return Some("told before the check was calibrated");
         }
         let named = self.write(turned.divergence.named, engine);
-        if named.is_none_or(|named| world.writes.get(named).key != key) {
+        if !is_orphan && named.is_none_or(|named| world.writes.get(named).key != key) {
             return Some("names a write of another key");
+        }
+        if is_orphan && turned.divergence.named.source != NOBODY {
+            return Some("an orphan of somebody");
         }
         let due = faults().map(|fault| fault.deadline).min();
         // A value that nobody wrote is not late.
         let may_be_late = label != "foreign";
         let early = turned.turn == Turn::Confirmed && due.is_some_and(|due| sample.instant <= due);
         (may_be_late && early).then_some("confirmed before the deadline")
+    }
+
+    /// Whether an event of the key that had happened by `end` got into the comparator's table in this life.
+    fn is_told_of(&self, key: KeyRef, end: i64, world: &World) -> bool {
+        let got_in = |write: WriteRef| {
+            use Outcome::{Shed, Undetermined};
+            let outcome = self.outcomes.get(&write);
+            let is_left_out = matches!(outcome, Some(Shed(_) | Undetermined(Reason::Clock)));
+            self.has_arrived(write) && !is_left_out
+        };
+        world.writes.iter().any(|(write, it)| it.key == key && it.map.1 <= end && got_in(write))
     }
 
     fn credit(&mut self, turned: &Turned, key: KeyRef, sample: &Sample, confirmed: bool, world: &World) {
@@ -155,7 +191,8 @@ impl Oracle {
             if self.finds.confirmed(key, *fault) {
                 // What a difference of form would look like is held back until there is none.
                 let calibrated_at = self.calibrated_at.get(&turned.map).copied().unwrap_or(0);
-                let after = world.now() - it.deadline.max(it.since).max(calibrated_at);
+                let tellable_at = self.at_rest.tellable_at(*fault, it);
+                let after = world.now() - it.deadline.max(tellable_at).max(calibrated_at);
                 self.score.confirmed_after_max_ns = self.score.confirmed_after_max_ns.max(after);
                 self.check_latency(it, after, world);
             }
@@ -195,9 +232,12 @@ impl Oracle {
 
 /// Whether the map leg of another write of the key ends so late that, clocks being what they are, it may be the later one.
 fn may_be_followed(write: WriteRef, world: &World) -> bool {
-    let it = world.writes.get(write);
-    let error =
-        2 * world.plan.sidecars.iter().map(|sidecar| sidecar.delay.1 + sidecar.detour).max().unwrap_or(0);
+    let (it, error) = (world.writes.get(write), clock_error(world));
     let rivals = world.writes.iter().filter(|(at, other)| *at != write && other.key == it.key);
     rivals.filter(|(_, other)| other.mapped.is_some()).any(|(_, other)| other.map.1 + error >= it.map.0)
+}
+
+/// How far off the clocks of two sources may be, as the comparator has it, in nanoseconds.
+pub(super) fn clock_error(world: &World) -> i64 {
+    2 * world.plan.sidecars.iter().map(|sidecar| sidecar.delay.1 + sidecar.detour).max().unwrap_or(0)
 }

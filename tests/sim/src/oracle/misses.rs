@@ -1,9 +1,11 @@
 //! What lasted and was not told.
 
-use super::{Oracle, ms};
+use super::alarms::clock_error;
+use super::at_rest::tellable_within;
+use super::{Oracle, forgets_keys, ms};
 use crate::faults::{Fault, FaultKind};
 use crate::plan::{Ending, MS, Mode, Plan};
-use crate::world::{FaultRef, KeyRef, World, WriteRef};
+use crate::world::{FaultRef, KeyRef, World, Write, WriteRef};
 use counterfoil_comparator::engine::Engine;
 use counterfoil_digest::key_hash;
 use counterfoil_judge::{Outcome, Time};
@@ -51,7 +53,7 @@ impl Oracle {
                 && fault.since <= world.plan.times.stop;
             let found = self.finds.ever.contains(&at);
             let stands = self.finds.stands(fault.key, at);
-            let doubted = self.is_doubted(fault, engine, world);
+            let doubted = self.is_doubted(at, fault, engine, world);
             let row = self.score.of(fault.kind);
             row.planted += 1;
             row.found += u64::from(found);
@@ -68,20 +70,34 @@ impl Oracle {
     }
 
     /// Whether something was said about the doubt of a key since the fault, or its event never arrived.
-    fn is_doubted(&self, fault: &Fault<KeyRef, WriteRef>, engine: &Engine, world: &World) -> bool {
-        let harmed = world.writes.get(fault.harmed);
-        let arrived = self
-            .issued
-            .get(&fault.harmed)
-            .and_then(|(source, seq)| Some(self.accounts.get(source)?.is_accepted(*seq)));
-        let since = world.writes.iter().filter(|(_, it)| it.key == fault.key && it.version >= harmed.version);
+    fn is_doubted(
+        &self,
+        at: FaultRef,
+        fault: &Fault<KeyRef, WriteRef>,
+        engine: &Engine,
+        world: &World,
+    ) -> bool {
         let doubt = doubt(fault.key, engine, world);
+        let Some(harmed) = fault.harmed.filter(|_| !fault.kind.is_at_rest()) else {
+            return self.is_doubted_at_rest(at, fault, doubt, world);
+        };
+        let arrived = self.has_arrived(harmed);
+        let harmed = world.writes.get(harmed);
+        let since = world.writes.iter().filter(|(_, it)| it.key == fault.key && it.version >= harmed.version);
         let behind = fault.kind == FaultKind::MapBehind && self.is_copy_doubted(fault, doubt, world);
         let mut outcomes = since.filter_map(|(write, _)| self.outcomes.get(&write));
-        arrived != Some(true)
+        !arrived
             || behind
+            || is_blurred(fault.key, harmed, world)
             || doubt >= Time(fault.since)
             || outcomes.any(|outcome| matches!(outcome, Outcome::Undetermined(_) | Outcome::Shed(_)))
+    }
+
+    /// Whether the comparator took the event of a write, in this life.
+    pub(super) fn has_arrived(&self, write: WriteRef) -> bool {
+        let account =
+            self.issued.get(&write).and_then(|(source, seq)| self.accounts.get(source).zip(Some(*seq)));
+        account.is_some_and(|(account, seq)| account.is_accepted(seq))
     }
 
     /// Whether something was said about the doubt of a copy that had to follow: about the last event it had, or about its
@@ -104,8 +120,12 @@ impl Oracle {
 
     /// In a run in which only the planted faults go wrong, a divergence is confirmed in time.
     pub(super) fn check_latency(&mut self, fault: &Fault<KeyRef, WriteRef>, after: i64, world: &World) {
-        let bound = latency_max(&world.plan);
-        if is_calm(&world.plan) && fault.kind != FaultKind::Frozen && after > bound {
+        let bound = tellable_within(fault.kind, &world.plan);
+        let is_lossy = fault.kind.is_at_rest() && self.at_rest.has_losses;
+        let is_blurred =
+            fault.harmed.is_some_and(|harmed| is_blurred(fault.key, world.writes.get(harmed), world));
+        let is_bounded = is_calm(&world.plan) && fault.kind != FaultKind::Frozen && !is_lossy && !is_blurred;
+        if is_bounded && after > bound {
             let text = format!(
                 "{:?} on key {} was confirmed {:.3} ms after its deadline; {:.3} ms are allowed{}",
                 fault.kind,
@@ -119,6 +139,13 @@ impl Oracle {
     }
 }
 
+/// Whether what the store holds was read in the map about when the write changed it: nobody knows which came first.
+fn is_blurred(key: KeyRef, harmed: &Write, world: &World) -> bool {
+    let (in_store, since) = (world.keys.get(key).store.value, harmed.map.0 - clock_error(world));
+    let mut held = world.writes.iter().filter(|(_, it)| it.held && it.key == key);
+    held.any(|(_, it)| it.value == in_store && it.map.1 >= since)
+}
+
 /// Until when writes to the key that nobody reported may have landed, as the comparator has it.
 fn doubt(key: KeyRef, engine: &Engine, world: &World) -> Time {
     let key = world.plan.keys.get(key.0);
@@ -129,7 +156,7 @@ fn doubt(key: KeyRef, engine: &Engine, world: &World) -> Time {
 }
 
 /// Clock error, one probe interval, one read, and the way of an event from its process to the comparator.
-fn latency_max(plan: &Plan) -> i64 {
+pub(super) fn latency_max(plan: &Plan) -> i64 {
     let longest = |of: fn(&crate::plan::SidecarPlan) -> i64| plan.sidecars.iter().map(of).max().unwrap_or(0);
     let (delay, age) = (longest(|it| it.delay.1 + it.detour), longest(|it| it.batch_age_max));
     let flush = plan.sources.iter().map(|it| it.flush_every).max().unwrap_or(0);
@@ -150,5 +177,5 @@ fn is_calm(plan: &Plan) -> bool {
         // With one key a read, probes queue for the store's budget, and no bound holds.
         && plan.comparator.keys_per_read_max > 1
         && plan.comparator.keys_per_s.is_none()
-        && plan.comparator.keys_max > plan.keys.len() * 64
+        && !forgets_keys(plan)
 }

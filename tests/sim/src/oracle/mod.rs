@@ -1,8 +1,8 @@
 //! The oracle: knows the truth of a world, and checks what the comparator says against it, as it says it.
 //!
 //! 1. *No false alarm*: a divergence is told only of a key on which at the true instant of the read a fault is in effect,
-//!    under a name that the fault can have, and confirmed only after its true deadline. No write that was harmed is ever
-//!    called confirmed or superseded.
+//!    under a name that the fault can have, and confirmed only after its true deadline. An orphan is told only of a row that
+//!    no map holds. No write that was harmed is ever called confirmed or superseded.
 //! 2. *No miss*: when the infrastructure's faults have stopped, each lasting fault is confirmed, or its key was honestly
 //!    called undetermined.
 //! 3. *Accounts*: per source issued = accepted + declared lost + undeclared, and each accepted event ends exactly once.
@@ -10,6 +10,7 @@
 
 mod accounts;
 mod alarms;
+mod at_rest;
 mod bounds;
 mod misses;
 mod paths;
@@ -19,12 +20,13 @@ pub use alarms::{Sample, Told};
 pub use paths::{Paths, REQUIRED};
 pub use score::{Found, Score};
 
-use crate::plan::{BEGIN, MS};
+use crate::plan::{BEGIN, MS, Plan};
 use crate::world::{KeyRef, SourceRef, World, WriteRef};
 use accounts::Account;
+use at_rest::AtRest;
 use counterfoil_comparator::contract::MapId;
 use counterfoil_comparator::engine::Engine;
-use counterfoil_comparator::table::{Calibration, Effects};
+use counterfoil_comparator::table::{Calibration, Effects, Rows, Unknown};
 use counterfoil_judge::{Outcome, WriteId};
 use misses::Finds;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -61,6 +63,7 @@ pub struct Oracle {
     outcomes: BTreeMap<WriteRef, Outcome>,
     samples: BTreeMap<KeyRef, VecDeque<Sample>>,
     finds: Finds,
+    at_rest: AtRest,
     shed: BTreeSet<KeyRef>,
     crashed: BTreeSet<usize>,
     jumped: BTreeSet<usize>,
@@ -92,6 +95,7 @@ impl Oracle {
             outcomes: BTreeMap::new(),
             samples: BTreeMap::new(),
             finds: Finds::default(),
+            at_rest: AtRest::default(),
             shed: BTreeSet::new(),
             crashed: BTreeSet::new(),
             jumped: BTreeSet::new(),
@@ -127,6 +131,15 @@ impl Oracle {
         }
         for turned in &effects.turned {
             self.turned(turned, engine, world);
+        }
+    }
+
+    /// All rows of the store that were gone through were this to the comparator.
+    pub fn count_rows(&mut self, rows: &Rows) {
+        self.paths.add("row known", rows.known);
+        self.paths.add("row suspected", rows.suspected);
+        for (why, count) in Unknown::ALL.iter().zip(rows.unknown) {
+            self.paths.add(&format!("row unknown: {}", why.label()), count);
         }
     }
 
@@ -173,7 +186,8 @@ impl Oracle {
             let at = |time: i64| format!("{:.3}", ms(time));
             let leg = |leg: (i64, i64)| format!("[{}, {}]", at(leg.0), at(leg.1));
             story += &format!(
-                "\n    write {} of source {}: value {} version {} map {} mapped {} store {} {:?} applied {} over {} fault {:?} number {:?} outcome {:?}",
+                "\n    {} {} of source {}: value {} version {} map {} mapped {} store {} {:?} applied {} over {} fault {:?} number {:?} outcome {:?}",
+                if it.held { "held value" } else { "write" },
                 write.0,
                 it.source.0,
                 it.value,
@@ -198,6 +212,11 @@ impl Oracle {
         }
         story
     }
+}
+
+/// Whether the comparator's table is too small for all keys.
+fn forgets_keys(plan: &Plan) -> bool {
+    plan.comparator.keys_max <= plan.keys.len() * 64
 }
 
 /// Milliseconds since the run began.

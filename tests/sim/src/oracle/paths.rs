@@ -4,7 +4,7 @@ use counterfoil_judge::{Kind, Reason};
 use std::collections::BTreeMap;
 
 /// The paths that every long range of seeds must take, besides each reason to be undetermined and each kind of verdict.
-pub const REQUIRED: [&str; 14] = [
+pub const REQUIRED: [&str; 24] = [
     "writes merged",
     "gap tainted",
     "undeclared gap",
@@ -19,6 +19,16 @@ pub const REQUIRED: [&str; 14] = [
     "map legs out of order",
     "partition longer than the timeout",
     "event delivered again",
+    "map told whole",
+    "map told anew in the middle of it",
+    "process gone in the middle of telling",
+    "held value told",
+    "held value lost",
+    "row known",
+    "row suspected",
+    "row unknown: no_snapshot",
+    "row unknown: doubt",
+    "row unknown: representation",
 ];
 
 /// How often each path was taken.
@@ -52,9 +62,7 @@ impl Paths {
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
         let reasons = Reason::ALL.iter().map(|reason| format!("undetermined: {}", reason.label()));
-        // Nobody tells snapshots here, and stores are not gone through.
-        let judged = Kind::LABELS.iter().filter(|kind| **kind != Kind::Orphan.label());
-        let kinds = judged.map(|kind| format!("verdict: {kind}"));
+        let kinds = Kind::LABELS.iter().map(|kind| format!("verdict: {kind}"));
         let required = REQUIRED.iter().map(|&path| path.to_owned()).chain(reasons).chain(kinds);
         required.filter(|path| !self.0.contains_key(path)).collect()
     }

@@ -42,7 +42,12 @@ pub struct MapPlan {
     pub stores_versions: bool,
     /// The store drops values after this time, in nanoseconds.
     pub expires_after: Option<i64>,
+    /// Each process tells what the map holds, and the store's rows are gone through.
+    pub is_told: bool,
 }
+
+/// The longest time from a store call to the map's change that nobody wants longer, in nanoseconds.
+pub const HESITATES: i64 = 300_000;
 
 /// What a key is there for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +92,8 @@ pub struct Workload {
     pub slow: f64,
     /// Share of writes that reach the store before the map.
     pub store_first: f64,
+    /// The longest time from the end of such a store call to the map's change, in nanoseconds.
+    pub hesitates: i64,
 }
 
 /// A fault to be planted.
@@ -151,6 +158,7 @@ fn map(rng: &mut SmallRng, at: usize) -> MapPlan {
         reports_versions,
         stores_versions: reports_versions && rng.random_bool(0.6),
         expires_after: rng.random_bool(0.1).then(|| span(rng, 50, 500) * MS),
+        is_told: false,
     }
 }
 
@@ -166,7 +174,7 @@ pub(super) fn keys(rng: &mut SmallRng, maps: &[MapPlan]) -> Vec<KeyPlan> {
     keys
 }
 
-fn key(rng: &mut SmallRng, at: usize, map: usize, role: Role) -> KeyPlan {
+pub(super) fn key(rng: &mut SmallRng, at: usize, map: usize, role: Role) -> KeyPlan {
     let values = rng.random_bool(0.3).then(|| rng.random_range(2..=4));
     KeyPlan { map, name: format!("key-{at:03}"), role, values, is_loaded: rng.random_bool(0.5) }
 }
@@ -184,6 +192,7 @@ pub(super) fn workload(rng: &mut SmallRng, options: &Options) -> Workload {
         unknown: if alone { 0.0 } else { sometimes(rng, 0.08) },
         slow: sometimes(rng, 0.2),
         store_first: if rng.random_bool(0.5) { 0.0 } else { rng.random_range(0.0..1.0) },
+        hesitates: HESITATES,
     }
 }
 
@@ -203,6 +212,7 @@ pub(super) fn faults(
 ) -> Vec<FaultPlan> {
     let kinds: Vec<FaultKind> = match options.planting {
         Planting::None => Vec::new(),
+        Planting::Only(kind) if kind.is_at_rest() => Vec::new(),
         Planting::Only(kind) => vec![kind; 3],
         Planting::Any => {
             let count = rng.random_range(0..=5);
@@ -230,15 +240,21 @@ fn fault(
         }
     }?;
     let deadline = keys.get(key).and_then(|key| maps.get(key.map)).map_or(0, |map| map.deadline);
-    let prior = (0..rng.random_range(2..=3)).map(|before| at - 150 * MS * (before + 1) - span(rng, 0, MS));
-    let mut prior: Vec<_> = prior.collect();
-    prior.reverse();
+    let prior = prior(rng, at);
     let healed_at = rng.random_bool(0.3).then(|| at + 2 * deadline + span(rng, 0, 200 * MS));
     Some(FaultPlan { kind, key: KeyRef(key), at, prior, healed_at, lasts: 5 * deadline })
 }
 
+/// When the key of a fault planted at `at` is written honestly before.
+pub(super) fn prior(rng: &mut SmallRng, at: i64) -> Vec<i64> {
+    let prior = (0..rng.random_range(2..=3)).map(|before| at - 150 * MS * (before + 1) - span(rng, 0, MS));
+    let mut prior: Vec<_> = prior.collect();
+    prior.reverse();
+    prior
+}
+
 /// Whether a fault of this kind can be planted on a map, and be told from what is allowed there.
-fn suits(maps: &[MapPlan], map: usize, kind: FaultKind) -> bool {
+pub(super) fn suits(maps: &[MapPlan], map: usize, kind: FaultKind) -> bool {
     let Some(map) = maps.get(map) else { return false };
     let scope = if kind == FaultKind::MapBehind { Scope::Process } else { Scope::Shared };
     let has_versions = map.reports_versions && map.stores_versions;

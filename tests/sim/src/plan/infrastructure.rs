@@ -6,6 +6,7 @@
 
 use super::troubles::{self, Trouble, TroubleKind};
 use super::{BEGIN, MS, MapPlan, Options, Planting, Times, span};
+use counterfoil_comparator::sweep::Settings;
 use counterfoil_judge::Scope;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -124,6 +125,8 @@ pub struct ComparatorPlan {
     pub keys_per_read_max: usize,
     /// Keys a second; `None` for as many as the store bears.
     pub keys_per_s: Option<u32>,
+    /// What it looks at though nobody writes it.
+    pub sweep: Settings,
 }
 
 /// Machines, sidecars and processes.
@@ -146,6 +149,7 @@ pub(super) fn comparator(rng: &mut SmallRng, options: &Options) -> ComparatorPla
         concurrency: rng.random_range(1..=4),
         keys_per_read_max: [1, 4, 100].choose(rng).copied().unwrap_or(100),
         keys_per_s: None,
+        sweep: Settings::default(),
     }
 }
 

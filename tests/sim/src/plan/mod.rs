@@ -2,11 +2,13 @@
 //! networks part and stores fail; what the application does in detail is drawn as the world goes on.
 
 mod application;
+mod at_rest;
 mod infrastructure;
 mod terms;
 mod troubles;
 
-pub use application::{Discipline, FaultPlan, KeyPlan, MapPlan, Role, Workload};
+pub use application::{Discipline, FaultPlan, HESITATES, KeyPlan, MapPlan, Role, Workload};
+pub use at_rest::TellingPlan;
 pub use infrastructure::{
     ComparatorPlan, DRAIN, DomainPlan, Ending, SidecarPlan, Sleep, SourcePlan, StorePlan,
 };
@@ -14,6 +16,7 @@ pub use terms::terms;
 pub use troubles::{Trouble, TroubleKind};
 
 use crate::faults::FaultKind;
+use at_rest::AtRest;
 use counterfoil_judge::Scope;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -143,6 +146,8 @@ pub struct Plan {
     pub store: StorePlan,
     /// How the comparator is set up.
     pub comparator: ComparatorPlan,
+    /// How processes tell what their maps hold; `None` if they do not.
+    pub telling: Option<TellingPlan>,
 }
 
 impl Plan {
@@ -164,17 +169,22 @@ impl Plan {
             // A copy that is not looked at leaves no event undetermined: that it was missed would not show.
             comparator.keys_per_s = Some(budgets.random_range(10..300));
         }
-        let times = times(&mut rng, mode, &maps, &comparator);
+        let mut at_rest = AtRest::draw(seed, options, &mut maps, &mut comparator);
+        let mut times = times(&mut rng, mode, &maps, &comparator);
+        at_rest.make_room(&mut times, mode);
         let mut keys = application::keys(&mut rng, &maps);
         let mut faults = application::faults(&mut rng, options, &times, &maps, &mut keys);
+        faults.extend(at_rest.faults(options, &times, &maps, &mut keys));
         let mut workload = application::workload(&mut rng, options);
+        at_rest.slow_down(&mut workload);
         if options.planting == Planting::Any && !has_copies && stream(seed, CROWDS).random_bool(CROWDED) {
             application::crowd(&mut maps, &mut keys, &mut workload);
             // Of a few values that many unwatched writes repeat, any may be right: a store that stands still is not seen.
             faults.retain(|fault| fault.kind != FaultKind::Frozen);
         }
-        let house = infrastructure::house(&mut rng, options, &times, &comparator, &maps);
+        let mut house = infrastructure::house(&mut rng, options, &times, &comparator, &maps);
         let store = infrastructure::store(&mut rng, options, &times);
+        let telling = at_rest.telling(&times, &maps, &comparator, &mut house);
         Self {
             seed,
             mode,
@@ -188,6 +198,7 @@ impl Plan {
             sources: house.sources,
             store,
             comparator,
+            telling,
         }
     }
 

@@ -7,10 +7,11 @@
 
 use crate::faults::FaultKind;
 use crate::plan::{
-    BEGIN, ComparatorPlan, Discipline, DomainPlan, Ending, FaultPlan, KeyPlan, MS, MapPlan, Mode, Plan, Role,
-    SidecarPlan, SourcePlan, StorePlan, Times, Workload, span, stream,
+    BEGIN, ComparatorPlan, Discipline, DomainPlan, Ending, FaultPlan, HESITATES, KeyPlan, MS, MapPlan, Mode,
+    Plan, Role, SidecarPlan, SourcePlan, StorePlan, Times, Workload, span, stream,
 };
 use crate::world::KeyRef;
+use counterfoil_comparator::sweep::Settings;
 use counterfoil_judge::Scope;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -73,6 +74,7 @@ impl Scene {
             sources: (0..SOURCES).map(|at| source(at, end)).collect(),
             store: StorePlan { read: (MS / 2, 3 * MS), slow: 0.01, outages: Vec::new() },
             comparator: comparator(),
+            telling: None,
         }
     }
 
@@ -85,6 +87,7 @@ impl Scene {
             unknown: 0.002,
             slow: 0.02,
             store_first: 0.2,
+            hesitates: HESITATES,
         }
     }
 
@@ -131,6 +134,7 @@ fn maps() -> Vec<MapPlan> {
         reports_versions: false,
         stores_versions: false,
         expires_after: None,
+        is_told: false,
     };
     let versioned = MapPlan {
         name: "versioned".to_owned(),
@@ -223,5 +227,6 @@ fn comparator() -> ComparatorPlan {
         concurrency: 8,
         keys_per_read_max: 100,
         keys_per_s: None,
+        sweep: Settings::default(),
     }
 }

@@ -104,6 +104,10 @@ pub(super) fn describe(kind: FaultKind) -> &'static str {
         FaultKind::Frozen => "a key that is still written stops taking writes",
         FaultKind::MapBehind => "one process's copy does not follow",
         FaultKind::Orphan => "a process died in the middle of a write",
+        FaultKind::Baseline => "the store differed before anybody watched",
+        FaultKind::LeftBehind => "a row is left of a remove before anybody watched",
+        FaultKind::Stranger => "a row under a key that no map knows",
+        FaultKind::Drifted => "the store changes under a key at rest",
     }
 }
 

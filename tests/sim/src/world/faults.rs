@@ -6,6 +6,7 @@ use super::{Event, KeyRef, SourceRef, World, WriteRef};
 use crate::faults::{Fault, FaultKind};
 use crate::plan::{FaultPlan, MS, WARM_UP};
 use counterfoil_judge::StoreOutcome;
+use rand::Rng;
 use rand::seq::IteratorRandom;
 
 /// From one map change to the next of a pair whose order a checker must be able to tell across clocks.
@@ -24,8 +25,22 @@ impl World {
         }
     }
 
+    /// What was done to the key is undone: by an honest write, or, of a row that no map knows, by whoever removes it.
+    pub(super) fn heal(&mut self, fault: usize) {
+        let Some((kind, key)) = self.plan.faults.get(fault).map(|plan| (plan.kind, plan.key)) else { return };
+        if kind.is_unknown_row() && self.rng.random_bool(0.5) {
+            self.set(key, 0, 0);
+            self.agree(key, 1);
+        } else {
+            self.prepare(fault);
+        }
+    }
+
     pub(super) fn plant(&mut self, fault: usize) {
         let Some(plan) = self.plan.faults.get(fault).cloned() else { return };
+        if plan.kind.is_at_rest() {
+            return self.change_store(plan.kind, plan.key);
+        }
         let Some(source) = self.some_source() else { return };
         match plan.kind {
             FaultKind::Frozen => self.keys.get_mut(plan.key).frozen_until = self.now + plan.lasts,
@@ -42,6 +57,34 @@ impl World {
                 let value = if kind == FaultKind::LostRemove { 0 } else { self.new_value() };
                 let fault = Some(kind);
                 self.want(Write { plain: true, fault, ..Write::new(source, plan.key, value, self.now) });
+            }
+        }
+    }
+
+    /// The store holds something else from now on, though nobody writes.
+    fn change_store(&mut self, kind: FaultKind, key: KeyRef) {
+        let is_lost_put = kind == FaultKind::Baseline && self.rng.random_bool(0.4);
+        let value = if is_lost_put { 0 } else { self.new_value() };
+        let it = self.keys.get(key);
+        let (harmed, version) = (it.last_mapped, it.store.version);
+        let is_somebodys = it.map_value > 0 || it.store.value > 0;
+        if kind.is_unknown_row() == is_somebodys {
+            return;
+        }
+        self.set(key, value, version);
+        match harmed {
+            Some(harmed) => self.differ(kind, harmed),
+            None => {
+                let deadline = self.now + self.map_of(key).deadline;
+                self.add_fault(Fault {
+                    kind,
+                    key,
+                    harmed,
+                    version: 0,
+                    since: self.now,
+                    deadline,
+                    until: None,
+                });
             }
         }
     }
@@ -141,7 +184,13 @@ impl World {
     pub(super) fn differ_from(&mut self, kind: FaultKind, harmed: WriteRef, since: i64) {
         let it = self.writes.get(harmed);
         let (key, version, deadline) = (it.key, it.version, it.deadline(self.map_of(it.key)));
-        let fault = self.faults.add(Fault { kind, key, harmed, version, since, deadline, until: None });
+        let harmed = Some(harmed);
+        self.add_fault(Fault { kind, key, harmed, version, since, deadline, until: None });
+    }
+
+    fn add_fault(&mut self, fault: Fault<KeyRef, WriteRef>) {
+        let key = fault.key;
+        let fault = self.faults.add(fault);
         self.keys.get_mut(key).faults.push(fault);
     }
 
@@ -168,7 +217,8 @@ impl World {
         for fault in self.keys.get(key).faults.clone() {
             let harmed = self.faults.get(fault).harmed;
             // A write that was planned ahead got its version since.
-            let newest = self.faults.get(fault).version.max(self.writes.get(harmed).version);
+            let harmed = harmed.map_or(0, |harmed| self.writes.get(harmed).version);
+            let newest = self.faults.get(fault).version.max(harmed);
             let fault = self.faults.get_mut(fault);
             if newest < version && fault.since <= now {
                 fault.until = fault.until.or(Some(now));

@@ -1,10 +1,11 @@
 //! How processes start, end and die, and how machines sleep.
 
+use super::telling::Telling;
 use super::{Event, KeyRef, News, SourceRef, World, WriteRef};
 use crate::faults::FaultKind;
 use crate::plan::{DRAIN, Ending, MS, Sleep, WARM_UP, span};
 use rand::Rng;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One process of the application.
 #[derive(Clone, Debug)]
@@ -13,13 +14,15 @@ pub struct Process {
     pub alive: bool,
     /// Its writes that are not over.
     pub(super) open: BTreeSet<WriteRef>,
-    /// How often it changed the map.
+    /// How often it changed the map, or read what it holds.
     pub(super) map_changes: u64,
+    /// How far it has come in telling what each map holds.
+    pub(super) tellings: BTreeMap<usize, Telling>,
 }
 
 impl Process {
     pub(super) fn new() -> Self {
-        Self { alive: false, open: BTreeSet::new(), map_changes: 0 }
+        Self { alive: false, open: BTreeSet::new(), map_changes: 0, tellings: BTreeMap::new() }
     }
 }
 
@@ -30,6 +33,9 @@ impl World {
         let pause = self.plan.workload.pause;
         let first = self.now + WARM_UP + span(&mut self.rng, 0, pause);
         self.queue.plan(first, Event::WriteDue(source));
+        if self.plan.telling.is_some() {
+            self.queue.plan(self.now, Event::Tell(source));
+        }
     }
 
     pub(super) fn end(&mut self, source: SourceRef) {

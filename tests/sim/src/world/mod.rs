@@ -13,6 +13,7 @@ mod faults;
 mod key;
 mod life;
 mod store;
+mod telling;
 mod timetable;
 mod write;
 
@@ -26,6 +27,7 @@ use crate::faults::Fault;
 use crate::plan::{Plan, Sleep, stream};
 use crate::queue::Queue;
 use rand::rngs::SmallRng;
+use std::collections::BTreeMap;
 
 places! {
     /// Names a key.
@@ -47,6 +49,12 @@ pub enum News {
     Began(WriteRef),
     /// A write is over, and what its process knows of it can be reported.
     Over(WriteRef),
+    /// A process begins to tell what the map at this place holds; what it was telling of it is broken off.
+    TellingBegan(SourceRef, usize),
+    /// A process read that its map holds a value, and tells it.
+    Held(WriteRef),
+    /// A process has read all that it holds of the map at this place.
+    TellingEnded(SourceRef, usize),
     /// A process said bye; all its writes are over.
     SaidBye(SourceRef),
     /// A process died.
@@ -70,6 +78,8 @@ enum Event {
     Release(WriteRef),
     Expire(KeyRef, u64),
     Follow(SourceRef, WriteRef),
+    Tell(SourceRef),
+    TellOn(SourceRef, usize, i64),
     FallAsleep(usize, Sleep),
     WakeUp(usize),
     Prepare(usize),
@@ -92,6 +102,8 @@ pub struct World {
     pub writes: Arena<WriteRef, Write>,
     /// Every fault that came into effect.
     pub faults: Arena<FaultRef, Fault<KeyRef, WriteRef>>,
+    /// The keys by their names, as the store has its rows.
+    by_name: BTreeMap<String, KeyRef>,
     rng: SmallRng,
     queue: Queue<Event>,
     now: i64,
@@ -105,8 +117,10 @@ impl World {
     pub fn new(plan: Plan) -> Self {
         let clocks = plan.domains.iter().enumerate();
         let clocks = clocks.map(|(at, domain)| Clock::new(at, domain, plan.times.begin)).collect();
+        let names = plan.keys.iter().enumerate().map(|(at, key)| (key.name.clone(), KeyRef(at)));
         let mut world = Self {
             clocks,
+            by_name: names.collect(),
             sources: Arena::new(plan.sources.iter().map(|_| Process::new()).collect()),
             keys: Arena::new(plan.keys.iter().map(|key| Key::new(key.map)).collect()),
             writes: Arena::new(Vec::new()),
@@ -167,6 +181,11 @@ impl World {
             self.keys.get_mut(key).map_value = value;
             self.set(key, value, 0);
         }
+        for at in 0..self.plan.faults.len() {
+            if self.plan.faults.get(at).is_some_and(|fault| fault.kind.is_from_before()) {
+                self.plant(at);
+            }
+        }
     }
 
     fn plan_ahead(&mut self) {
@@ -181,9 +200,12 @@ impl World {
         }
         for (at, fault) in self.plan.faults.iter().enumerate() {
             fault.prior.iter().for_each(|prior| self.queue.plan(*prior, Event::Prepare(at)));
-            self.queue.plan(fault.at, Event::Plant(at));
+            if !fault.kind.is_from_before() {
+                self.queue.plan(fault.at, Event::Plant(at));
+            }
             fault.healed_at.iter().for_each(|healed| self.queue.plan(*healed, Event::Heal(at)));
         }
+        self.plan_tellings();
     }
 
     fn happen(&mut self, event: Event) {
@@ -198,11 +220,13 @@ impl World {
             Event::Release(write) => self.release(write),
             Event::Expire(key, stamp) => self.expire(key, stamp),
             Event::Follow(source, write) => self.follow(source, write),
+            Event::Tell(source) => self.tell(source),
+            Event::TellOn(source, map, begun) => self.tell_on(source, map, begun),
             Event::FallAsleep(domain, sleep) => self.fall_asleep(domain, sleep),
             Event::WakeUp(domain) => self.news.push(News::Woke(domain)),
             Event::Prepare(fault) => self.prepare(fault),
             Event::Plant(fault) => self.plant(fault),
-            Event::Heal(fault) => self.prepare(fault),
+            Event::Heal(fault) => self.heal(fault),
             Event::GoBack(older, newer) => self.go_back(older, newer),
         }
     }

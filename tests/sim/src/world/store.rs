@@ -5,6 +5,7 @@ use super::{Event, KeyRef, World, WriteRef};
 use crate::faults::FaultKind;
 use crate::plan::{Discipline, span};
 use counterfoil_judge::{Scope, StoreOutcome};
+use std::ops::Bound;
 
 impl World {
     /// A store call has its effect, or would have it.
@@ -57,6 +58,17 @@ impl World {
         if self.map_of(it.key).scope == Scope::Process {
             self.call_followers(write, it);
         }
+    }
+
+    /// The rows that the store has now of the map at place `map`, in the order of their keys, from behind the key `after` on.
+    pub fn rows_after<'a>(
+        &'a self,
+        map: usize,
+        after: &'a str,
+    ) -> impl Iterator<Item = (&'a str, KeyRef)> + 'a {
+        let behind = self.by_name.range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
+        let rows = behind.map(|(name, key)| (name.as_str(), *key, self.keys.get(*key)));
+        rows.filter(move |(_, _, it)| it.map == map && it.store.value > 0).map(|(name, key, _)| (name, key))
     }
 
     /// The store holds this from now on.

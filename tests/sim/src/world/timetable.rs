@@ -85,7 +85,7 @@ impl Terms<'_> {
         let store_at = self.now + self.call();
         let store = (self.now, store_at + self.moment());
         let begin = if self.rng.random_bool(0.5) { self.now } else { store.1 };
-        let map_at = store.1 + self.moment();
+        let map_at = store.1 + span(self.rng, 2_000, self.workload.hesitates);
         let map = (begin, map_at + self.moment());
         Timetable { map, map_at, store: Some(store), store_at: Some(store_at), outcome: StoreOutcome::Ok }
     }

@@ -31,12 +31,16 @@ pub struct Write {
     pub version: u64,
     /// Its place among all changes its process made to the map.
     pub map_order: Option<u64>,
-    /// When the map changed.
+    /// When the map changed, or was read.
     pub mapped: Option<i64>,
     /// When the store changed.
     pub applied: Option<i64>,
     /// When its process was done with it.
     pub over: Option<i64>,
+    /// Nobody writes: a process only read that the map holds the value.
+    pub held: bool,
+    /// The value is too large to be told.
+    pub is_oversized: bool,
     /// Its process died before it was over.
     pub(super) orphaned: bool,
     /// The store call will never have an effect.
@@ -65,6 +69,8 @@ impl Write {
             mapped: None,
             applied: None,
             over: None,
+            held: false,
+            is_oversized: false,
             orphaned: false,
             dropped: false,
             repaired: false,

@@ -1,7 +1,7 @@
 //! A key table full of keys, driven as the comparator drives its own: events in batches, probes, observations.
 
 use crate::cpu::cpu_ns_of;
-use counterfoil_comparator::config::Probing;
+use counterfoil_comparator::config::{Probing, WrittenGate};
 use counterfoil_comparator::contract::{Contract, Contracts, MapId, Sample, Severity};
 use counterfoil_comparator::store::Lookup;
 use counterfoil_comparator::table::{Arrival, Change, Class, Marks, Observed, Probe, Seen, Table};
@@ -131,6 +131,7 @@ impl Crowd {
             sample: Sample::ALL,
             severity: Severity::default(),
             cohorts: Vec::new(),
+            gate: WrittenGate::default().terms(&TERMS),
         };
         let contracts = Arc::new(Contracts::new(vec![contract], Vec::new()));
         // The shards are not filled evenly.

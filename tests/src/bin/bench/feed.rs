@@ -7,7 +7,7 @@ use counterfoil_judge::{Interval, Reported, StoreOutcome, Time};
 use counterfoil_keys::{DeploymentKey, MacKey, Purpose, Signer, SigningKey, TenantKey, TenantName};
 use counterfoil_proto::wire::intake_client::IntakeClient;
 use counterfoil_proto::wire::{Reply, Upload, reply};
-use counterfoil_proto::{BatchBuilder, Header, Row};
+use counterfoil_proto::{BatchBuilder, Header, Row, Snapshot};
 use counterfoil_tests::emit::now_ns;
 use prost::Message;
 use std::iter;
@@ -76,6 +76,8 @@ pub(crate) struct Feed {
     number: u64,
     /// Of the next event.
     next_seq: u64,
+    /// What is said of maps that were told wholly, until it is said.
+    snapshots: Vec<Snapshot>,
 }
 
 impl Feed {
@@ -84,7 +86,16 @@ impl Feed {
         let (uploads, receiver) = mpsc::channel(UPLOADS_MAX);
         let replies = client.stream(ReceiverStream::new(receiver)).await.expect("a stream").into_inner();
         let (mac, signing) = (tenant_key().mac_key(), SigningKey::new([9; 32]));
-        Self { uploads, replies, mac, signing, previous_mac: Bytes::new(), number: 0, next_seq: 0 }
+        Self {
+            uploads,
+            replies,
+            mac,
+            signing,
+            previous_mac: Bytes::new(),
+            number: 0,
+            next_seq: 0,
+            snapshots: Vec::new(),
+        }
     }
 
     /// Sends batches, a few at a time so that neither side waits for the other, and waits until the comparator acknowledged
@@ -109,6 +120,12 @@ impl Feed {
         }
     }
 
+    /// Says with the next batch that all that the map `name` held at `begin` or since has been told.
+    pub(crate) fn told_all(&mut self, name: &str, begin: Time) {
+        let map = name.to_owned();
+        self.snapshots.push(Snapshot { map, begin, first_seq: 0, end_seq: self.next_seq });
+    }
+
     /// Promises again and again that everything begun before was reported, while `run` runs in a thread of its own.
     pub(crate) fn promise_while<T: Send>(&mut self, runtime: &Runtime, run: impl FnOnce() -> T + Send) -> T {
         thread::scope(|threads| {
@@ -128,6 +145,7 @@ impl Feed {
     fn upload(&mut self, mut events: BatchBuilder) -> Upload {
         let count = events.len() as u64;
         let batch = Bytes::from(events.finish(self.header()).encode_to_vec());
+        self.snapshots.clear();
         let mac = self.mac.mac(&batch);
         let signature = self.signing.sign(Purpose::Batch, mac.as_bytes());
         let mac = Bytes::copy_from_slice(mac.as_bytes());
@@ -155,7 +173,7 @@ impl Feed {
             clock: Domain::of_this_process(),
             first_seq: self.next_seq,
             watermark: now(),
-            snapshots: Vec::new(),
+            snapshots: self.snapshots.clone(),
             losses: Vec::new(),
             bye: false,
             previous_mac: self.previous_mac.clone(),

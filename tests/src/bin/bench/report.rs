@@ -99,7 +99,7 @@ for and never touched. Each kind of key has a process of its own.
 
 **The processes** are real ones. CPU time is that of all their threads, memory their peak resident size. Events on the socket
 have 270 bytes with a value of 200, and come in writes of just under 64 KiB. The floor is a loop that reads the same bytes from
-a Unix socket and digests the values, one after the other, with the digest that the sidecar uses; it neither parses nor sends
+a Unix socket and digests the values, many at a time, with the digest that the sidecar uses; it neither parses nor sends
 anything. The comparator gets batches of 4,096 events over 250,000 keys; its probes are put off, so no store is read. The demo
 runs an application, its store, a sidecar and a comparator in one process for 20 seconds.
 
@@ -130,13 +130,14 @@ take turns, five rounds each; a speed is the middle one of its rounds, a ratio t
 machine, without durability, so the comparator has what they leave of it.
 
 **A sweep** is made by a comparator that knows a million keys at rest, over a table in Postgres with that many rows of a number and
-200 bytes of text. Planted are 100 rows that changed, 100 that are missing and 100 that no map knows, spread evenly, the last behind
-all others. The comparator finds the first two by looking up every key that it knows, in a round that begins after they were planted;
-rounds are meant for a low rate, and take up 1,024 keys every 5 ms at most. The last are found by going through the whole table page
-by page, beside a set of all known keys; both times are added up. reladiff (PyPI) compares the same table with another one in the
-same server that holds what the map holds: with checksums, as it does between two databases (`hashdiff`), and by letting the server
-join them, as it can only within one (`joindiff`); with a thread for each processor and without its check for duplicate keys. Its
-time is that of the whole command. Both find exactly what was planted. Three rounds, in which they take turns; the middle one
+200 bytes of text, with no budget. Planted are 100 rows that changed, 100 that are missing and 100 that no map knows, spread evenly,
+the last behind all others. The comparator goes through all rows, page by page, and compares each with its key; beside that it goes
+through all keys, after each round over the rows, and looks up those that no row showed to agree. What counts is the longer of a
+round over the rows and one over the keys, both made side by side after everything planted was found: in that time each row and
+each key has been compared. reladiff (PyPI) compares the same table with another one in the same server that holds what the map
+holds: with checksums, as it does between two databases (`hashdiff`), and by letting the server join them, as it can only within
+one (`joindiff`), which no map in a process's memory has; with a thread for each processor and without its check for duplicate keys.
+Its time is that of the whole command. Both find exactly what was planted. Three rounds, in which they take turns; the middle one
 counts. A million rows and not ten, so that the whole takes minutes.
 ";
 

@@ -28,9 +28,9 @@ impl Differences {
         Self { changed: spread(17), missing: spread(4_711), extra: (ROWS..ROWS + PER_KIND).collect() }
     }
 
-    /// How many are at keys that the map has.
-    pub(crate) fn in_the_map(&self) -> usize {
-        self.changed.len() + self.missing.len()
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.changed.len() + self.missing.len() + self.extra.len()
     }
 }
 

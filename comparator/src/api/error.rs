@@ -1,0 +1,104 @@
+//! Why a request was not answered: always one shape, that says what to do.
+
+use super::divergences::Told;
+use crate::ledger::LedgerError;
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// Why a request was not answered.
+#[derive(Debug)]
+pub(super) enum ApiError {
+    /// It asks for what makes no sense: which part, what is allowed.
+    Bad(String),
+    /// It shows no token, and there are some.
+    NoToken,
+    /// It shows a token that is nobody's.
+    NotAToken,
+    /// Whoever asks may not do that: what he lacks.
+    Forbidden(String),
+    /// There is no such divergence.
+    Unknown,
+    /// There is nothing at the path.
+    NoPath,
+    /// The path takes other methods.
+    NoMethod,
+    /// An act was decided on an older revision of what there is now.
+    Stale {
+        /// The revision that the act names.
+        revision: u32,
+        /// What there is.
+        now: Box<Told>,
+    },
+    /// The ledger did not answer.
+    Ledger(LedgerError),
+}
+
+impl From<LedgerError> for ApiError {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
+    }
+}
+
+#[derive(Serialize)]
+struct Body {
+    error: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<Box<Told>>,
+}
+
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Bad(_) => StatusCode::BAD_REQUEST,
+            Self::NoToken | Self::NotAToken => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Unknown | Self::NoPath => StatusCode::NOT_FOUND,
+            Self::NoMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Stale { .. } => StatusCode::CONFLICT,
+            Self::Ledger(LedgerError::Late) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Ledger(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What the header `WWW-Authenticate` says (RFC 6750), where it has to be there.
+    fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::NoToken => Some("Bearer realm=\"counterfoil\""),
+            Self::NotAToken => Some("Bearer realm=\"counterfoil\", error=\"invalid_token\""),
+            _ => None,
+        }
+    }
+
+    fn body(self) -> Body {
+        let error = match self {
+            Self::Bad(what) | Self::Forbidden(what) => what,
+            Self::NoToken => {
+                "no token; show one of listen.http_tokens as `Authorization: Bearer TOKEN`".to_owned()
+            }
+            Self::NotAToken => "the token is none of listen.http_tokens".to_owned(),
+            Self::Unknown => "no such divergence; an id has 32 hex digits".to_owned(),
+            Self::NoPath => "nothing is at this path; docs/operations.md lists what there is".to_owned(),
+            Self::NoMethod => "this path takes other methods; see the header `Allow`".to_owned(),
+            Self::Stale { revision, now } => {
+                let present = now.revision();
+                let error = format!(
+                    "the divergence has changed since revision {revision}, nothing is done; look at what it is `now`, and name \
+                     revision {present} if it still holds"
+                );
+                return Body { error, now: Some(now) };
+            }
+            Self::Ledger(error) => error.to_string(),
+        };
+        Body { error, now: None }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, challenge) = (self.status(), self.challenge());
+        let challenge = challenge.map(|challenge| [(header::WWW_AUTHENTICATE, challenge)]);
+        (status, challenge, Json(self.body())).into_response()
+    }
+}
