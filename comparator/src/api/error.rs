@@ -12,6 +12,8 @@ use serde::Serialize;
 pub(super) enum ApiError {
     /// It asks for what makes no sense: which part, what is allowed.
     Bad(String),
+    /// Its body cannot be read: the status that says why, and the reason.
+    Unread(StatusCode, String),
     /// It shows no token, and there are some.
     NoToken,
     /// It shows a token that is nobody's.
@@ -52,6 +54,7 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Bad(_) => StatusCode::BAD_REQUEST,
+            Self::Unread(status, _) => *status,
             Self::NoToken | Self::NotAToken => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Unknown | Self::NoPath => StatusCode::NOT_FOUND,
@@ -73,7 +76,7 @@ impl ApiError {
 
     fn body(self) -> Body {
         let error = match self {
-            Self::Bad(what) | Self::Forbidden(what) => what,
+            Self::Bad(what) | Self::Unread(_, what) | Self::Forbidden(what) => what,
             Self::NoToken => {
                 "no token; show one of listen.http_tokens as `Authorization: Bearer TOKEN`".to_owned()
             }

@@ -6,6 +6,7 @@ mod answer;
 mod asked;
 
 use super::Api;
+use super::error::ApiError;
 use crate::Parts;
 use crate::contract::{Contract, Contracts, MapId};
 use crate::gate::{Ended, Facts, Lost, Ruling, decide};
@@ -18,7 +19,6 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use counterfoil_clock::{now, wall_unix_ns};
 use counterfoil_judge::Time;
 use counterfoil_keys::TenantName;
@@ -39,7 +39,10 @@ pub(super) fn make_series(contracts: &Contracts) {
 }
 
 /// Answers what the parameters ask.
-pub(super) async fn gate(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Json<Answer>, Refused> {
+pub(super) async fn gate(
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Answer>, ApiError> {
     let query = query.unwrap_or_default();
     let parameters = form_urlencoded::parse(query.as_bytes()).into_owned();
     answered(&api.parts, &Asked::of(parameters)?).map(Json)
@@ -57,11 +60,10 @@ struct Hook {
 pub(super) async fn flagger(
     State(api): State<Api>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(StatusCode, Json<Answer>), Refused> {
-    let body =
-        body.map_err(|rejection| Refused { status: rejection.status(), error: rejection.body_text() })?;
+) -> Result<(StatusCode, Json<Answer>), ApiError> {
+    let body = body.map_err(|rejection| ApiError::Unread(rejection.status(), rejection.body_text()))?;
     let hook: Hook = serde_json::from_slice(&body).map_err(|error| {
-        Refused::new(format!(
+        ApiError::Bad(format!(
             "the body: {error}; Flagger sends an object with `metadata`, an object of texts"
         ))
     })?;
@@ -72,7 +74,7 @@ pub(super) async fn flagger(
         Some(other) => {
             let error =
                 format!("metadata.type: `{other}`; write `rollback`, or leave it out to ask for a pass");
-            return Err(Refused::new(error));
+            return Err(ApiError::Bad(error));
         }
     };
     let answer = answered(&api.parts, &Asked::of(metadata.into_iter())?)?;
@@ -81,14 +83,14 @@ pub(super) async fn flagger(
 }
 
 /// Answers, and counts the answers about each map.
-fn answered(parts: &Parts, asked: &Asked) -> Result<Answer, Refused> {
+fn answered(parts: &Parts, asked: &Asked) -> Result<Answer, ApiError> {
     let contracts = parts.engine.contracts();
     let checks = asked.checks(contracts)?;
     let slots: Vec<_> = checks
         .into_iter()
         .filter_map(|map| Some((map, contracts.get(map)?)))
         .map(|(map, contract)| asked.slots(contract).map(|slots| (map, contract, slots)))
-        .collect::<Result<_, Refused>>()?;
+        .collect::<Result<_, ApiError>>()?;
     let present = Present::of(parts, asked.window);
     let answers: Vec<_> = slots
         .into_iter()
@@ -179,24 +181,5 @@ impl Present {
             calibration: parts.engine.table().calibration(map),
             store: parts.statuses.get().get(contract.store).map(|status| status.state),
         })
-    }
-}
-
-/// Why nothing is answered.
-pub(super) struct Refused {
-    status: StatusCode,
-    error: String,
-}
-
-impl Refused {
-    /// What was asked makes no sense.
-    fn new(error: String) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, error }
-    }
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        (self.status, Json(BTreeMap::from([("error", self.error)]))).into_response()
     }
 }

@@ -1,7 +1,7 @@
 //! What is asked of the gate: parameters of a query, or a webhook's metadata. Anything that is not understood is refused: a window
 //! or a cohort that is overlooked would be another question.
 
-use super::Refused;
+use crate::api::error::ApiError;
 use crate::contract::{Contract, Contracts, MapId};
 use crate::gate::{WINDOW_MAX, WINDOW_MIN};
 use crate::tally::OTHER;
@@ -37,7 +37,7 @@ pub(super) struct Slots {
 }
 
 impl Asked {
-    pub(super) fn of(parameters: impl Iterator<Item = (String, String)>) -> Result<Self, Refused> {
+    pub(super) fn of(parameters: impl Iterator<Item = (String, String)>) -> Result<Self, ApiError> {
         let (mut map, mut store, mut cohort, mut against, mut window) = (None, None, None, None, None);
         for (name, value) in parameters {
             let place = match name.as_str() {
@@ -46,29 +46,29 @@ impl Asked {
                 "cohort" => &mut cohort,
                 "against" => &mut against,
                 "window" => &mut window,
-                _ => return Err(Refused::new(format!("`{name}` is no parameter; there is: {PARAMETERS}"))),
+                _ => return Err(ApiError::Bad(format!("`{name}` is no parameter; there is: {PARAMETERS}"))),
             };
             if place.replace(value).is_some() {
-                return Err(Refused::new(format!("{name}: is there twice; give it once")));
+                return Err(ApiError::Bad(format!("{name}: is there twice; give it once")));
             }
         }
         let window = window.as_deref().map_or(Ok(WINDOW), parsed_window)?;
         if store.is_some() && map.is_none() {
-            return Err(Refused::new("store: name the `map` beside it, whose store it is".to_owned()));
+            return Err(ApiError::Bad("store: name the `map` beside it, whose store it is".to_owned()));
         }
         match (&cohort, &against) {
-            (None, Some(_)) => Err(Refused::new(
+            (None, Some(_)) => Err(ApiError::Bad(
                 "against: name the `cohort` beside it, to be held against this one".to_owned(),
             )),
             (Some(cohort), Some(against)) if cohort == against => {
-                Err(Refused::new(format!("against: `{against}` is the cohort itself; name another")))
+                Err(ApiError::Bad(format!("against: `{against}` is the cohort itself; name another")))
             }
             _ => Ok(Self { map, store, cohort, against, window }),
         }
     }
 
     /// The checks that it is about, in their order.
-    pub(super) fn checks(&self, contracts: &Contracts) -> Result<Vec<MapId>, Refused> {
+    pub(super) fn checks(&self, contracts: &Contracts) -> Result<Vec<MapId>, ApiError> {
         let checks = || (0..).map(MapId).zip(contracts.iter());
         let is_asked = |contract: &Contract| self.map.as_deref().is_none_or(|map| map == &*contract.name);
         let of_map: Vec<_> = checks().filter(|(_, it)| is_asked(it)).map(|(id, _)| id).collect();
@@ -76,7 +76,7 @@ impl Asked {
             let mut known: Vec<_> = contracts.iter().map(|contract| &*contract.name).collect();
             known.dedup();
             let known = known.join(", ");
-            return Err(Refused::new(format!("map: there is no contract for `{map}`; there is: {known}")));
+            return Err(ApiError::Bad(format!("map: there is no contract for `{map}`; there is: {known}")));
         }
         let Some(store) = &self.store else { return Ok(of_map) };
         let names = of_map.iter().filter_map(|id| contracts.store_name(*id));
@@ -85,13 +85,13 @@ impl Asked {
         let found: Vec<_> = found.collect();
         if found.is_empty() {
             let names = names.join(", ");
-            return Err(Refused::new(format!("store: `{store}` is none of the map's; there is: {names}")));
+            return Err(ApiError::Bad(format!("store: `{store}` is none of the map's; there is: {names}")));
         }
         Ok(found)
     }
 
     /// Where the cohorts of a check are counted.
-    pub(super) fn slots(&self, contract: &Contract) -> Result<Slots, Refused> {
+    pub(super) fn slots(&self, contract: &Contract) -> Result<Slots, ApiError> {
         let slot = |parameter: &str, name: &Option<String>| {
             name.as_deref().map(|name| slot(contract, parameter, name)).transpose()
         };
@@ -99,28 +99,28 @@ impl Asked {
     }
 }
 
-fn slot(contract: &Contract, parameter: &str, name: &str) -> Result<usize, Refused> {
+fn slot(contract: &Contract, parameter: &str, name: &str) -> Result<usize, ApiError> {
     let Contract { name: map, cohorts, .. } = contract;
     if cohorts.is_empty() {
         let error = format!("{parameter}: the contract of `{map}` names no cohorts; write maps[].cohorts");
-        return Err(Refused::new(error));
+        return Err(ApiError::Bad(error));
     }
     // Those of all others are counted behind them.
     let other = (name == OTHER).then_some(cohorts.len());
     cohorts.iter().position(|known| known == name).or(other).ok_or_else(|| {
         let known = cohorts.join(", ");
-        Refused::new(format!(
+        ApiError::Bad(format!(
             "{parameter}: the contract of `{map}` has no `{name}`; there is: {known}, {OTHER}"
         ))
     })
 }
 
 /// Nanoseconds of a window as people write it.
-fn parsed_window(text: &str) -> Result<i64, Refused> {
+fn parsed_window(text: &str) -> Result<i64, ApiError> {
     let parsed = text.parse::<SignedDuration>().ok();
     let nanoseconds = parsed.and_then(|window| i64::try_from(window.as_nanos()).ok());
     nanoseconds.filter(|window| (WINDOW_MIN..=WINDOW_MAX).contains(window)).ok_or_else(|| {
-        Refused::new(format!("window: `{text}`; write a length of time from 10s to 24h, such as 10m"))
+        ApiError::Bad(format!("window: `{text}`; write a length of time from 10s to 24h, such as 10m"))
     })
 }
 
@@ -130,9 +130,16 @@ mod tests {
     use super::*;
     use crate::engine::trial::{SAMPLED, TWINS, Trial};
 
+    fn said(refused: ApiError) -> String {
+        match refused {
+            ApiError::Bad(error) => error,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn asked(query: &str) -> Result<Asked, String> {
         let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned();
-        Asked::of(pairs).map_err(|refused| refused.error)
+        Asked::of(pairs).map_err(said)
     }
 
     #[test]
@@ -179,14 +186,13 @@ mod tests {
             ("cohort=other&against=x=y", "against: the contract of `sampled` has no `x=y`"),
         ] {
             let answer = asked(query).and_then(|asked| {
-                let told = |refused: Refused| refused.error;
-                asked.checks(contracts).map_err(told)?;
-                asked.slots(sampled).map_err(told)
+                asked.checks(contracts).map_err(said)?;
+                asked.slots(sampled).map_err(said)
             });
             assert!(answer.as_ref().is_err_and(|error| error.starts_with(told)), "{told} in {answer:?}");
         }
         let cart = contracts.get(MapId(0)).unwrap();
-        let none = asked("cohort=zone=a").unwrap().slots(cart).map_err(|refused| refused.error);
+        let none = asked("cohort=zone=a").unwrap().slots(cart).map_err(said);
         assert_eq!(
             none,
             Err("cohort: the contract of `cart` names no cohorts; write maps[].cohorts".to_owned())
@@ -197,12 +203,12 @@ mod tests {
     fn a_map_stands_for_all_its_stores_and_other_for_the_cohorts_without_a_name() {
         let trial = Trial::new();
         let contracts = trial.engine.contracts();
-        let checks = |query: &str| asked(query).unwrap().checks(contracts).map_err(|refused| refused.error);
+        let checks = |query: &str| asked(query).unwrap().checks(contracts).map_err(said);
         assert_eq!(checks("map=twin").unwrap(), TWINS);
         assert_eq!(checks("map=twin&store=spare").unwrap(), TWINS[1..]);
         assert_eq!(checks("").unwrap().len(), contracts.iter().len());
         let slots =
             asked("cohort=deployment=canary&against=other").unwrap().slots(contracts.get(SAMPLED).unwrap());
-        assert_eq!(slots.map_err(|refused| refused.error), Ok(Slots { cohort: Some(1), against: Some(2) }));
+        assert_eq!(slots.map_err(said), Ok(Slots { cohort: Some(1), against: Some(2) }));
     }
 }
