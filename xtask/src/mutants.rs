@@ -105,12 +105,6 @@ const MUTANTS: &[Mutant] = &[
         line: "Holding::Part if is_live => return None,",
         replaced_by: "Holding::Part if is_live => {}",
     },
-    Mutant {
-        name: "a source that went in the middle of its snapshot is forgotten",
-        file: "comparator/src/sources/mod.rs",
-        line: "Holding::Part => heard_of_part = heard_of_part.max(report.heard),",
-        replaced_by: "Holding::Part => heard_of_part = heard_of_part.max(Time::MIN),",
-    },
 ];
 
 /// Runs every mutant, or those with `name` in their names, over `seeds`.
