@@ -97,7 +97,7 @@ const MUTANTS: &[Mutant] = &[
         name: "rows of which something was lost are suspected",
         file: "comparator/src/table/shard/rows.rs",
         line: "if lost_until.max(self.forgotten_until) >= since.begin {",
-        replaced_by: "if lost_until.max(self.forgotten_until) >= Time::MAX {",
+        replaced_by: "if lost_until.max(self.forgotten_until) > Time::MAX {",
     },
     Mutant {
         name: "a map is whole though a source has told a part",
