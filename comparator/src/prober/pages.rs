@@ -12,20 +12,23 @@ use counterfoil_clock::now;
 use counterfoil_judge::{Interval, Time};
 use std::collections::HashMap;
 
-/// Where the next page begins is written down this often at most, in nanoseconds, and at the end of a round: a place that is lost
-/// costs what was read since.
+/// Where the next page begins is written down with the first page of a round and then this often at most, in nanoseconds: a place
+/// that is lost costs what was read since.
 const KEPT_EVERY: i64 = 1_000_000_000;
 
-/// When the place of each check was written down last.
+/// When the place of each check was written down last; `None` if it was that there is none.
 #[derive(Default)]
-pub(super) struct Kept(HashMap<MapId, Time>);
+pub(super) struct Kept(HashMap<MapId, Option<Time>>);
 
 impl Kept {
-    /// Whether the place of `map` is to be written down at `at`.
+    /// Whether the place of `map`, or that there is none at the end of a round, is to be written down at `at`.
     fn is_due(&mut self, map: MapId, is_at_end: bool, at: Time) -> bool {
-        let kept_at = self.0.entry(map).or_insert(Time::MIN);
-        let is_due = is_at_end || at >= kept_at.plus(KEPT_EVERY);
-        *kept_at = if is_due { at } else { *kept_at };
+        // What a comparator before this one wrote down may stand there.
+        let kept_at = self.0.entry(map).or_insert(Some(Time::MIN));
+        let is_due = kept_at.map_or(!is_at_end, |kept_at| at >= kept_at.plus(KEPT_EVERY));
+        if is_due {
+            *kept_at = (!is_at_end).then_some(at);
+        }
         is_due
     }
 }
@@ -98,5 +101,29 @@ impl Place {
         let answers = rows.iter().map(|(_, answer)| (&against, answer));
         let seen = seen(&contract.digesters, answers, &self.series.key_errors);
         rows.into_iter().zip(seen).map(|((key, _), seen)| Scanned { key, seen }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_written_down_once_a_second_and_with_the_first_page_of_a_round() {
+        let mut kept = Kept::default();
+        let ms = |ms: i64| Time(ms * 1_000_000);
+        for (at, is_at_end, is_due, what) in [
+            (0, true, true, "another comparator may have left one"),
+            (10, true, false, "there is none already"),
+            (20, false, true, "the first of a round"),
+            (900, false, false, "a second has not passed"),
+            (1_020, false, true, "now it has"),
+            (1_500, true, false, "what stands there costs a part of a round, no more"),
+            (2_100, true, true, "a second has passed"),
+            (2_110, false, true, "the first of a round"),
+        ] {
+            assert_eq!(kept.is_due(MapId(0), is_at_end, ms(at)), is_due, "{at} ms: {what}");
+        }
+        assert!(kept.is_due(MapId(1), false, ms(2_111)), "each check has its own");
     }
 }
