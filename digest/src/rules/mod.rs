@@ -42,10 +42,12 @@ pub(crate) struct Rules(Vec<Rule>);
 impl Rules {
     /// The rules in their order, whatever order they come in.
     pub(crate) fn new(mut rules: Vec<Rule>) -> Self {
-        // Inner sets first: what they become decides how outer ones are sorted.
+        // Inner sets first: what they become decides how outer ones are sorted. And numbers become points in time first, so that
+        // each rule about such points has its say in the same pass.
         rules.sort_by_cached_key(|rule| {
             let depth = if let Rule::Sets(path) = rule { path.steps().len() } else { 0 };
-            (rule.kind(), Reverse(depth), rule.clone())
+            let is_about_texts_alone = matches!(rule, Rule::Timestamps(_, _, None));
+            (rule.kind(), Reverse(depth), is_about_texts_alone, rule.clone())
         });
         rules.dedup();
         Self(rules)

@@ -36,6 +36,11 @@ fn each_rule_makes_one_text_of_those_that_mean_the_same() {
             r#"{"a":1795428000999,"b":"1795428000000","c":"2026-11-23T10:00:00Z","d":"later","e":true}"#,
             r#"{"a":"2026-11-23T10:00:00Z","b":"2026-11-23T10:00:00Z","c":"2026-11-23T10:00:00Z","d":"later","e":true}"#,
         ),
+        (
+            "timestamps: [{fields: [a.*], precision: s}, {fields: ['*.*'], precision: us, epoch: ms}]",
+            r#"{"a":[0.1]}"#,
+            r#"{"a":["1970-01-01T00:00:00Z"]}"#,
+        ),
         ("timestamps: [{fields: [a]}]", r#"{"a":1795428000}"#, r#"{"a":1795428000}"#),
         (
             "null_is_absent: true",

@@ -4,7 +4,8 @@
 //! are the same unless the spool could not be written: batches that are in memory alone then have numbers without entries.
 //!
 //! Memory is bounded: while more than `bytes_max` are held, the latest batches that the spool has and that are not under way
-//! are let go. They are read again when their turn comes.
+//! are let go. They are read again when their turn comes. Those that wait to be written share their bytes with the spool's
+//! queue, which has a bound of its own: a spool that fails with a full queue leaves the room for those in memory alone free.
 //!
 //! # Invariants
 //!
@@ -47,6 +48,8 @@ pub(crate) struct Wanted {
 pub(crate) struct Backlog {
     held: BTreeMap<u64, Held>,
     bytes: usize,
+    /// Of these, those that are in memory alone.
+    bytes_alone: usize,
     bytes_max: usize,
     /// The first number that is not acknowledged.
     first: u64,
@@ -70,6 +73,7 @@ impl Backlog {
         Self {
             held: BTreeMap::new(),
             bytes: 0,
+            bytes_alone: 0,
             bytes_max,
             first,
             next: first,
@@ -81,9 +85,9 @@ impl Backlog {
         }
     }
 
-    /// Whether there is room in memory for another batch.
+    /// Whether there is room for another batch in memory alone.
     pub(crate) fn has_room_for(&self, sealed: &Sealed) -> bool {
-        self.held.is_empty() || self.bytes + size(sealed) <= self.bytes_max
+        self.bytes_alone == 0 || self.bytes_alone + size(sealed) <= self.bytes_max
     }
 
     /// Adds a batch, with the number of its entry if it has one; gives its own number.
@@ -110,10 +114,10 @@ impl Backlog {
 
     fn hold(&mut self, number: u64, sealed: Sealed, entry: Option<u64>) {
         let bytes = size(&sealed);
+        self.remove(number);
         self.bytes += bytes;
-        if let Some(before) = self.held.insert(number, Held { sealed, bytes, entry }) {
-            self.bytes -= before.bytes;
-        }
+        self.bytes_alone += if entry.is_none() { bytes } else { 0 };
+        self.held.insert(number, Held { sealed, bytes, entry });
     }
 
     /// Lets the latest batches go that can be read again.
@@ -131,6 +135,7 @@ impl Backlog {
     fn remove(&mut self, number: u64) {
         if let Some(held) = self.held.remove(&number) {
             self.bytes -= held.bytes;
+            self.bytes_alone -= if held.entry.is_none() { held.bytes } else { 0 };
         }
     }
 
@@ -187,10 +192,10 @@ impl Backlog {
         self.bytes
     }
 
-    /// How much of the room in memory is taken, from 0 to 1.
+    /// How much of the room for batches in memory alone is taken, from 0 to 1.
     #[expect(clippy::cast_precision_loss, reason = "a share for thresholds")]
     pub(crate) fn occupancy(&self) -> f64 {
-        (self.bytes as f64 / self.bytes_max.max(1) as f64).min(1.0)
+        (self.bytes_alone as f64 / self.bytes_max.max(1) as f64).min(1.0)
     }
 
     /// How many uploads were not sent on the present stream.
@@ -255,8 +260,8 @@ impl Backlog {
     pub(crate) fn acknowledge(&mut self, through: u64) -> u64 {
         let through = through.min(self.next - 1);
         let mut acknowledged = 0;
-        while let Some(entry) = self.held.first_entry().filter(|entry| *entry.key() <= through) {
-            self.bytes -= entry.remove().bytes;
+        while let Some(number) = self.held.keys().next().copied().filter(|number| *number <= through) {
+            self.remove(number);
             acknowledged += 1;
         }
         self.first = self.first.max(through + 1);

@@ -57,7 +57,6 @@ fn what_was_not_sent_cannot_be_acknowledged() {
 #[test]
 fn the_oldest_are_held_and_the_rest_is_read_when_its_turn_comes() {
     let mut backlog = backlog(4);
-    assert!(!backlog.has_room_for(&batch(5)));
     for at in 5..=1_000 {
         backlog.push(batch(at), Some(at));
         backlog.note_written(at);
@@ -85,6 +84,22 @@ fn what_is_not_written_stays_in_memory() {
     assert_eq!(backlog.held.keys().copied().collect::<Vec<_>>(), [1, 7, 8, 9]);
     assert_eq!(sent(&mut backlog), [1]);
     assert_eq!(backlog.wanted().map(|wanted| wanted.entry), Some(2));
+}
+
+#[test]
+fn what_waits_in_the_queue_of_a_spool_that_fails_takes_no_room_of_what_is_in_memory_alone() {
+    let mut backlog = backlog(9);
+    assert_eq!(backlog.occupancy(), 0.0);
+    for at in 10..=13 {
+        assert!(backlog.has_room_for(&batch(at)), "{at}");
+        backlog.push(batch(at), None);
+    }
+    assert!(!backlog.has_room_for(&batch(14)) && backlog.occupancy() == 1.0);
+    assert_eq!(backlog.bytes(), 13 * SIZE);
+    backlog.note_written(9);
+    assert_eq!(sent(&mut backlog), [] as [u64; 0], "the first was let go");
+    assert_eq!((read(&mut backlog, 0..0), backlog.acknowledge(9)), (4, 0));
+    assert!(!backlog.has_room_for(&batch(14)), "those in memory alone are still there");
 }
 
 #[test]
