@@ -8,7 +8,8 @@
 //! # Invariants
 //!
 //! - Each read that the scheduler asked for comes back to it, with what was seen or why nothing was seen.
-//! - No more reads of a store are made at a time than its `concurrency`; one that stands ready has not begun.
+//! - No more reads of a store are made at a time than its `concurrency`, which its reader sees to; one that stands ready has not
+//!   begun.
 
 mod digesting;
 mod pages;
@@ -24,21 +25,21 @@ use crate::contract::Contract;
 use crate::ledger::ScanPlace;
 use crate::metrics;
 use crate::scheduler::{PageRead, Read, Request, Scheduler};
-use crate::store::{Reader, StoreError};
+use crate::store::{Reader, Reading, StoreError};
 use crate::sweep;
 use crate::table::Observed;
 use ::metrics::Gauge;
 use bytes::Bytes;
 use counterfoil_clock::now;
 use counterfoil_digest::Hint;
-use counterfoil_judge::{Interval, Reason, Time};
+use counterfoil_judge::{Reason, Time};
 use digesting::seen;
 use pages::Kept;
 use std::sync::Arc;
 use std::time::Duration;
 use stores::{ReadSeries, StoreSeries};
 use swept::SweepSeries;
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -68,8 +69,6 @@ pub(crate) struct Prober {
     parts: Arc<Parts>,
     scheduler: Scheduler,
     gauges_at: Time,
-    /// Of each store, how many more reads may be made at a time.
-    places: Vec<Arc<Semaphore>>,
     series: Vec<StoreSeries>,
     sweep_series: Vec<SweepSeries>,
     kept: Kept,
@@ -91,11 +90,9 @@ impl Prober {
                 scheduler.resume_rows(map, after);
             }
         }
-        let places = readers.iter().map(|reader| Arc::new(Semaphore::new(reader.bounds().concurrency)));
         Self {
             scheduler,
             gauges_at: Time::MIN,
-            places: places.collect(),
             series: readers.iter().map(|reader| StoreSeries::new(reader)).collect(),
             sweep_series: readers.iter().map(|reader| SweepSeries::new(reader, contracts)).collect(),
             kept: Kept::default(),
@@ -175,7 +172,6 @@ impl Prober {
     fn store(&self, place: usize) -> Option<Place> {
         Some(Place {
             reader: self.parts.engine.contracts().readers().get(place)?.clone(),
-            free: self.places.get(place)?.clone(),
             series: self.series.get(place)?.reads.clone(),
         })
     }
@@ -212,8 +208,6 @@ struct Reads {
 /// A store, as the task of a read has it.
 struct Place {
     reader: Arc<Reader>,
-    /// How many more reads may be made at a time.
-    free: Arc<Semaphore>,
     series: ReadSeries,
 }
 
@@ -221,17 +215,12 @@ impl Place {
     /// Makes a read, of some keys twice. Where the store does not answer, each probe is told so.
     async fn read(&self, contract: &Contract, request: Request) -> (Read, Vec<Vec<Hint>>) {
         let keys: Vec<Bytes> = request.probes.iter().map(|probe| probe.key.clone()).collect();
-        let turn = self.turn().await;
-        let begin = now();
-        let answers = self.reader.read_many(&contract.lookup, &keys).await;
-        let at = Interval::new(begin, now());
-        let again =
-            if answers.is_ok() { self.read_again(contract, &request.probes).await } else { Vec::new() };
-        drop(turn);
+        let Reading { at, told } = self.reader.read_many(&contract.lookup, &keys).await;
+        let again = if told.is_ok() { self.read_again(contract, &request.probes).await } else { Vec::new() };
         // The read that was ready begins, and only then is digested what this one gave.
         tokio::task::yield_now().await;
         self.series.read(keys.len(), at);
-        let (ending, seen, twice) = match answers {
+        let (ending, seen, twice) = match told {
             Ok(answers) => {
                 let twice = twice::compared(contract, request.probes.iter().zip(&answers), &again);
                 let answers = request.probes.iter().map(|probe| &probe.against).zip(&answers);
@@ -243,11 +232,6 @@ impl Place {
         let observed = request.probes.into_iter().zip(seen).map(|(probe, seen)| Observed { probe, at, seen });
         let observed = observed.collect();
         (Read { store: request.store, map: request.map, at, ending, observed }, twice)
-    }
-
-    /// Waits until a read may be made, for as long as what it gives is held.
-    async fn turn(&self) -> SemaphorePermit<'_> {
-        self.free.acquire().await.expect("nothing closes the semaphore")
     }
 
     /// Tells that a read told nothing about the contract's map; gives how it ended.

@@ -58,7 +58,7 @@ pub(super) async fn look(contract: &Contract, reader: &Reader, given: &[Bytes]) 
 async fn read(contract: &Contract, reader: &Reader, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
     let mut answers = Vec::with_capacity(keys.len());
     for batch in batches(reader, keys) {
-        answers.extend(reader.read_many(&contract.lookup, batch).await?);
+        answers.extend(reader.read_many(&contract.lookup, batch).await.told?);
     }
     Ok(answers)
 }
@@ -75,7 +75,7 @@ async fn keys(contract: &Contract, reader: &Reader, given: &[Bytes]) -> (Chosen,
     let wanted = SAMPLE_KEYS.min(reader.bounds().keys_per_read_max);
     let mut after = None;
     loop {
-        let page = match reader.scan(scan, after.as_deref(), wanted).await {
+        let page = match reader.scan(scan, after.as_deref(), wanted).await.told {
             Ok(page) => page,
             Err(error) => return (Chosen::ScanFailed(error), Vec::new()),
         };

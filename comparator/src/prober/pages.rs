@@ -6,10 +6,10 @@ use crate::budget::Ending;
 use crate::contract::{Contract, MapId};
 use crate::ledger::ScanPlace;
 use crate::scheduler::{PageRead, PageRequest};
-use crate::store::{Answer, Found, Page};
+use crate::store::{Answer, Found, Page, Reading};
 use crate::table::{Against, Scanned};
 use counterfoil_clock::now;
-use counterfoil_judge::{Interval, Time};
+use counterfoil_judge::Time;
 use std::collections::HashMap;
 
 /// Where the next page begins is written down with the first page of a round and then this often at most, in nanoseconds: a place
@@ -78,17 +78,14 @@ impl Place {
     /// Reads a page. A row without a value is none.
     async fn read_page(&self, contract: &Contract, request: PageRequest) -> PageRead {
         let PageRequest { store, wanted } = request;
-        let turn = self.turn().await;
-        let begin = now();
-        let page = match &contract.scan {
+        let none = Page { rows: Vec::new(), next: None };
+        let Reading { at, told } = match &contract.scan {
             Some(scan) => self.reader.scan(scan, wanted.after.as_deref(), wanted.limit).await,
-            None => Ok(Page { rows: Vec::new(), next: None }),
+            None => Reading::without_read(Ok(none.clone())),
         };
-        let at = Interval::new(begin, now());
-        drop(turn);
-        let (ending, page) = match page {
+        let (ending, page) = match told {
             Ok(page) => (Ending::Answered, page),
-            Err(error) => (self.failed(contract, &error), Page { rows: Vec::new(), next: None }),
+            Err(error) => (self.failed(contract, &error), none),
         };
         let (rows, next) = (self.scanned(contract, page.rows), page.next);
         PageRead { store, map: wanted.map, at, ending, rows, next }

@@ -3,26 +3,23 @@
 
 use super::Place;
 use crate::contract::Contract;
-use crate::store::{Answer, differing};
+use crate::store::{Answer, Reading, differing};
 use crate::table::Probe;
 use bytes::Bytes;
-use counterfoil_clock::now;
 use counterfoil_digest::Hint;
-use counterfoil_judge::Interval;
 
 impl Place {
     /// Reads those of `probes` once more that are to be read twice, in their order; nothing if the store does not answer. It is
-    /// called at once after the first read, in the same turn.
+    /// called at once after the first read.
     pub(super) async fn read_again(&self, contract: &Contract, probes: &[Probe]) -> Vec<Answer> {
         let twice = probes.iter().filter(|probe| probe.is_read_twice);
         let keys: Vec<Bytes> = twice.map(|probe| probe.key.clone()).collect();
         if keys.is_empty() {
             return Vec::new();
         }
-        let begin = now();
-        let answers = self.reader.read_many(&contract.lookup, &keys).await;
-        self.series.read(keys.len(), Interval::new(begin, now()));
-        answers.unwrap_or_else(|error| {
+        let Reading { at, told } = self.reader.read_many(&contract.lookup, &keys).await;
+        self.series.read(keys.len(), at);
+        told.unwrap_or_else(|error| {
             self.failed(contract, &error);
             Vec::new()
         })

@@ -121,15 +121,12 @@ impl Reader {
     ///
     /// [`StoreError`] if it told nothing, within the time of one read.
     pub async fn describe(&self, lookup: &Lookup, keys: &[Bytes]) -> Result<Description, StoreError> {
-        let describe = async {
-            match &self.store {
-                Store::Sqlite(store) => store.describe(lookup, keys).await,
-                Store::Postgres(store) => store.describe(lookup, keys).await,
-                Store::Mysql(store) => store.describe(lookup, keys).await,
-                Store::Redis(store) => store.describe(lookup, keys).await,
-                Store::Grpc(store) => store.describe(lookup).await,
-            }
-        };
-        tokio::time::timeout(self.timeout, describe).await.unwrap_or(Err(StoreError::Timeout))
+        match &self.store {
+            Store::Sqlite(store) => store.describe(lookup, keys).await,
+            Store::Postgres(store) => self.in_turn(store.describe(lookup, keys)).await.told,
+            Store::Mysql(store) => self.in_turn(store.describe(lookup, keys)).await.told,
+            Store::Redis(store) => self.in_turn(store.describe(lookup, keys)).await.told,
+            Store::Grpc(store) => self.in_turn(store.describe(lookup)).await.told,
+        }
     }
 }

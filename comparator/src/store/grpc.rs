@@ -55,7 +55,6 @@ impl Grpc {
     pub(super) fn new(
         written: &WrittenStore,
         timeout: Duration,
-        concurrency: usize,
         problems: &mut Problems,
     ) -> Option<Self> {
         let Some((host, port)) = place(written.url.expose()) else {
@@ -64,7 +63,7 @@ impl Grpc {
         };
         let tls = Tls::asked_for(written, problems)?;
         let password_file = written.password_file.clone();
-        let (pool, value_bytes_max) = (Pool::new(concurrency), written.value_bytes_max());
+        let (pool, value_bytes_max) = (Pool::new(), written.value_bytes_max());
         Some(Self { host, port, tls, password_file, timeout, pool, value_bytes_max })
     }
 

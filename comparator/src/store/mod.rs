@@ -18,7 +18,7 @@
 //! - A key that cannot be asked for, or whose value cannot be compared, is that key's own [`KeyError`]; the other keys
 //!   of the batch are answered. It is never told as absent.
 //! - A value has `value_bytes_max` bytes at most; a larger one is a [`KeyError`] too.
-//! - A read ends within `timeout_ms`. At most `concurrency` reads are on their way at a time; others wait.
+//! - A read ends within `timeout_ms` once it has begun. At most `concurrency` reads are on their way at a time; others wait.
 //! - No key, value or password is part of an error, of `Debug` or of a log line.
 //!
 //! Connections are encrypted where the URL or a `tls` section asks for it, see [`tls`]; never otherwise, and never only if
@@ -33,6 +33,7 @@ mod lookup;
 mod mysql;
 mod pool;
 mod postgres;
+mod reading;
 mod redis;
 mod row;
 mod scan;
@@ -45,6 +46,7 @@ pub use budget::WrittenBudget;
 pub use describe::{About, Description, Eviction, Untold};
 pub use error::{KeyError, StoreError};
 pub use lookup::{KeyType, Lookup, Rows, Shape, WrittenLookup};
+pub use reading::Reading;
 pub use scan::{Page, Scan};
 pub use tls::{WrittenStoreCertificate, WrittenStoreTls};
 pub use twice::differing;
@@ -54,6 +56,7 @@ use crate::budget::Bounds;
 use bytes::Bytes;
 use counterfoil_settings::Problems;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// What the store holds for one key.
 #[derive(Clone, PartialEq, Eq)]
@@ -103,6 +106,8 @@ pub struct Reader {
     name: Box<str>,
     timeout: Duration,
     bounds: Bounds,
+    /// How many more reads may be made at a time. An SQLite file has a line of its own.
+    turns: Semaphore,
     store: Store,
 }
 
@@ -131,74 +136,61 @@ impl Reader {
                 sqlite::Sqlite::new(written, timeout, concurrency, &mut problems).map(Store::Sqlite)
             }
             Some(StoreKind::Postgres) => {
-                postgres::Postgres::new(written, timeout, concurrency, &mut problems).map(Store::Postgres)
+                postgres::Postgres::new(written, timeout, &mut problems).map(Store::Postgres)
             }
             Some(StoreKind::Mysql) => {
-                mysql::Mysql::new(written, timeout, concurrency, &mut problems).map(Store::Mysql)
+                mysql::Mysql::new(written, timeout, &mut problems).map(Store::Mysql)
             }
             Some(StoreKind::Redis) => {
-                redis::Redis::new(written, timeout, concurrency, &mut problems).map(Store::Redis)
+                redis::Redis::new(written, timeout, &mut problems).map(Store::Redis)
             }
             Some(StoreKind::Grpc) => {
-                grpc::Grpc::new(written, timeout, concurrency, &mut problems).map(Store::Grpc)
+                grpc::Grpc::new(written, timeout, &mut problems).map(Store::Grpc)
             }
             None => None,
         };
         let bounds = written.bounds();
-        let reader = store.map(|store| Self { name: name.into(), timeout, bounds, store });
+        let turns = Semaphore::new(concurrency);
+        let reader = store.map(|store| Self { name: name.into(), timeout, bounds, turns, store });
         match reader {
             Some(reader) => problems.none_or(reader),
             None => Err(problems),
         }
     }
 
-    /// What the store holds for each of `keys`, in their order, asked in one round trip. A key may occur several times.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if nothing is known about any key. The next read starts afresh.
-    pub async fn read_many(&self, lookup: &Lookup, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
-        let keys_per_read_max = self.bounds.keys_per_read_max;
-        if keys.len() > keys_per_read_max {
-            return Err(StoreError::TooManyKeys { keys: keys.len(), keys_per_read_max });
-        }
+    /// What the store holds for each of `keys`, in their order, asked in one round trip. A key may occur several times. If it
+    /// tells a [`StoreError`] nothing is known about any key, and the next read starts afresh.
+    pub async fn read_many(&self, lookup: &Lookup, keys: &[Bytes]) -> Reading<Vec<Answer>> {
         if keys.is_empty() {
-            return Ok(Vec::new());
+            return Reading::without_read(Ok(Vec::new()));
         }
-        let read = async {
-            match &self.store {
-                Store::Sqlite(store) => store.read_many(lookup, keys).await,
-                Store::Postgres(store) => store.read_many(lookup, keys).await,
-                Store::Mysql(store) => store.read_many(lookup, keys).await,
-                Store::Redis(store) => store.read_many(lookup, keys).await,
-                Store::Grpc(store) => store.read_many(lookup, keys).await,
-            }
-        };
-        tokio::time::timeout(self.timeout, read).await.unwrap_or(Err(StoreError::Timeout))
+        if let Err(error) = self.may_ask_for(keys.len()) {
+            return Reading::without_read(Err(error));
+        }
+        match &self.store {
+            Store::Sqlite(store) => store.read_many(lookup, keys).await,
+            Store::Postgres(store) => self.in_turn(store.read_many(lookup, keys)).await,
+            Store::Mysql(store) => self.in_turn(store.read_many(lookup, keys)).await,
+            Store::Redis(store) => self.in_turn(store.read_many(lookup, keys)).await,
+            Store::Grpc(store) => self.in_turn(store.read_many(lookup, keys)).await,
+        }
     }
 
     /// The next rows of the store, about `limit` of them: from the first one on, or from where an earlier page ended. A
-    /// row that was there all the time between the first page and the last is told at least once.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if no row could be read. The same page may be asked for again.
-    pub async fn scan(&self, scan: &Scan, after: Option<&[u8]>, limit: usize) -> Result<Page, StoreError> {
-        let (keys, keys_per_read_max) = (limit, self.bounds.keys_per_read_max);
-        if keys > keys_per_read_max {
-            return Err(StoreError::TooManyKeys { keys, keys_per_read_max });
+    /// row that was there all the time between the first page and the last is told at least once. If it tells a
+    /// [`StoreError`], the same page may be asked for again.
+    pub async fn scan(&self, scan: &Scan, after: Option<&[u8]>, limit: usize) -> Reading<Page> {
+        if let Err(error) = self.may_ask_for(limit) {
+            return Reading::without_read(Err(error));
         }
         let limit = limit.max(1);
-        let page = async {
-            match &self.store {
-                Store::Sqlite(store) => store.scan(scan, after, limit).await,
-                Store::Postgres(store) => store.scan(scan, after, limit).await,
-                Store::Mysql(store) => store.scan(scan, after, limit).await,
-                Store::Redis(store) => store.scan(scan, after, limit).await,
-                Store::Grpc(store) => store.scan(scan, after, limit).await,
-            }
-        };
-        tokio::time::timeout(self.timeout, page).await.unwrap_or(Err(StoreError::Timeout))
+        match &self.store {
+            Store::Sqlite(store) => store.scan(scan, after, limit).await,
+            Store::Postgres(store) => self.in_turn(store.scan(scan, after, limit)).await,
+            Store::Mysql(store) => self.in_turn(store.scan(scan, after, limit)).await,
+            Store::Redis(store) => self.in_turn(store.scan(scan, after, limit)).await,
+            Store::Grpc(store) => self.in_turn(store.scan(scan, after, limit)).await,
+        }
     }
 
     /// The store's name in the configuration.

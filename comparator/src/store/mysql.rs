@@ -69,7 +69,6 @@ impl Mysql {
     pub(super) fn new(
         written: &WrittenStore,
         timeout: Duration,
-        concurrency: usize,
         problems: &mut Problems,
     ) -> Option<Self> {
         let Some(options) = options(written) else {
@@ -78,7 +77,7 @@ impl Mysql {
         };
         let tls = Tls::asked_for(written, problems)?;
         let password_file = written.password_file.clone();
-        let (pool, value_bytes_max) = (Pool::new(concurrency), written.value_bytes_max());
+        let (pool, value_bytes_max) = (Pool::new(), written.value_bytes_max());
         Some(Self { options, tls, password_file, timeout, pool, value_bytes_max })
     }
 

@@ -1,27 +1,24 @@
-//! Connections at rest, and how many there may be.
+//! Connections at rest. How many reads there may be at a time, and so how many connections, is the reader's.
 //!
 //! # Invariants
 //!
-//! - At most `size` leases exist at a time, and as many connections.
 //! - Only [`Lease::give_back`] puts a connection to rest. Whoever drops it instead, for instance because the future
 //!   that held it was dropped in the middle of a query, closes it: a connection at rest has no query on its way.
 
 use super::StoreError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Connections of type `C` that wait for their next read.
 pub(super) struct Pool<C> {
     idle: Arc<Mutex<Vec<C>>>,
-    places: Arc<Semaphore>,
 }
 
 impl<C> Pool<C> {
-    pub(super) fn new(size: usize) -> Self {
-        Self { idle: Arc::default(), places: Arc::new(Semaphore::new(size)) }
+    pub(super) fn new() -> Self {
+        Self { idle: Arc::default() }
     }
 
-    /// Waits for a connection: the one that was used last of those at rest that are alive, or else the one that `connect`
+    /// A connection: the one that was used last of those at rest that are alive, or else the one that `connect`
     /// makes. Those that are found dead on the way are closed.
     ///
     /// # Errors
@@ -32,7 +29,7 @@ impl<C> Pool<C> {
         is_alive: impl Fn(&C) -> bool,
         connect: impl Future<Output = Result<C, StoreError>>,
     ) -> Result<(Lease<C>, C), StoreError> {
-        let lease = self.lease().await;
+        let lease = self.lease();
         let alive = std::iter::from_fn(|| lease.take()).find(is_alive);
         let connection = match alive {
             Some(connection) => connection,
@@ -41,33 +38,30 @@ impl<C> Pool<C> {
         Ok((lease, connection))
     }
 
-    /// Waits for the right to hold one connection.
-    pub(super) async fn lease(&self) -> Lease<C> {
-        let place = Arc::clone(&self.places).acquire_owned().await.expect("nothing closes the semaphore");
-        Lease { idle: Arc::clone(&self.idle), _place: place }
+    fn lease(&self) -> Lease<C> {
+        Lease { idle: Arc::clone(&self.idle) }
     }
 }
 
 impl<C> std::fmt::Debug for Pool<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Pool({} places free)", self.places.available_permits())
+        write!(f, "Pool({} at rest)", self.lease().idle().len())
     }
 }
 
-/// The right to hold one connection, until it is dropped.
+/// Where a connection came from, and goes back to after its read.
 pub(super) struct Lease<C> {
     idle: Arc<Mutex<Vec<C>>>,
-    _place: OwnedSemaphorePermit,
 }
 
 impl<C> Lease<C> {
     /// The connection that was used last, if one is at rest.
-    pub(super) fn take(&self) -> Option<C> {
+    fn take(&self) -> Option<C> {
         self.idle().pop()
     }
 
     /// Puts a connection whose read came to its end to rest.
-    pub(super) fn give_back(self, connection: C) {
+    fn give_back(self, connection: C) {
         self.idle().push(connection);
     }
 
@@ -96,49 +90,36 @@ impl<C> Lease<C> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn only_what_is_given_back_is_used_again() {
-        let pool = Pool::new(2);
-        let lease = pool.lease().await;
+    #[test]
+    fn only_what_is_given_back_is_used_again() {
+        let pool = Pool::new();
+        let lease = pool.lease();
         assert_eq!(lease.take(), None);
         lease.give_back("one");
-        let lease = pool.lease().await;
+        let lease = pool.lease();
         assert_eq!(lease.take(), Some("one"));
         drop(lease);
-        assert_eq!(pool.lease().await.take(), None);
+        assert_eq!(pool.lease().take(), None);
     }
 
-    #[tokio::test]
-    async fn after_a_lost_connection_those_at_rest_are_not_used_again() {
-        let pool = Pool::new(3);
-        let (one, two, three) = (pool.lease().await, pool.lease().await, pool.lease().await);
+    #[test]
+    fn after_a_lost_connection_those_at_rest_are_not_used_again() {
+        let pool = Pool::new();
+        let (one, two, three) = (pool.lease(), pool.lease(), pool.lease());
         one.give_back("one");
         assert_eq!(two.settle("two", Ok(2)), Ok(2));
         let lost = StoreError::connect("gone");
         assert_eq!(three.settle("three", Err::<(), _>(lost.clone())), Err(lost));
-        assert_eq!(pool.lease().await.take(), None);
+        assert_eq!(pool.lease().take(), None);
     }
 
-    #[tokio::test]
-    async fn a_connection_whose_read_did_not_end_is_closed_and_no_other() {
-        let pool = Pool::new(2);
-        let (one, two) = (pool.lease().await, pool.lease().await);
+    #[test]
+    fn a_connection_whose_read_did_not_end_is_closed_and_no_other() {
+        let pool = Pool::new();
+        let (one, two) = (pool.lease(), pool.lease());
         one.give_back("one");
         assert_eq!(two.settle("two", Err::<(), _>(StoreError::Timeout)), Err(StoreError::Timeout));
-        let lease = pool.lease().await;
+        let lease = pool.lease();
         assert_eq!((lease.take(), lease.take()), (Some("one"), None));
-    }
-
-    #[tokio::test]
-    async fn there_are_no_more_leases_than_places() {
-        let pool = Pool::<()>::new(1);
-        let lease = pool.lease().await;
-        let mut second = std::pin::pin!(pool.lease());
-        let waits = std::future::poll_fn(|context| {
-            std::task::Poll::Ready(second.as_mut().poll(context).is_pending())
-        });
-        assert!(waits.await);
-        lease.give_back(());
-        assert_eq!(second.await.take(), Some(()));
     }
 }

@@ -73,7 +73,6 @@ impl Postgres {
     pub(super) fn new(
         written: &WrittenStore,
         timeout: Duration,
-        concurrency: usize,
         problems: &mut Problems,
     ) -> Option<Self> {
         // The parser's own message may quote the password.
@@ -102,7 +101,7 @@ impl Postgres {
         }
         let password_file = written.password_file.clone();
         let value_bytes_max = written.value_bytes_max();
-        Some(Self { config, tls, password_file, pool: Pool::new(concurrency), value_bytes_max })
+        Some(Self { config, tls, password_file, pool: Pool::new(), value_bytes_max })
     }
 
     pub(super) async fn read_many(&self, lookup: &Lookup, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {

@@ -55,7 +55,6 @@ impl Redis {
     pub(super) fn new(
         written: &WrittenStore,
         timeout: Duration,
-        concurrency: usize,
         problems: &mut Problems,
     ) -> Option<Self> {
         let Some(place) = place(written.url.expose()) else {
@@ -67,7 +66,7 @@ impl Redis {
         let tls = Tls::asked_for(written, problems)?;
         let password_file = written.password_file.clone();
         let is_cluster = written.url.expose().starts_with(CLUSTER);
-        let (pool, value_bytes_max) = (Pool::new(concurrency), written.value_bytes_max());
+        let (pool, value_bytes_max) = (Pool::new(), written.value_bytes_max());
         Some(Self { place, is_cluster, password_file, timeout, pool, tls, value_bytes_max })
     }
 

@@ -11,18 +11,19 @@
 //! A file in WAL mode needs its `-shm` and `-wal` files beside it, or a directory in which they can be made.
 
 mod describe;
+mod line;
 
 use super::gather::{Asked, integer, representable};
 use super::lookup::{KeyType, Lookup, Shape, Sql};
-use super::pool::{Lease, Pool};
 use super::row::{self, Layout};
 use super::scan::{self, Page, Scan};
 use super::written::WrittenStore;
-use super::{Answer, KeyError, StoreError, StoreUrl};
+use super::{Answer, KeyError, Reading, StoreError, StoreUrl};
 use bytes::Bytes;
 use counterfoil_digest::cell::Cell;
 use counterfoil_judge::Time;
 use counterfoil_settings::Problems;
+use line::Line;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::vtab::array::load_module;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, ToSql};
@@ -35,11 +36,14 @@ use std::time::Duration;
 /// After how many steps of SQLite's machine the deadline is looked at: a few ten microseconds.
 const STEPS_PER_LOOK: i32 = 10_000;
 
+/// How much of the file a connection keeps in memory, in KiB: the inner pages of its trees and the index of some hundred thousand
+/// keys, as long as nobody writes in between. SQLite's own 2 MiB are gone through by a few reads.
+const CACHE_KIB: i64 = 16_384;
+
 /// Reads one SQLite file.
 #[derive(Debug)]
 pub(super) struct Sqlite {
-    file: Arc<File>,
-    pool: Pool<Open>,
+    line: Arc<Line>,
     value_bytes_max: usize,
 }
 
@@ -66,14 +70,13 @@ impl Sqlite {
             problems.add("url", "write sqlite:///absolute/path or sqlite:relative/path, without parameters");
             return None;
         };
-        let file = Arc::new(File { path, timeout });
-        Some(Self { file, pool: Pool::new(concurrency), value_bytes_max: written.value_bytes_max() })
+        let line = Arc::new(Line::new(File { path, timeout }, concurrency));
+        Some(Self { line, value_bytes_max: written.value_bytes_max() })
     }
 
-    pub(super) async fn read_many(&self, lookup: &Lookup, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
-        let question = Question::of(lookup, self.value_bytes_max)?;
+    pub(super) async fn read_many(&self, lookup: &Lookup, keys: &[Bytes]) -> Reading<Vec<Answer>> {
         let keys = keys.to_vec();
-        self.with_connection(move |connection| question.look_up(connection, &keys)).await
+        self.ask(lookup, move |question, connection| question.look_up(connection, &keys)).await
     }
 
     pub(super) async fn scan(
@@ -81,21 +84,23 @@ impl Sqlite {
         scan: &Scan,
         after: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Page, StoreError> {
-        let question = Question::of(scan.lookup(), self.value_bytes_max)?;
+    ) -> Reading<Page> {
         let after = after.map(<[u8]>::to_vec);
-        self.with_connection(move |connection| question.page(connection, after.as_deref(), limit)).await
+        let page = move |question: &Question, connection: &Connection| {
+            question.page(connection, after.as_deref(), limit)
+        };
+        self.ask(scan.lookup(), page).await
     }
 
-    async fn with_connection<T: Send + 'static>(
+    async fn ask<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let lease = self.pool.lease().await;
-        let file = Arc::clone(&self.file);
-        tokio::task::spawn_blocking(move || file.with_connection(lease, read))
-            .await
-            .unwrap_or_else(|_| Err(StoreError::query("the read stopped in its middle")))
+        lookup: &Lookup,
+        ask: impl FnOnce(&Question, &Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Reading<T> {
+        match Question::of(lookup, self.value_bytes_max) {
+            Ok(question) => self.line.read(move |connection| ask(&question, connection)).await,
+            Err(error) => Reading::without_read(Err(error)),
+        }
     }
 }
 
@@ -110,19 +115,20 @@ fn path(url: &StoreUrl) -> Option<PathBuf> {
 }
 
 impl File {
-    fn with_connection<T>(
+    /// Reads over `open`, or a new connection if there is none to this file. One whose read came to its end is left there.
+    fn read<T>(
         &self,
-        lease: Lease<Open>,
+        open: &mut Option<Open>,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let identity = self.identity()?;
-        let mut open = match lease.take().filter(|open| open.identity == identity) {
+        let mut used = match open.take().filter(|open| open.identity == identity) {
             Some(open) => open,
             None => self.open(identity)?,
         };
-        self.set_deadline(&mut open.connection)?;
-        let told = read(&open.connection)?;
-        lease.give_back(open);
+        self.set_deadline(&mut used.connection)?;
+        let told = read(&used.connection)?;
+        *open = Some(used);
         Ok(told)
     }
 
@@ -135,6 +141,7 @@ impl File {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags).map_err(|error| classify(&error))?;
         connection.busy_timeout(self.timeout).map_err(|error| classify(&error))?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(|error| classify(&error))?;
         load_module(&connection).map_err(|error| classify(&error))?;
         Ok(Open { connection, identity })
     }

@@ -14,10 +14,9 @@ impl Sqlite {
         lookup: &Lookup,
         keys: &[Bytes],
     ) -> Result<Description, StoreError> {
-        let question = Question::of(lookup, self.value_bytes_max)?;
         let keys = keys.to_vec();
         let scanned =
-            self.with_connection(move |connection| question.tables_scanned(connection, &keys)).await?;
+            self.ask(lookup, move |question, connection| question.tables_scanned(connection, &keys)).await.told?;
         Ok(Description {
             server: Some(format!("SQLite {}", rusqlite::version())),
             is_primary: Some(true),

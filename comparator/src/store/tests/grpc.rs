@@ -95,7 +95,7 @@ async fn is_read_as_written(reader: &Reader, folder: &TempDir) {
 
     let (mut rows, mut after) = (Vec::new(), None);
     loop {
-        let page = reader.scan(&Scan(cart()), after.as_deref(), 2).await.unwrap();
+        let page = reader.scan(&Scan(cart()), after.as_deref(), 2).await.told.unwrap();
         rows.extend(page.rows);
         after = page.next;
         if after.is_none() {
@@ -255,7 +255,7 @@ async fn a_scan_that_does_not_get_on_or_is_not_there_is_an_error() {
     ] {
         let serving = serve(Says { read: read.clone(), scan }).await;
         let reader = reader(&WrittenStore::new(serving.url.as_str()));
-        let error = reader.scan(&Scan(cart()), Some(b"same"), 10).await.unwrap_err();
+        let error = reader.scan(&Scan(cart()), Some(b"same"), 10).await.told.unwrap_err();
         assert!(error.label() == "query" && error.to_string().contains(why), "{why} in {error}");
     }
 }

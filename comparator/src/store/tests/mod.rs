@@ -61,7 +61,7 @@ async fn read<K: AsRef<[u8]>>(
     keys: &[K],
 ) -> Result<Vec<Answer>, StoreError> {
     let keys: Vec<_> = keys.iter().map(|key| Bytes::copy_from_slice(key.as_ref())).collect();
-    reader.read_many(lookup, &keys).await
+    reader.read_many(lookup, &keys).await.told
 }
 
 /// Holds a reader of the server at `url` to being read whenever the server answers: it is down at first, goes away and falls

@@ -76,9 +76,9 @@ async fn keys_of_every_slot_of_a_cluster_are_read_at_once_and_its_hashes_are_gon
     assert_eq!(read(&reader, &strings, &keys).await, Ok(expected.clone()));
     let fields = Lookup::Hash(name.as_str().into());
     assert_eq!(read(&reader, &fields, &keys).await, Ok(expected));
-    let page = reader.scan(&Scan(fields), None, 500).await.unwrap();
+    let page = reader.scan(&Scan(fields), None, 500).await.told.unwrap();
     assert_eq!((page.rows.len(), page.next), (100, None));
-    let refused = reader.scan(&Scan(strings.clone()), None, 500).await.unwrap_err();
+    let refused = reader.scan(&Scan(strings.clone()), None, 500).await.told.unwrap_err();
     assert!(refused.to_string().contains("hash"), "{refused}");
     let one = super::reader(&WrittenStore::new(place));
     let refused = read(&one, &strings, &keys).await.unwrap_err();

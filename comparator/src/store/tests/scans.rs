@@ -7,7 +7,7 @@ async fn all(reader: &Reader, scan: &Scan, limit: usize) -> Result<(Vec<String>,
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (mut rows, mut after, mut pages) = (Vec::new(), None, 0);
     loop {
-        let page = reader.scan(scan, after.as_deref(), limit).await?;
+        let page = reader.scan(scan, after.as_deref(), limit).await.told?;
         pages += 1;
         for (key, answer) in page.rows {
             rows.push(match answer {
@@ -129,10 +129,10 @@ async fn a_page_goes_on_behind_its_key_though_that_row_has_gone() {
     .await;
     let reader = reader(&WrittenStore::new(super::postgres::url()));
     let scan = scan(format!("SELECT k, v FROM {table} WHERE k >= $1 ORDER BY k LIMIT $2"), KeyType::Text);
-    let first = reader.scan(&scan, None, 2).await.unwrap();
+    let first = reader.scan(&scan, None, 2).await.told.unwrap();
     assert_eq!(first.next.as_deref(), Some(&b"b"[..]));
     super::postgres::run(&format!("DELETE FROM {table} WHERE k = 'b'")).await;
-    let second = reader.scan(&scan, first.next.as_deref(), 2).await.unwrap();
+    let second = reader.scan(&scan, first.next.as_deref(), 2).await.told.unwrap();
     assert_eq!(second, Page { rows: vec![(b"c".to_vec(), value("3"))], next: None });
 }
 
@@ -155,10 +155,10 @@ async fn a_scan_of_keys_of_another_type_is_refused_not_empty() {
         (super::postgres::url(), format!("SELECT k, v FROM {table} WHERE k >= $1 ORDER BY k LIMIT $2")),
     ] {
         let reader = reader(&WrittenStore::new(url));
-        let error = reader.scan(&scan(&query, KeyType::Text), None, 10).await.unwrap_err();
+        let error = reader.scan(&scan(&query, KeyType::Text), None, 10).await.told.unwrap_err();
         assert!(error.label() == "query" && error.to_string().contains("key_type"), "{query}: {error}");
         let integers = scan(&query, KeyType::Integer);
-        let error = reader.scan(&integers, Some(b"not a number"), 10).await.unwrap_err();
+        let error = reader.scan(&integers, Some(b"not a number"), 10).await.told.unwrap_err();
         assert!(error.to_string().contains("cannot go on"), "{query}: {error}");
     }
 }
@@ -194,6 +194,6 @@ async fn redis_tells_every_string_with_the_prefix_and_every_field_of_a_hash() {
 #[tokio::test]
 async fn a_limit_above_that_of_the_store_is_refused() {
     let reader = reader(&WrittenStore { keys_per_read_max: 10, ..WrittenStore::new("sqlite:///no/such") });
-    let error = reader.scan(&scan("q", KeyType::Text), None, 11).await.unwrap_err();
+    let error = reader.scan(&scan("q", KeyType::Text), None, 11).await.told.unwrap_err();
     assert_eq!(error, StoreError::TooManyKeys { keys: 11, keys_per_read_max: 10 });
 }

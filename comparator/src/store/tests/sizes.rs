@@ -15,7 +15,7 @@ async fn is_bounded(written: WrittenStore, lookup: Lookup, scan: Scan) {
     let fits = || value("12345678");
     let answers = read(&reader, &lookup, &["b", "a", "none", "b"]).await;
     assert_eq!(answers, Ok(vec![too_large(), fits(), ABSENT, too_large()]), "{reader:?}");
-    let page = reader.scan(&scan, None, 10).await.unwrap();
+    let page = reader.scan(&scan, None, 10).await.told.unwrap();
     assert_eq!(page.rows, [(b"a".to_vec(), fits()), (b"b".to_vec(), too_large())], "{reader:?}");
     assert_eq!(too_large().unwrap_err().label(), "value_too_large");
 }
