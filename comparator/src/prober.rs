@@ -24,10 +24,10 @@ use crate::budget::{Bounds, Ending};
 use crate::contract::Contract;
 use crate::ledger::ScanPlace;
 use crate::metrics;
-use crate::scheduler::{PageRead, Read, Request, Scheduler};
+use crate::scheduler::{PageBack, Read, Request, Scheduler};
 use crate::store::{Reader, Reading, StoreError};
 use crate::sweep;
-use crate::table::Observed;
+use crate::table::{Observed, Scanned};
 use ::metrics::Gauge;
 use bytes::Bytes;
 use counterfoil_clock::now;
@@ -61,7 +61,9 @@ const DONE_MAX: usize = 256;
 enum Done {
     /// With what the keys showed that were read twice: where the two answers of each differ.
     Read(Read, Vec<Vec<Hint>>),
-    Page(PageRead),
+    Page(PageBack),
+    /// The rows of a page that came back before, each with its digest.
+    Rows(PageBack, Vec<Scanned>),
 }
 
 /// Makes the reads.
@@ -115,7 +117,8 @@ impl Prober {
                         self.parts.telling.read_twice(read.map, &twice);
                         self.take_back(read, &mut reads).await;
                     }
-                    Done::Page(page) => self.take_back_page(page, &mut reads).await,
+                    Done::Page(page) => self.turn_page(&page, &mut reads),
+                    Done::Rows(page, rows) => self.compare_page(page, &rows).await,
                 },
                 _ = tick.tick() => self.tick(&mut reads).await,
             }

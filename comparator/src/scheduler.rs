@@ -55,9 +55,9 @@ pub struct PageRequest {
     pub wanted: Wanted,
 }
 
-/// A page of rows that came back.
+/// A page that came back, but for its rows.
 #[derive(Clone, Debug)]
-pub struct PageRead {
+pub struct PageBack {
     /// Index of the store.
     pub store: usize,
     /// The check whose rows are gone through.
@@ -66,8 +66,8 @@ pub struct PageRead {
     pub at: Interval,
     /// How it ended.
     pub ending: Ending,
-    /// Its rows; none unless it was answered.
-    pub rows: Vec<Scanned>,
+    /// How many rows it has; none unless it was answered.
+    pub rows: usize,
     /// Where the next page begins; `None` after the last one.
     pub next: Option<Vec<u8>>,
 }
@@ -204,20 +204,20 @@ impl Scheduler {
     }
 
     /// Notes at `at` that a page came back; gives the next one of the store if it can be read at once, so that the store need
-    /// not wait while this one is compared.
-    pub fn turn_page(&mut self, page: &PageRead, at: Time) -> Option<PageRequest> {
+    /// not wait while the rows of this one are digested and compared.
+    pub fn turn_page(&mut self, page: &PageBack, at: Time) -> Option<PageRequest> {
         let store = self.stores.get_mut(page.store)?;
-        store.budget.back(page.map, page.rows.len(), page.at, page.ending);
+        store.budget.back(page.map, page.rows, page.at, page.ending);
         store.rows()?.back(page.map, page.next.as_deref(), page.ending);
         page.next.as_ref().and_then(|_| store.next_page(at))
     }
 
-    /// Compares the rows of a page that was [turned](Self::turn_page) with the table at `at`.
-    pub fn compare_page(&mut self, page: &PageRead, at: Time) {
+    /// Compares the `rows` of a page that was [turned](Self::turn_page) with the table at `at`.
+    pub fn compare_page(&mut self, page: &PageBack, rows: &[Scanned], at: Time) {
         if page.ending != Ending::Answered {
             return;
         }
-        let rows = self.engine.table().compare_rows(page.map, &page.rows, page.at, at);
+        let rows = self.engine.table().compare_rows(page.map, rows, page.at, at);
         if let Some(scan) = self.stores.get_mut(page.store).and_then(Store::rows) {
             scan.compared(page.map, &rows, page.next.is_none(), at);
         }

@@ -5,7 +5,7 @@ use super::{Done, Place, Prober, Reads};
 use crate::budget::Ending;
 use crate::contract::{Contract, MapId};
 use crate::ledger::ScanPlace;
-use crate::scheduler::{PageRead, PageRequest};
+use crate::scheduler::{PageBack, PageRequest};
 use crate::store::{Answer, Found, Page, Reading};
 use crate::table::{Against, Scanned};
 use counterfoil_clock::now;
@@ -15,6 +15,9 @@ use std::collections::HashMap;
 /// Where the next page begins is written down with the first page of a round and then this often at most, in nanoseconds: a place
 /// that is lost costs what was read since.
 const KEPT_EVERY: i64 = 1_000_000_000;
+
+/// A key, and what the store holds for it.
+type Row = (Vec<u8>, Answer);
 
 /// When the place of each check was written down last; `None` if it was that there is none.
 #[derive(Default)]
@@ -40,23 +43,29 @@ impl Prober {
         let done = reads.done.clone();
         reads.tasks.spawn(async move {
             let Some(contract) = contracts.get(request.wanted.map) else { return };
-            let page = store.read_page(contract, request).await;
+            let (page, rows) = store.read_page(contract, request).await;
             // The loop is gone only when the comparator stops.
-            _ = done.send(Done::Page(page)).await;
+            _ = done.send(Done::Page(page.clone())).await;
+            let rows = store.scanned(contract, rows);
+            _ = done.send(Done::Rows(page, rows)).await;
         });
     }
 
-    /// Takes a page back: the next one is asked for, then this one is compared.
-    pub(super) async fn take_back_page(&mut self, page: PageRead, reads: &mut Reads) {
-        let at = now();
-        let next = self.scheduler.turn_page(&page, at);
+    /// Takes a page back: the next one is asked for.
+    pub(super) fn turn_page(&mut self, page: &PageBack, reads: &mut Reads) {
+        let next = self.scheduler.turn_page(page, now());
         next.into_iter().for_each(|request| self.send_page(request, reads));
-        self.scheduler.compare_page(&page, at);
+    }
+
+    /// Compares the rows of a page that was taken back.
+    pub(super) async fn compare_page(&mut self, page: PageBack, rows: &[Scanned]) {
+        let at = now();
+        self.scheduler.compare_page(&page, rows, at);
         self.keep_place(page, at).await;
     }
 
     /// Has it written down where the page behind this one begins.
-    async fn keep_place(&mut self, page: PageRead, at: Time) {
+    async fn keep_place(&mut self, page: PageBack, at: Time) {
         let after = match page.ending {
             Ending::Answered => page.next,
             Ending::Refused => None,
@@ -75,24 +84,23 @@ impl Prober {
 }
 
 impl Place {
-    /// Reads a page. A row without a value is none.
-    async fn read_page(&self, contract: &Contract, request: PageRequest) -> PageRead {
+    /// Reads a page; gives its rows beside it. A row without a value is none.
+    async fn read_page(&self, contract: &Contract, request: PageRequest) -> (PageBack, Vec<Row>) {
         let PageRequest { store, wanted } = request;
         let none = Page { rows: Vec::new(), next: None };
         let Reading { at, told } = match &contract.scan {
             Some(scan) => self.reader.scan(scan, wanted.after.as_deref(), wanted.limit).await,
             None => Reading::without_read(Ok(none.clone())),
         };
-        let (ending, page) = match told {
+        let (ending, Page { mut rows, next }) = match told {
             Ok(page) => (Ending::Answered, page),
             Err(error) => (self.failed(contract, &error), none),
         };
-        let (rows, next) = (self.scanned(contract, page.rows), page.next);
-        PageRead { store, map: wanted.map, at, ending, rows, next }
+        rows.retain(|(_, answer)| !matches!(answer, Ok(Found::Absent)));
+        (PageBack { store, map: wanted.map, at, ending, rows: rows.len(), next }, rows)
     }
 
-    fn scanned(&self, contract: &Contract, mut rows: Vec<(Vec<u8>, Answer)>) -> Vec<Scanned> {
-        rows.retain(|(_, answer)| !matches!(answer, Ok(Found::Absent)));
+    fn scanned(&self, contract: &Contract, rows: Vec<Row>) -> Vec<Scanned> {
         // Under the current deployment key: a key that is known under another one is looked up.
         let against = Against::default();
         let answers = rows.iter().map(|(_, answer)| (&against, answer));

@@ -52,11 +52,7 @@ impl std::fmt::Debug for Grpc {
 }
 
 impl Grpc {
-    pub(super) fn new(
-        written: &WrittenStore,
-        timeout: Duration,
-        problems: &mut Problems,
-    ) -> Option<Self> {
+    pub(super) fn new(written: &WrittenStore, timeout: Duration, problems: &mut Problems) -> Option<Self> {
         let Some((host, port)) = place(written.url.expose()) else {
             problems.add("url", "write grpc://host:port or grpcs://host:port, and nothing after it");
             return None;

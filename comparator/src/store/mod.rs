@@ -138,15 +138,9 @@ impl Reader {
             Some(StoreKind::Postgres) => {
                 postgres::Postgres::new(written, timeout, &mut problems).map(Store::Postgres)
             }
-            Some(StoreKind::Mysql) => {
-                mysql::Mysql::new(written, timeout, &mut problems).map(Store::Mysql)
-            }
-            Some(StoreKind::Redis) => {
-                redis::Redis::new(written, timeout, &mut problems).map(Store::Redis)
-            }
-            Some(StoreKind::Grpc) => {
-                grpc::Grpc::new(written, timeout, &mut problems).map(Store::Grpc)
-            }
+            Some(StoreKind::Mysql) => mysql::Mysql::new(written, timeout, &mut problems).map(Store::Mysql),
+            Some(StoreKind::Redis) => redis::Redis::new(written, timeout, &mut problems).map(Store::Redis),
+            Some(StoreKind::Grpc) => grpc::Grpc::new(written, timeout, &mut problems).map(Store::Grpc),
             None => None,
         };
         let bounds = written.bounds();

@@ -66,11 +66,7 @@ impl std::fmt::Debug for Mysql {
 }
 
 impl Mysql {
-    pub(super) fn new(
-        written: &WrittenStore,
-        timeout: Duration,
-        problems: &mut Problems,
-    ) -> Option<Self> {
+    pub(super) fn new(written: &WrittenStore, timeout: Duration, problems: &mut Problems) -> Option<Self> {
         let Some(options) = options(written) else {
             problems.add("url", "write mysql://user@host:port/database, without parameters");
             return None;

@@ -70,11 +70,7 @@ impl std::fmt::Debug for Postgres {
 }
 
 impl Postgres {
-    pub(super) fn new(
-        written: &WrittenStore,
-        timeout: Duration,
-        problems: &mut Problems,
-    ) -> Option<Self> {
+    pub(super) fn new(written: &WrittenStore, timeout: Duration, problems: &mut Problems) -> Option<Self> {
         // The parser's own message may quote the password.
         let Ok(mut config) = written.url.expose().parse::<Config>() else {
             problems.add("url", "write postgres://user@host:port/database");

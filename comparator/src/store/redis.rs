@@ -52,11 +52,7 @@ impl std::fmt::Debug for Redis {
 }
 
 impl Redis {
-    pub(super) fn new(
-        written: &WrittenStore,
-        timeout: Duration,
-        problems: &mut Problems,
-    ) -> Option<Self> {
+    pub(super) fn new(written: &WrittenStore, timeout: Duration, problems: &mut Problems) -> Option<Self> {
         let Some(place) = place(written.url.expose()) else {
             let forms =
                 "redis://host:port/database, redis+cluster://host:port or redis+unix:///path/of/socket";

@@ -79,12 +79,7 @@ impl Sqlite {
         self.ask(lookup, move |question, connection| question.look_up(connection, &keys)).await
     }
 
-    pub(super) async fn scan(
-        &self,
-        scan: &Scan,
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Reading<Page> {
+    pub(super) async fn scan(&self, scan: &Scan, after: Option<&[u8]>, limit: usize) -> Reading<Page> {
         let after = after.map(<[u8]>::to_vec);
         let page = move |question: &Question, connection: &Connection| {
             question.page(connection, after.as_deref(), limit)

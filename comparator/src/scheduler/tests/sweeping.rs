@@ -116,14 +116,15 @@ fn turn_page(scheduler: &mut Scheduler, now: i64, rows: &[String], next: Option<
     let scanned = |key: &String| Scanned { key: key.clone().into_bytes(), seen: Ok(Seen::new(A, None)) };
     let rows: Vec<_> = rows.iter().filter(|_| is_cart).map(scanned).collect();
     let (at_now, next) = (Interval::new(at(now), at(now)), next.filter(|_| is_cart).map(<[u8]>::to_vec));
-    let page = PageRead { store, map: wanted.map, at: at_now, ending: Ending::Answered, rows, next };
+    let page =
+        PageBack { store, map: wanted.map, at: at_now, ending: Ending::Answered, rows: rows.len(), next };
     let follows = scheduler.turn_page(&page, at(now));
     assert_eq!(
         follows.is_some(),
         page.next.is_some(),
         "the next one is asked for before this one is compared"
     );
-    scheduler.compare_page(&page, at(now));
+    scheduler.compare_page(&page, &rows, at(now));
     is_cart
 }
 

@@ -15,8 +15,10 @@ impl Sqlite {
         keys: &[Bytes],
     ) -> Result<Description, StoreError> {
         let keys = keys.to_vec();
-        let scanned =
-            self.ask(lookup, move |question, connection| question.tables_scanned(connection, &keys)).await.told?;
+        let scanned = self
+            .ask(lookup, move |question, connection| question.tables_scanned(connection, &keys))
+            .await
+            .told?;
         Ok(Description {
             server: Some(format!("SQLite {}", rusqlite::version())),
             is_primary: Some(true),

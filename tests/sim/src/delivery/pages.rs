@@ -6,7 +6,7 @@ use crate::transcript::Transcript;
 use crate::world::World;
 use counterfoil_comparator::budget::Ending;
 use counterfoil_comparator::contract::MapId;
-use counterfoil_comparator::scheduler::{PageRead, PageRequest, Scheduler};
+use counterfoil_comparator::scheduler::{PageBack, PageRequest, Scheduler};
 use counterfoil_comparator::table::{Scanned, Seen};
 use counterfoil_judge::{Interval, Time};
 use std::collections::BTreeMap;
@@ -68,9 +68,9 @@ impl Pages {
     ) -> Option<PageRequest> {
         let page = self.under_way.remove(&number)?;
         transcript.page(page.at, &page.rows);
-        let page = page.into_read();
+        let (page, rows) = page.into_back();
         let follows = scheduler.turn_page(&page, Time(now));
-        scheduler.compare_page(&page, Time(now));
+        scheduler.compare_page(&page, &rows, Time(now));
         if page.ending == Ending::Answered {
             self.places.insert(page.map, page.next);
         }
@@ -87,14 +87,14 @@ impl Pages {
 }
 
 impl Page {
-    /// As it comes back to the scheduler.
-    fn into_read(self) -> PageRead {
+    /// As it comes back to the scheduler, and its rows.
+    fn into_back(self) -> (PageBack, Vec<Scanned>) {
         let Self { request: PageRequest { store, wanted }, at, fails, rows, is_last } = self;
         let ending = if fails { Ending::Unanswered("connect") } else { Ending::Answered };
         let last = rows.last().map(|(key, _)| key.clone()).or(wanted.after);
         let next = last.filter(|_| !is_last && !fails);
         let rows = rows.into_iter().map(|(key, seen)| Scanned { key, seen: Ok(seen) });
-        let rows = rows.filter(|_| !fails).collect();
-        PageRead { store, map: wanted.map, at, ending, rows, next }
+        let rows: Vec<_> = rows.filter(|_| !fails).collect();
+        (PageBack { store, map: wanted.map, at, ending, rows: rows.len(), next }, rows)
     }
 }
