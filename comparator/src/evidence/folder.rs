@@ -94,6 +94,9 @@ fn absent_as_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 fn found_at(name: &str, entry: &DirEntry) -> io::Result<Option<Found>> {
     let Some(id) = name.strip_suffix(ENDING).and_then(|id| id.parse().ok()) else { return Ok(None) };
     let metadata = entry.metadata()?;
+    if !metadata.is_file() {
+        return Ok(None);
+    }
     let since_1970 = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     let written_unix_ns = i64::try_from(since_1970.as_nanos()).unwrap_or(i64::MAX);
     Ok(Some(Found { id, written_unix_ns, bytes: metadata.len() }))

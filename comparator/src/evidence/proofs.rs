@@ -43,7 +43,10 @@ impl Proofs {
         let (first_seq, count, key_id) = (Number(first_seq), Number(count), upload.key_id.clone());
         let batch = Batch { source, first_seq, count, key_id, mac, signer, signature };
         let mut kept = self.lock();
-        kept.by_source.entry(source).or_default().push_back(batch);
+        let of_source = kept.by_source.entry(source).or_default();
+        // A sidecar that was started over may put what it sends again into other batches.
+        let at = of_source.partition_point(|other| other.first_seq.0 <= batch.first_seq.0);
+        of_source.insert(at, batch);
         kept.order.push_back(source);
         if kept.order.len() > self.max {
             kept.forget_one();

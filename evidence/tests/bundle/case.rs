@@ -99,7 +99,7 @@ fn told(
         judged_at_ns: Instant(Time(310)),
         calibration: "calibrated".to_owned(),
         verdict: Verdict::new(legality, &divergence),
-        judge: judge::VERSION.to_owned(),
+        judge: "0.1.0".to_owned(),
         named_source: "shop/pod-1/5".to_owned(),
         sources: vec![source()],
         sources_omitted: 0,
