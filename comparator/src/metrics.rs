@@ -116,8 +116,8 @@ catalogue! {
     LEDGER_RETRIES: Gauge "counterfoil_ledger_retries" [] "writes" "Writes of the ledger that had to be tried again.";
     EVIDENCE_WRITTEN: Counter "counterfoil_evidence_written_total" [] "bundles" "Bundles of evidence written.";
     EVIDENCE_SKIPPED: Counter "counterfoil_evidence_skipped_total" ["reason"] "bundles"
-        "Bundles of evidence left out: more divergences were confirmed at once than could be written (queue), or the disk did not take
-        them (disk).";
+        "Bundles of evidence left out: more divergences were confirmed at once than could be written (queue), the disk did not take
+        them (disk), or the comparator stopped before it had written them (stop).";
     EVIDENCE_EXPIRED: Counter "counterfoil_evidence_expired_total" ["reason"] "bundles"
         "Bundles of evidence deleted because they were too old (age), or took too much room together (bytes).";
     EVIDENCE_BYTES: Gauge "counterfoil_evidence_used_bytes" [] "bytes" "Bytes that all bundles of evidence take.";

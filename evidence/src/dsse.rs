@@ -134,6 +134,9 @@ mod tests {
     #[test]
     fn what_is_signed_here_has_the_signature_that_the_vectors_have() {
         let envelope = Envelope::seal(IN_TOTO, br#"{"_type":"https://in-toto.io/Statement/v1"}"#, &key());
-        assert_eq!((&*envelope.payload, &*envelope.signatures.first().unwrap().sig), (STATEMENT, OF_STATEMENT));
+        assert_eq!(
+            (&*envelope.payload, &*envelope.signatures.first().unwrap().sig),
+            (STATEMENT, OF_STATEMENT)
+        );
     }
 }

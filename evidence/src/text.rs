@@ -207,7 +207,11 @@ mod tests {
     use super::*;
     use serde::de::DeserializeOwned;
 
-    fn check<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(value: &T, text: &str, others: &[&str]) {
+    fn check<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(
+        value: &T,
+        text: &str,
+        others: &[&str],
+    ) {
         let quoted = format!("\"{text}\"");
         assert_eq!(serde_json::to_string(value).unwrap(), quoted);
         assert_eq!(&serde_json::from_str::<T>(&quoted).unwrap(), value);

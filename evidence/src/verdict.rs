@@ -80,7 +80,8 @@ impl Verdict {
     #[must_use]
     pub fn in_words(&self) -> String {
         let confirmed = if self.confirmed { "confirmed" } else { "opened" };
-        let versions = self.stale_versions.map(|versions| format!(" by {versions} writes")).unwrap_or_default();
+        let versions =
+            self.stale_versions.map(|versions| format!(" by {versions} writes")).unwrap_or_default();
         format!("{confirmed} {}{versions}, the read is {}", self.kind, self.legality)
     }
 }
@@ -116,7 +117,8 @@ impl Predicate {
     ///
     /// [`ReplayError`] if the history or the read make no sense.
     pub fn judge_again(&self) -> Result<Judgement, ReplayError> {
-        let image = self.history.image().ok_or_else(|| ReplayError::Reason(self.history.blind_for.clone()))?;
+        let image =
+            self.history.image().ok_or_else(|| ReplayError::Reason(self.history.blind_for.clone()))?;
         let history = judge::History::of_image(image)?;
         let read = judge::Observation::from(&self.read);
         if read.at.begin > read.at.end {

@@ -160,7 +160,10 @@ fn fits_itself(predicate: &Predicate, public: &[u8; 32]) -> Result<(), &'static 
     check(predicate.written.public_key.0 == *public, "written.public_key is not the key it is signed under")?;
     let store = (!contract.store_is_reported).then_some(&*contract.store);
     let id = divergence_id(&contract.map, &predicate.key.0, named_source, store, verdict.named.seq.0);
-    check(predicate.divergence == Hex(id), "the divergence's id is not that of its map, key, store and write")?;
+    check(
+        predicate.divergence == Hex(id),
+        "the divergence's id is not that of its map, key, store and write",
+    )?;
     check(verdict.confirmed, "its verdict is not confirmed")?;
     let named = sources.iter().find(|source| source.number == verdict.named.source);
     let is_named = named.is_none_or(|source| source.name == *named_source);

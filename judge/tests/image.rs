@@ -32,7 +32,8 @@ fn digest() -> impl Strategy<Value = Digest> {
 }
 
 fn interval() -> impl Strategy<Value = Interval> {
-    (-20i64..200, 0i64..40).prop_map(|(begin, length)| Interval { begin: Time(begin), end: Time(begin + length) })
+    (-20i64..200, 0i64..40)
+        .prop_map(|(begin, length)| Interval { begin: Time(begin), end: Time(begin + length) })
 }
 
 fn leg() -> impl Strategy<Value = Option<StoreLeg>> {
@@ -48,12 +49,12 @@ fn leg() -> impl Strategy<Value = Option<StoreLeg>> {
 fn write() -> impl Strategy<Value = Write> {
     let names = (0u32..3, 0u64..1_000, proptest::option::weighted(0.3, 0u64..9));
     let map = proptest::option::weighted(0.9, interval());
-    let facts = (proptest::option::weighted(0.2, 0u64..9), 0i64..60, any::<bool>(), proptest::bool::weighted(0.1));
+    let facts =
+        (proptest::option::weighted(0.2, 0u64..9), 0i64..60, any::<bool>(), proptest::bool::weighted(0.1));
     (names, digest(), map, leg(), facts).prop_map(|(names, digest, map, store, facts)| {
         let ((source, seq, order), (version, late, pending, held)) = (names, facts);
         let id = WriteId { source, seq };
-        let mut write =
-            Write { id, digest, map, order, store, version, deadline: Time::MIN, pending, held };
+        let mut write = Write { id, digest, map, order, store, version, deadline: Time::MIN, pending, held };
         let end = write.ended_wholly();
         write.deadline = if end == Time::MAX { write.begun() } else { end }.plus(late);
         write
@@ -61,11 +62,8 @@ fn write() -> impl Strategy<Value = Write> {
 }
 
 fn read() -> impl Strategy<Value = Observation> {
-    (interval(), digest(), proptest::option::weighted(0.2, 0u64..9)).prop_map(|(at, digest, version)| Observation {
-        at,
-        digest,
-        version,
-    })
+    (interval(), digest(), proptest::option::weighted(0.2, 0u64..9))
+        .prop_map(|(at, digest, version)| Observation { at, digest, version })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -151,10 +149,21 @@ fn past() -> impl Strategy<Value = Past> {
 fn group() -> impl Strategy<Value = Group> {
     let legs = (proptest::option::of(anywhen()), proptest::option::of(anywhen()));
     let digests = proptest::collection::btree_set(any::<u64>(), 1..5);
-    (digests, legs, instant(), instant(), any::<u32>()).prop_map(|(digests, legs, latest, deadline, acknowledged)| {
-        let digests = digests.into_iter().map(Fingerprint).collect();
-        Group { digests, store: legs.0, map: legs.1, latest, deadline, newest: None, acknowledged, first_end: latest }
-    })
+    (digests, legs, instant(), instant(), any::<u32>()).prop_map(
+        |(digests, legs, latest, deadline, acknowledged)| {
+            let digests = digests.into_iter().map(Fingerprint).collect();
+            Group {
+                digests,
+                store: legs.0,
+                map: legs.1,
+                latest,
+                deadline,
+                newest: None,
+                acknowledged,
+                first_end: latest,
+            }
+        },
+    )
 }
 
 /// Images whose lists are in order, and whose times make no sense.
@@ -168,24 +177,32 @@ fn hostile() -> impl Strategy<Value = HistoryImage> {
         proptest::collection::vec(group(), 0..=8),
         proptest::collection::vec(past(), 0..20),
     );
-    let seen = (proptest::option::of((digest(), instant(), past())), proptest::option::of((digest(), anywhen())));
-    (lists, seen, (instant(), instant(), instant()), any::<bool>()).prop_map(|(lists, seen, times, is_bounded)| {
-        let (writes, groups, mut dropped) = lists;
-        dropped.sort_by_key(|past| past.store.end);
-        HistoryImage {
-            writes,
-            groups,
-            dropped,
-            forgotten_until: times.0,
-            due: times.1,
-            due_next: vec![(Time::MIN, Time::MIN), (times.2, Time::MAX)],
-            blind_until: times.2,
-            blind_for: Reason::Gap,
-            still: seen.0.map(|(digest, at, past)| Still { digest, since: at, again_until: at, past: Some(past) }),
-            last_read: seen.1.map(|(digest, at)| LastRead { digest, at }),
-            is_bounded,
-        }
-    })
+    let seen =
+        (proptest::option::of((digest(), instant(), past())), proptest::option::of((digest(), anywhen())));
+    (lists, seen, (instant(), instant(), instant()), any::<bool>()).prop_map(
+        |(lists, seen, times, is_bounded)| {
+            let (writes, groups, mut dropped) = lists;
+            dropped.sort_by_key(|past| past.store.end);
+            HistoryImage {
+                writes,
+                groups,
+                dropped,
+                forgotten_until: times.0,
+                due: times.1,
+                due_next: vec![(Time::MIN, Time::MIN), (times.2, Time::MAX)],
+                blind_until: times.2,
+                blind_for: Reason::Gap,
+                still: seen.0.map(|(digest, at, past)| Still {
+                    digest,
+                    since: at,
+                    again_until: at,
+                    past: Some(past),
+                }),
+                last_read: seen.1.map(|(digest, at)| LastRead { digest, at }),
+                is_bounded,
+            }
+        },
+    )
 }
 
 #[test]
@@ -201,7 +218,8 @@ fn an_image_that_is_of_no_history_is_refused_with_what_is_wrong_in_it() {
         pending: true,
         held: false,
     };
-    let (back, forth) = (Interval { begin: Time(2), end: Time(1) }, Interval { begin: Time(1), end: Time(2) });
+    let (back, forth) =
+        (Interval { begin: Time(2), end: Time(1) }, Interval { begin: Time(1), end: Time(2) });
     let past = |store| Past { digest: Fingerprint(1), store, latest: Time(9), acknowledged: true };
     let group = |digests: &[u64], store| Group {
         digests: digests.iter().copied().map(Fingerprint).collect(),
@@ -218,22 +236,31 @@ fn an_image_that_is_of_no_history_is_refused_with_what_is_wrong_in_it() {
     let rows: [(&str, Spoil<'_>); 13] = [
         ("writes has 65 entries; at most 64", Box::new(|it| it.writes = (0..65).map(of).collect())),
         ("groups has 9 entries; at most 8", Box::new(|it| it.groups = vec![group(&[1], forth); 9])),
-        ("groups.digests has 4097 entries; at most 4096", Box::new(|it| {
-            it.groups = vec![group(&(0..4_097).collect::<Vec<_>>(), forth)];
-        })),
+        (
+            "groups.digests has 4097 entries; at most 4096",
+            Box::new(|it| {
+                it.groups = vec![group(&(0..4_097).collect::<Vec<_>>(), forth)];
+            }),
+        ),
         ("dropped has 4097 entries; at most 4096", Box::new(|it| it.dropped = vec![past(forth); 4_097])),
         ("due_next has 18 entries; at most 17", Box::new(|it| it.due_next = vec![(Time(1), Time(1)); 18])),
         ("an interval of writes ends", Box::new(|it| it.writes = vec![Write { map: Some(back), ..of(1) }])),
         ("an interval of groups ends", Box::new(|it| it.groups = vec![group(&[1], back)])),
         ("an interval of dropped ends", Box::new(|it| it.dropped = vec![past(back)])),
-        ("an interval of last_read ends", Box::new(|it| {
-            it.last_read = Some(LastRead { digest: Digest::ABSENT, at: back });
-        })),
+        (
+            "an interval of last_read ends",
+            Box::new(|it| {
+                it.last_read = Some(LastRead { digest: Digest::ABSENT, at: back });
+            }),
+        ),
         ("dropped is not in its order", Box::new(|it| it.dropped = vec![late, past(forth)])),
         ("groups.digests is not in its order", Box::new(|it| it.groups = vec![group(&[2, 2], forth)])),
-        ("due_next is not in its order", Box::new(|it| {
-            it.due_next = vec![(Time(2), Time(1)), (Time(1), Time(2))];
-        })),
+        (
+            "due_next is not in its order",
+            Box::new(|it| {
+                it.due_next = vec![(Time(2), Time(1)), (Time(1), Time(2))];
+            }),
+        ),
         ("a group has no digest", Box::new(|it| it.groups = vec![group(&[], forth)])),
     ];
     for (what, spoil) in rows {

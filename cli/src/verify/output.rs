@@ -76,7 +76,8 @@ fn told(said: &Predicate, out: &mut dyn Write) -> io::Result<()> {
     let Predicate { contract, verdict, written, .. } = said;
     let key = one_line(&String::from_utf8_lossy(&said.key.0));
     let [map, store, named, by, host] =
-        [&contract.map, &contract.store, &said.named_source, &written.by, &written.host].map(|text| one_line(text));
+        [&contract.map, &contract.store, &said.named_source, &written.by, &written.host]
+            .map(|text| one_line(text));
     writeln!(out, "  divergence   {}", said.divergence)?;
     writeln!(out, "  key          {key} of map {map}, held against store {store}")?;
     writeln!(out, "  verdict      {}; judged again, with the same result", verdict.in_words())?;

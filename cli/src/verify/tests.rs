@@ -68,14 +68,17 @@ fn without_a_word_on_whom_to_trust_nothing_is_verified() {
     assert_eq!(error.kind(), clap::error::ErrorKind::MissingRequiredArgument);
     let said = error.to_string();
     assert!(said.contains("--key") && said.contains("--trust-embedded"), "{said}");
-    let error = Cli::try_parse_from(["counterfoil", "verify", "good", "--keyid", "12"]).unwrap_err().to_string();
+    let error =
+        Cli::try_parse_from(["counterfoil", "verify", "good", "--keyid", "12"]).unwrap_err().to_string();
     assert!(error.contains("32 hexadecimal digits"), "{error}");
 }
 
 #[test]
 fn what_cannot_be_read_is_told_with_its_path() {
     let folder = prepared();
-    for (line, what) in [("missing --key key", "missing: "), ("good --key good", "needs 64 hexadecimal digits")] {
+    for (line, what) in
+        [("missing --key key", "missing: "), ("good --key good", "needs 64 hexadecimal digits")]
+    {
         let error = verify_in(&folder, line).0.unwrap_err().to_string();
         assert!(error.contains(what), "{line}: {error}");
     }
@@ -100,7 +103,10 @@ fn the_report_says_the_verdict_both_digests_and_every_write_with_its_intervals()
     let named = printed.lines().find(|line| line.ends_with("should have shown")).unwrap();
     let words: Vec<_> = named.split_whitespace().collect();
     let legs = ["-0.000", "to", "-0.000", "-0.000", "to", "-0.000", "ok"];
-    assert_eq!((words[..3].join(" "), &words[3..10]), ("shop/pod-1/5 #70 000000000000".to_owned(), &legs[..]));
+    assert_eq!(
+        (words[..3].join(" "), &words[3..10]),
+        ("shop/pod-1/5 #70 000000000000".to_owned(), &legs[..])
+    );
 }
 
 #[test]

@@ -15,7 +15,8 @@ pub(super) async fn evidence(State(api): State<Api>, Id(id): Id) -> Result<Respo
     match bundle(&api, id).await? {
         Some(bundle) => {
             let name = format!("attachment; filename=\"{id}.dsse.json\"");
-            let headers = [(header::CONTENT_TYPE, MEDIA_TYPE.to_owned()), (header::CONTENT_DISPOSITION, name)];
+            let headers =
+                [(header::CONTENT_TYPE, MEDIA_TYPE.to_owned()), (header::CONTENT_DISPOSITION, name)];
             Ok((headers, bundle).into_response())
         }
         None => Err(why_not(&api, id).await?),
@@ -37,7 +38,9 @@ async fn why_not(api: &Api, id: DivergenceId) -> Result<ApiError, ApiError> {
     api.ledger.catch_up().await?;
     let row = api.ledger.get(id).await?.ok_or(ApiError::Unknown)?;
     let Some(evidence) = api.parts.telling.evidence() else {
-        return Ok(ApiError::NoEvidence("no evidence is written; set evidence.path in the comparator's configuration"));
+        return Ok(ApiError::NoEvidence(
+            "no evidence is written; set evidence.path in the comparator's configuration",
+        ));
     };
     Ok(ApiError::NoEvidence(match evidence.presence(id) {
         Presence::Waiting => "its evidence is still being written; ask again in a moment",

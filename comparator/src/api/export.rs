@@ -97,12 +97,7 @@ impl Format {
     }
 
     /// The rows of a page.
-    fn rows(
-        self,
-        page: Page,
-        contracts: &Contracts,
-        evidence: Option<&Evidence>,
-    ) -> Result<Vec<u8>, Broken> {
+    fn rows(self, page: Page, contracts: &Contracts, evidence: Option<&Evidence>) -> Result<Vec<u8>, Broken> {
         let told = page.rows.into_iter().map(|row| Told::new(row, contracts, evidence));
         match self {
             Self::JsonLines => lines(told),

@@ -340,5 +340,5 @@ fn evidence_is_off_unless_it_is_written_and_needs_a_key_of_its_own() {
     let evidence = with(", retention_days: 2, bytes_max: 16777216").unwrap().evidence.unwrap();
     assert_eq!((evidence.retention_ns, evidence.bytes_max), (2 * 86_400 * 1_000_000_000, 16_777_216));
     let small = with(", bytes_max: 5").unwrap_err();
-    assert!(small.contains("evidence.bytes_max"), "{small}");
+    assert!(small.starts_with("evidence") && small.contains("\"bytes_max\":5"), "{small}");
 }

@@ -9,8 +9,8 @@ use crate::table::{Captured, NOBODY, Turned};
 use counterfoil_clock::Domain;
 use counterfoil_evidence as evidence;
 use counterfoil_evidence::{
-    Base64, Batch, Clock, Hex, History, Instant, Nanoseconds, Number, Predicate, Trace, Unavailable, Unsigned,
-    Verdict, WriteName, Written,
+    Base64, Batch, Clock, Hex, History, Instant, Nanoseconds, Number, Predicate, Trace, Unavailable,
+    Unsigned, Verdict, WriteName, Written,
 };
 use counterfoil_judge::{Time, WriteId};
 use std::sync::Arc;
@@ -117,7 +117,8 @@ fn sources(confirmed: &Confirmed<'_>, contract: &Contract, engine: &Engine) -> (
 fn source_at(source: &Arc<Source>, engine: &Engine, at: Time) -> evidence::Source {
     let (report, clocks) = (source.report(), engine.clocks());
     let since = clocks.translation_since(&report.clock, report.watermark, at);
-    let watermark = since.filter(|_| report.watermark > Time::MIN).map(|clock| clock.earliest(report.watermark));
+    let watermark =
+        since.filter(|_| report.watermark > Time::MIN).map(|clock| clock.earliest(report.watermark));
     evidence::Source {
         number: source.id,
         name: source.name.to_string(),

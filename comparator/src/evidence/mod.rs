@@ -43,8 +43,8 @@ const QUEUE_MAX: usize = 1_024;
 /// Writes, kept, merged or remembered, that the histories of those may have together: about 20 MB.
 const QUEUE_WRITES_MAX: usize = 100_000;
 
-/// Why bundles were left out, as a metric label: no room in the queue, or the disk did not take it.
-const SKIPPED: [&str; 2] = ["queue", "disk"];
+/// Why bundles were left out, as a metric label: no room in the queue, the disk did not take it, or no time at the end.
+const SKIPPED: [&str; 3] = ["queue", "disk", "stop"];
 
 /// Why bundles were deleted, as a metric label.
 const EXPIRED: [&str; 2] = ["age", "bytes"];
@@ -93,7 +93,7 @@ enum Command {
 }
 
 /// A handle of the evidence. Clones share one writer, which ends after the last of them is dropped: that drop waits until
-/// everything that was taken is written.
+/// everything that was taken is written, or the writer has had some seconds for it.
 #[derive(Clone)]
 pub(crate) struct Evidence(Arc<Shared>);
 
@@ -130,8 +130,12 @@ impl Evidence {
     pub(crate) fn open(settings: Settings) -> Result<Self, EvidenceError> {
         let failed = |source| EvidenceError { path: settings.path.clone(), source };
         let (folder, found) = Folder::open(&settings.path).map_err(failed)?;
-        SKIPPED.iter().for_each(|reason| metrics::EVIDENCE_SKIPPED.counter(&[("reason", reason)]).increment(0));
-        EXPIRED.iter().for_each(|reason| metrics::EVIDENCE_EXPIRED.counter(&[("reason", reason)]).increment(0));
+        SKIPPED
+            .iter()
+            .for_each(|reason| metrics::EVIDENCE_SKIPPED.counter(&[("reason", reason)]).increment(0));
+        EXPIRED
+            .iter()
+            .for_each(|reason| metrics::EVIDENCE_EXPIRED.counter(&[("reason", reason)]).increment(0));
         metrics::EVIDENCE_WRITTEN.counter(&[]).increment(0);
         let author = Author { host: host(), public_key: settings.signing_key.public() };
         tracing::info!(key_id = %counterfoil_evidence::key_id(&author.public_key), "evidence is written and signed");
@@ -148,7 +152,12 @@ impl Evidence {
 
     /// Takes what `facts` says of the divergence `id`, if it has no bundle yet and there is room in the queue; `writes` is how many
     /// its history has. Never waits.
-    pub(crate) fn take(&self, id: DivergenceId, writes: usize, facts: impl FnOnce(Written) -> Option<Predicate>) {
+    pub(crate) fn take(
+        &self,
+        id: DivergenceId,
+        writes: usize,
+        facts: impl FnOnce(Written) -> Option<Predicate>,
+    ) {
         if self.presence(id) != Presence::None {
             return;
         }

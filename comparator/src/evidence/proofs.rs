@@ -101,7 +101,9 @@ mod tests {
             proofs.keep(source, first, count, &upload(byte));
         }
         let byte = |source, seq| proofs.of(WriteId { source, seq }).map(|batch| batch.mac.0[0]);
-        let found = |writes: &[(u32, u64)]| writes.iter().map(|(source, seq)| byte(*source, *seq)).collect::<Vec<_>>();
+        let found = |writes: &[(u32, u64)]| {
+            writes.iter().map(|(source, seq)| byte(*source, *seq)).collect::<Vec<_>>()
+        };
         assert_eq!(found(&[(1, 0), (1, 4), (1, 5), (1, 6), (2, 0)]), [1, 1, 2, 2, 3].map(Some));
         assert_eq!(found(&[(1, 7), (2, 1), (3, 0)]), [None; 3]);
         proofs.keep(2, 1, 1, &upload(4));

@@ -72,7 +72,11 @@ impl Shelf {
     }
 
     /// Takes off the oldest bundle, if it was written before `before_unix_ns`, or all together take more than `bytes_max`.
-    pub(super) fn take_off(&mut self, before_unix_ns: i64, bytes_max: u64) -> Option<(DivergenceId, Expired)> {
+    pub(super) fn take_off(
+        &mut self,
+        before_unix_ns: i64,
+        bytes_max: u64,
+    ) -> Option<(DivergenceId, Expired)> {
         let expired = match self.order.front()? {
             oldest if oldest.written_unix_ns < before_unix_ns => Expired::Age,
             _ if self.bytes > bytes_max => Expired::Bytes,

@@ -34,12 +34,17 @@ fn files(path: &Path) -> Vec<String> {
 
 /// Has the writer, on this thread, do what it is told and no more.
 fn write(settings: &Settings, commands: Vec<Command>) -> Arc<Mutex<Shelf>> {
+    write_within(i64::MAX, settings, commands)
+}
+
+/// The same, though there is only so much time for it.
+fn write_within(closing_ns_max: i64, settings: &Settings, commands: Vec<Command>) -> Arc<Mutex<Shelf>> {
     let (folder, found) = Folder::open(&settings.path).unwrap();
     let shelf = Arc::new(Mutex::new(Shelf::of(found)));
     let (queue, waiting) = mpsc::channel(commands.len().max(1));
     commands.into_iter().for_each(|command| queue.try_send(command).ok().unwrap());
     drop(queue);
-    Writer::new(settings.clone(), folder, shelf.clone()).run(waiting);
+    Writer { closing_ns_max, ..Writer::new(settings.clone(), folder, shelf.clone()) }.run(waiting);
     shelf
 }
 
@@ -105,10 +110,20 @@ fn what_the_disk_does_not_take_is_left_out_and_can_be_taken_again() {
     let Command::Write(predicate, _) = command(&settings) else { panic!() };
     let permit = room.clone().try_acquire_owned().unwrap();
     let shelf = write(&settings, vec![Command::Write(predicate, permit)]);
-    let (presence, bytes) = (lock(&shelf).presence(id()), lock(&shelf).bytes());
-    assert_eq!((presence, bytes), (Presence::None, 0));
+    assert_eq!(lock(&shelf).presence(id()), Presence::None);
+    assert_eq!(lock(&shelf).bytes(), 0);
     assert_eq!(files(directory.path()).len(), 1, "half a bundle is not left behind");
     assert_eq!(room.available_permits(), 1, "its room in the queue is given back");
+}
+
+#[test]
+fn what_there_is_no_time_for_at_the_end_is_left_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = settings(directory.path());
+    write_within(-1, &settings, vec![command(&settings)]);
+    assert!(files(directory.path()).is_empty());
+    write_within(i64::MAX, &settings, vec![command(&settings)]);
+    assert_eq!(files(directory.path()).len(), 1);
 }
 
 #[test]
@@ -117,7 +132,10 @@ fn what_was_not_finished_is_deleted_at_the_start_and_what_is_no_bundle_is_left_a
     let names = [format!("{}.unfinished", id()), "notes.txt".to_owned(), "x.dsse.json".to_owned()];
     names.iter().for_each(|name| std::fs::write(directory.path().join(name), b"x").unwrap());
     let (_, found) = Folder::open(directory.path()).unwrap();
-    assert_eq!((files(directory.path()), found), (vec!["notes.txt".to_owned(), "x.dsse.json".to_owned()], vec![]));
+    assert_eq!(
+        (files(directory.path()), found),
+        (vec!["notes.txt".to_owned(), "x.dsse.json".to_owned()], vec![])
+    );
 }
 
 #[test]
@@ -133,7 +151,8 @@ fn a_bundle_that_is_too_old_is_deleted_and_so_is_what_is_too_much() {
 
 #[test]
 fn the_oldest_bundles_go_first_and_no_more_than_have_to() {
-    let found = |number: u8, written_unix_ns| Found { id: DivergenceId([number; 16]), written_unix_ns, bytes: 10 };
+    let found =
+        |number: u8, written_unix_ns| Found { id: DivergenceId([number; 16]), written_unix_ns, bytes: 10 };
     let mut shelf = Shelf::of(vec![found(3, 300), found(1, 100), found(2, 200)]);
     shelf.came(DivergenceId([4; 16]), Some(found(4, 400)));
     let mut off = |before, max| shelf.take_off(before, max).map(|(id, why)| (id.0[0], why));

@@ -5,18 +5,24 @@ use super::shelf::Shelf;
 use super::{Command, Settings, lock, skipped};
 use crate::ledger::DivergenceId;
 use crate::metrics;
-use counterfoil_clock::wall_unix_ns;
+use counterfoil_clock::{now, wall_unix_ns};
 use counterfoil_evidence::{Predicate, SealError, seal};
+use counterfoil_judge::Time;
 use std::io;
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
 use tokio::sync::mpsc;
+
+/// How long the writer goes on after the comparator has ended, in nanoseconds.
+const CLOSING_NS_MAX: i64 = 3_000_000_000;
 
 /// The writer's state; it lives on its own thread.
 pub(super) struct Writer {
     settings: Settings,
     folder: Folder,
     shelf: Arc<Mutex<Shelf>>,
+    /// How long it goes on when nobody is left who could ask for more, in nanoseconds.
+    pub(super) closing_ns_max: i64,
 }
 
 /// Why a bundle was not written.
@@ -30,15 +36,20 @@ enum Unwritten {
 
 impl Writer {
     pub(super) fn new(settings: Settings, folder: Folder, shelf: Arc<Mutex<Shelf>>) -> Self {
-        Self { settings, folder, shelf }
+        Self { settings, folder, shelf, closing_ns_max: CLOSING_NS_MAX }
     }
 
-    /// Writes until nobody is left who could ask for it.
+    /// Writes until nobody is left who could ask for it, and not for long after that.
     pub(super) fn run(self, mut queue: mpsc::Receiver<Command>) {
         self.tend();
+        let mut closing_since: Option<Time> = None;
         while let Some(command) = queue.blocking_recv() {
-            if let Command::Write(predicate, _room) = command {
-                self.write(&predicate);
+            closing_since = closing_since.or_else(|| queue.is_closed().then(now));
+            let is_late = closing_since.is_some_and(|since| now().since(since) > self.closing_ns_max);
+            match command {
+                Command::Write(_, _) if is_late => skipped("stop", "the comparator stops"),
+                Command::Write(predicate, _room) => self.write(&predicate),
+                Command::Tend => {}
             }
             self.tend();
         }

@@ -19,14 +19,8 @@ fn sidecar() -> SigningKey {
     SigningKey::new([9; 32])
 }
 
-const TERMS: Terms = Terms {
-    deadline: 50,
-    lead: 0,
-    give_up: Some(1_000),
-    patience: 50,
-    expires: false,
-    scope: Scope::Shared,
-};
+const TERMS: Terms =
+    Terms { deadline: 50, lead: 0, give_up: Some(1_000), patience: 50, expires: false, scope: Scope::Shared };
 
 fn digest(value: u64) -> Digest {
     let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
@@ -84,9 +78,8 @@ fn told(
     read: Observation,
     (legality, divergence): (Legality, Divergence),
 ) -> Predicate {
-    let trace = |id: WriteId| {
-        (id.seq == 70).then_some(Trace { trace_id: Hex([0xab; 16]), span_id: Hex([0xcd; 8]) })
-    };
+    let trace =
+        |id: WriteId| (id.seq == 70).then_some(Trace { trace_id: Hex([0xab; 16]), span_id: Hex([0xcd; 8]) });
     let named = WriteName::from(divergence.named);
     let unsigned = image.writes.iter().map(|write| WriteName::from(write.id)).filter(|write| *write != named);
     Predicate {
@@ -105,7 +98,10 @@ fn told(
         sources_omitted: 0,
         batches: vec![batch(named)],
         unsigned: unsigned.map(|write| Unsigned { write, because: Unavailable::NotKept }).collect(),
-        clock: Clock { boot_id: "00000000-0000-4000-8000-000000000000".to_owned(), offset_ns: Nanoseconds(0) },
+        clock: Clock {
+            boot_id: "00000000-0000-4000-8000-000000000000".to_owned(),
+            offset_ns: Nanoseconds(0),
+        },
         written: Written {
             by: "counterfoil-comparator 0.1.0".to_owned(),
             host: "judge-0".to_owned(),

@@ -5,7 +5,8 @@ mod case;
 
 use case::{key, predicate};
 use counterfoil_evidence::{
-    BUNDLE_BYTES_MAX, Hex, Instant, Number, Predicate, Refusal, ReplayError, Trust, Verified, key_id, seal, verify,
+    BUNDLE_BYTES_MAX, Hex, Instant, Number, Predicate, Refusal, ReplayError, Trust, Verified, key_id, seal,
+    verify,
 };
 use counterfoil_judge::Time;
 use counterfoil_keys::{Signer, SigningKey};
@@ -129,7 +130,15 @@ fn where_the_judge_finds_otherwise_both_verdicts_are_told() {
 fn what_is_no_bundle_is_refused_whatever_it_is() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let deep_payload = format!(r#"{{"payload":{deep},"payloadType":"x","signatures":[]}}"#);
-    for bytes in ["", "{}", "null", "\u{0}", r#"{"payload":"","payloadType":"","signatures":[]}"#, &deep, &deep_payload] {
+    for bytes in [
+        "",
+        "{}",
+        "null",
+        "\u{0}",
+        r#"{"payload":"","payloadType":"","signatures":[]}"#,
+        &deep,
+        &deep_payload,
+    ] {
         assert!(verify(bytes.as_bytes(), &Trust { embedded: true, ..trusted() }).is_err());
     }
     let large = vec![b' '; BUNDLE_BYTES_MAX + 1];
@@ -142,7 +151,11 @@ fn a_field_that_is_not_known_and_another_type_are_refused() {
         (r#""calibration":"#, r#""mood":"#, "unknown field `mood`"),
         ("counterfoil.dev/evidence/v1", "counterfoil.dev/evidence/v2", "evidence/v2"),
         ("in-toto.io/Statement/v1", "in-toto.io/Statement/v2", "Statement/v2"),
-        (r#""subject":[{"#, &format!(r#""subject":[{{"name":"x","digest":{{"blake3":"{}"}}}},{{"#, "0".repeat(64)), "its subject is not"),
+        (
+            r#""subject":[{"#,
+            &format!(r#""subject":[{{"name":"x","digest":{{"blake3":"{}"}}}},{{"#, "0".repeat(64)),
+            "its subject is not",
+        ),
     ] {
         let refused = verify(&signed_with(from, to), &trusted()).unwrap_err().to_string();
         assert!(refused.contains(what), "{refused} should say {what}");
@@ -158,8 +171,7 @@ fn signed_with(from: &str, to: &str) -> Vec<u8> {
     let payload = text.replacen(from, to, 1);
     let message = format!("28 application/vnd.in-toto+json {} {payload}", payload.len());
     let sig = key().sign(counterfoil_keys::Purpose::Envelope, message.as_bytes());
-    envelope["payload"] =
-        serde_json::to_value(counterfoil_evidence::Base64(payload.into_bytes())).unwrap();
+    envelope["payload"] = serde_json::to_value(counterfoil_evidence::Base64(payload.into_bytes())).unwrap();
     envelope["signatures"][0]["sig"] =
         serde_json::to_value(counterfoil_evidence::Base64(sig.to_vec())).unwrap();
     serde_json::to_vec(&envelope).unwrap()

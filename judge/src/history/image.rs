@@ -70,7 +70,9 @@ pub enum ImageError {
 impl fmt::Display for ImageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooMany { list, count, max } => write!(f, "{list} has {count} entries; at most {max} are kept"),
+            Self::TooMany { list, count, max } => {
+                write!(f, "{list} has {count} entries; at most {max} are kept")
+            }
             Self::Unordered { list } => write!(f, "{list} is not in its order"),
             Self::Backwards { list } => write!(f, "an interval of {list} ends before it begins"),
             Self::EmptyGroup => f.write_str("a group has no digest; merged writes have at least one"),
@@ -144,8 +146,8 @@ impl HistoryImage {
         forwards("last_read", self.last_read.iter().map(|read| read.at))?;
         in_order("dropped", self.dropped.is_sorted_by_key(|past| past.store.end))?;
         let (begins, dues) = (|(begin, _): &_| *begin, |(_, due): &_| *due);
-        let are_due_in_order =
-            self.due_next.is_sorted_by_key::<_, Time>(begins) && self.due_next.is_sorted_by_key::<_, Time>(dues);
+        let are_due_in_order = self.due_next.is_sorted_by_key::<_, Time>(begins)
+            && self.due_next.is_sorted_by_key::<_, Time>(dues);
         in_order("due_next", are_due_in_order)
     }
 }

@@ -42,7 +42,10 @@ fn what_a_divergence_was_confirmed_from_is_judged_again_to_the_same() {
     assert!(captured.history.writes[0].pending, "as it was before the judgement");
     let history = History::of_image(captured.history.clone()).unwrap();
     let judgement = judge(&history, &captured.read, &TERMS);
-    assert_eq!((judgement.legality, judgement.verdict), (captured.legality, Verdict::Divergent(turned.divergence)));
+    assert_eq!(
+        (judgement.legality, judgement.verdict),
+        (captured.legality, Verdict::Divergent(turned.divergence))
+    );
 }
 
 #[test]
