@@ -44,7 +44,9 @@ fn write_within(closing_ns_max: i64, settings: &Settings, commands: Vec<Command>
     let (queue, waiting) = mpsc::channel(commands.len().max(1));
     commands.into_iter().for_each(|command| queue.try_send(command).ok().unwrap());
     drop(queue);
-    Writer { closing_ns_max, ..Writer::new(settings.clone(), folder, shelf.clone()) }.run(waiting);
+    let mut writer = Writer::new(settings.clone(), folder, shelf.clone());
+    writer.closing_ns_max = closing_ns_max;
+    writer.run(waiting);
     shelf
 }
 
