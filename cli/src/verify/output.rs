@@ -93,7 +93,7 @@ fn told(said: &Predicate, out: &mut dyn Write) -> io::Result<()> {
 
 /// How the batches that brought the writes are signed.
 fn signatures(said: &Predicate) -> String {
-    let mut text = format!("{} of batches hold", said.batches.len());
+    let mut text = format!("those of {} batches hold", said.batches.len());
     let mut why: Vec<_> = said.unsigned.iter().map(|one| one.because.to_string()).collect();
     why.sort_unstable();
     for alike in why.chunk_by(|one, next| one == next) {

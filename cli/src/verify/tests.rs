@@ -93,7 +93,7 @@ fn the_report_says_the_verdict_both_digests_and_every_write_with_its_intervals()
         "confirmed stale by 70 writes, the read is illegal; judged again, with the same result",
         "should show  00000000000000460102030405060708 of shop/pod-1/5 #70",
         "store held   00000000000003840102030405060708",
-        "1 of batches hold; ",
+        "those of 1 batches hold; ",
         "by counterfoil-comparator 0.1.0 on judge-0 at 2025-10-09T08:53:20Z",
         "should have shown",
         "changed: DOES NOT HOLD: ",
