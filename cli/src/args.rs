@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::exit::{self, Answer, Failure};
-use crate::{config, contract, demo, divergences, gate, generate, key, load, replay};
+use crate::{config, contract, demo, divergences, gate, generate, key, load, replay, verify};
 use clap::{Parser, Subcommand};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -88,7 +88,17 @@ Exit codes: 0 pass, 1 fail, 2 the comparator could not be asked, 3 insufficient:
 const KEY_EXAMPLES: &str = "\
 Examples:
   (umask 077; counterfoil key new > key)        a deployment key that only you may read
-  counterfoil key tenant --file key --tenant acme";
+  counterfoil key tenant --file key --tenant acme
+  counterfoil key public --file evidence.key    what others verify evidence with";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  counterfoil key public --file evidence.key > evidence.pub
+  curl -O -J $COUNTERFOIL_URL/v1/divergences/0123456789abcdef0123456789abcdef/evidence
+  counterfoil verify 0123456789abcdef0123456789abcdef.dsse.json --key evidence.pub
+  counterfoil verify *.dsse.json --keyid 3f0c3ff1d5ab4d7a9b9c1a2b3c4d5e6f --output json
+
+Exit codes: 0 all bundles hold, 1 one does not, 2 the command could not be carried out.";
 
 const GENERATE_EXAMPLES: &str = "\
 Examples:
@@ -128,7 +138,10 @@ pub(crate) enum Command {
     /// Ask a comparator whether traffic may be moved over
     #[command(after_help = GATE_EXAMPLES)]
     Gate(gate::GateArgs),
-    /// Print a new key, or the key of a tenant
+    /// Judge again what stands in bundles of evidence, offline
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(verify::VerifyArgs),
+    /// Print a new key, the key of a tenant, or the public half of a key that signs
     #[command(subcommand, after_help = KEY_EXAMPLES)]
     Key(key::KeyCommand),
     /// Print completions for a shell
@@ -152,6 +165,7 @@ impl Command {
             Self::Contract(command) => answer(|out| contract::run(&command, out)),
             Self::Divergences(command) => answer(|out| divergences::run(&command, out)),
             Self::Gate(args) => answer(|out| gate::run(&args, out)),
+            Self::Verify(args) => answer(|out| verify::run(&args, out)),
             Self::Key(command) => answer(|out| key::run(&command, out)),
             Self::Completions(args) => answer(|out| generate::completions(&args, out)),
             Self::Man(args) => answer(|out| generate::man(&args, out)),
@@ -190,6 +204,7 @@ mod tests {
             "contract",
             "divergences",
             "gate",
+            "verify",
             "key",
             "completions",
             "man",

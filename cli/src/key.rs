@@ -1,8 +1,9 @@
-//! `counterfoil key`: new keys, and the keys of tenants. What is printed is secret.
+//! `counterfoil key`: new keys, the keys of tenants, and public halves. All but the last is secret.
 
 use crate::exit::{Answer, Failure};
 use clap::Subcommand;
-use counterfoil_keys::{DeploymentKey, TenantKey, TenantName};
+use counterfoil_evidence::Hex;
+use counterfoil_keys::{DeploymentKey, Signer, SigningKey, TenantKey, TenantName};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -20,6 +21,12 @@ pub(crate) enum KeyCommand {
         #[arg(long)]
         tenant: TenantName,
     },
+    /// Print the public half of a key that signs evidence or batches: 64 hexadecimal digits, no secret
+    Public {
+        /// The file of the key
+        #[arg(long)]
+        file: PathBuf,
+    },
 }
 
 /// Prints a key.
@@ -29,6 +36,9 @@ pub(crate) fn run(command: &KeyCommand, out: &mut dyn Write) -> Result<Answer, F
         KeyCommand::New => DeploymentKey::random("").map_err(Failure::of)?.to_line(),
         KeyCommand::Tenant { file, tenant } => {
             TenantKey::from_file("", tenant, file).map_err(Failure::of)?.to_line()
+        }
+        KeyCommand::Public { file } => {
+            Hex(SigningKey::from_file(file).map_err(Failure::of)?.public()).to_string()
         }
     };
     writeln!(out, "{line}")?;
@@ -56,5 +66,14 @@ mod tests {
         let derived = DeploymentKey::from_file("k1", &deployment).unwrap().tenant(&tenant);
         assert_eq!(TenantKey::from_file("k1", &tenant, &own).unwrap().to_line(), derived.to_line());
         assert_ne!(printed(&KeyCommand::New), printed(&KeyCommand::New));
+    }
+
+    #[test]
+    fn the_public_half_of_a_key_is_that_of_its_signatures() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("signing");
+        counterfoil_keys::create_file(&file, &"07".repeat(32)).unwrap();
+        let public = printed(&KeyCommand::Public { file });
+        assert_eq!(public, format!("{}\n", Hex(SigningKey::new([7; 32]).public())));
     }
 }

@@ -13,7 +13,8 @@
 //! | `contract` | checks the contracts of a comparator against its stores |
 //! | `divergences` | lists what a comparator found, and says what is done about it |
 //! | `gate` | asks a comparator whether traffic may be moved over |
-//! | `key` | prints new keys and the keys of tenants |
+//! | `verify` | judges again what stands in bundles of evidence |
+//! | `key` | prints new keys, the keys of tenants and public halves |
 //! | `generate` | prints completions and man pages |
 #![allow(clippy::print_stderr, reason = "standard error is where this command reports")]
 
@@ -36,6 +37,7 @@ mod plant;
 mod progress;
 mod random;
 mod replay;
+mod verify;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -6,6 +6,7 @@
 //!   divergences, newest first, in pages.
 //! - `GET /v1/divergences/export?format=`, filtered in the same way: all of them, as JSON lines or CSV.
 //! - `GET /v1/divergences/ID`: one of them, and what happened to it.
+//! - `GET /v1/divergences/ID/evidence`: the bundle from which it can be judged again.
 //! - `POST /v1/divergences/ID/acknowledge`, `/ignore`, `/reopen`: what somebody does about it.
 //! - `GET /v1/sources`: what each source reported and lost.
 //! - `GET /v1/clocks?limit=&after=`: how well the clocks of other machines are known, in pages.
@@ -20,6 +21,7 @@ mod clocks;
 mod divergences;
 mod door;
 mod error;
+mod evidence;
 mod export;
 mod gate;
 mod parameters;
@@ -82,6 +84,7 @@ impl Api {
             .route("/v1/divergences", get(divergences::list))
             .route("/v1/divergences/export", get(export::export))
             .route("/v1/divergences/{id}", get(divergences::one))
+            .route("/v1/divergences/{id}/evidence", get(evidence::evidence))
             .route("/v1/divergences/{id}/acknowledge", post(acts::acknowledge))
             .route("/v1/divergences/{id}/ignore", post(acts::ignore))
             .route("/v1/divergences/{id}/reopen", post(acts::reopen))

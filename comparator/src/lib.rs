@@ -31,6 +31,7 @@ pub mod command;
 pub mod config;
 pub mod contract;
 pub mod engine;
+pub mod evidence;
 pub mod gate;
 pub mod journal;
 pub mod ledger;
@@ -55,6 +56,7 @@ use counterfoil_clock::Domain;
 use counterfoil_judge::Time;
 use counterfoil_telemetry::{Metric, Telemetry, serve_http};
 use engine::{Engine, Limits};
+use evidence::{Evidence, EvidenceError};
 use journal::{Journal, JournalError};
 use ledger::{Ledger, LedgerError};
 use prober::{Prober, Told};
@@ -170,6 +172,9 @@ pub enum BuildError {
     /// The ledger cannot be opened.
     #[error("ledger.path: {0}")]
     Ledger(#[from] LedgerError),
+    /// Evidence cannot be written.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -208,7 +213,8 @@ impl Comparator {
         let announced = tallies.clone();
         let announce = move |turned: &ledger::Turned| telling::announce(&announced, turned);
         let ledger = Ledger::open(&settings.ledger, announce)?;
-        let engine = Arc::new(Engine::new(engine::Options {
+        let evidence = settings.evidence.map(Evidence::open).transpose()?;
+        let engine = Engine::new(engine::Options {
             contracts,
             keys: settings.keys,
             verify: counterfoil_keys::verify,
@@ -221,14 +227,16 @@ impl Comparator {
             keys_max: settings.keys_max,
             sources_max: settings.sources_max,
             silence: settings.silence,
-        }));
+        });
+        let engine = Arc::new(if evidence.is_some() { engine.keeping_evidence() } else { engine });
         let telling = Telling::new(
             engine.clone(),
             tallies.clone(),
             ledger.clone(),
             telemetry.tracer(),
             settings.telemetry.trace_ratio,
-        );
+        )
+        .with_evidence(evidence);
         let opened =
             settings.journal.map(|journal| Journal::open(&journal, settings.sources_max)).transpose()?;
         let (journal, past) = opened.unzip();
@@ -313,6 +321,7 @@ async fn let_go(api: Api, stop: CancellationToken) {
 async fn tend(api: Api, retention_ns: i64, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(TEND_EVERY);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        api.parts.telling.evidence().into_iter().for_each(Evidence::tend);
         let before_unix_ns = counterfoil_clock::wall_unix_ns().saturating_sub(retention_ns);
         let tended = async {
             api.ledger.forget(before_unix_ns).await?;

@@ -114,6 +114,13 @@ catalogue! {
     SOURCES: Gauge "counterfoil_source_sources" ["phase"] "sources" "Sources by phase: live, ended, lost or expired.";
     SOURCES_LOST: Counter "counterfoil_source_lost_total" [] "sources" "Sources that fell silent.";
     LEDGER_RETRIES: Gauge "counterfoil_ledger_retries" [] "writes" "Writes of the ledger that had to be tried again.";
+    EVIDENCE_WRITTEN: Counter "counterfoil_evidence_written_total" [] "bundles" "Bundles of evidence written.";
+    EVIDENCE_SKIPPED: Counter "counterfoil_evidence_skipped_total" ["reason"] "bundles"
+        "Bundles of evidence left out: more divergences were confirmed at once than could be written (queue), the disk did not take
+        them (disk), or the comparator stopped before it had written them (stop).";
+    EVIDENCE_EXPIRED: Counter "counterfoil_evidence_expired_total" ["reason"] "bundles"
+        "Bundles of evidence deleted because they were too old (age), or took too much room together (bytes).";
+    EVIDENCE_BYTES: Gauge "counterfoil_evidence_used_bytes" [] "bytes" "Bytes that all bundles of evidence take.";
     GATE_CHECKS: Counter "counterfoil_gate_checks_total" ["map", "result"] "answers"
         "Answers of the gate about the map: pass, insufficient or fail.";
     GATE_BEHIND: Gauge "counterfoil_gate_verified_through_seconds_behind" ["map", "store"] "seconds"

@@ -3,6 +3,7 @@
 
 use crate::contract::{Contracts, MapId};
 use crate::engine::Engine;
+use crate::evidence::{Confirmed, Evidence, facts};
 use crate::ledger::{self, DivergenceId, Ledger, Opened, ScanPlace, Stats, Transition};
 use crate::metrics;
 use crate::table::{Calibration, Effects, Ended, NOBODY, Turn, Turned};
@@ -18,9 +19,6 @@ use opentelemetry_sdk::trace::SdkTracer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a divergence's id is derived from, besides its parts.
-const ID_CONTEXT: &str = "counterfoil 2026 divergence id v1";
-
 /// In the ledger, in place of the source of a write that no source told of. No source has such a name.
 pub(crate) const NOBODY_NAME: &str = "nobody";
 
@@ -33,6 +31,7 @@ pub(crate) struct Telling {
     tallies: Arc<Tallies>,
     ledger: Ledger,
     traces: Option<Traces>,
+    evidence: Option<Evidence>,
 }
 
 struct Traces {
@@ -53,7 +52,17 @@ impl Telling {
         ratio: f64,
     ) -> Self {
         let traces = tracer.map(|tracer| Traces { tracer, ratio: parts(ratio), sum: AtomicU64::new(0) });
-        Self { engine, tallies, ledger, traces }
+        Self { engine, tallies, ledger, traces, evidence: None }
+    }
+
+    /// The same, with evidence of what is confirmed.
+    pub(crate) fn with_evidence(self, evidence: Option<Evidence>) -> Self {
+        Self { evidence, ..self }
+    }
+
+    /// The evidence, where any is written.
+    pub(crate) fn evidence(&self) -> Option<&Evidence> {
+        self.evidence.as_ref()
     }
 
     /// Carries out `effects`. Waits while the ledger is behind.
@@ -83,6 +92,7 @@ impl Telling {
         {
             tracing::error!(%error, "divergences are not recorded any more; restart the comparator");
         }
+        effects.turned.iter().for_each(|turned| self.give_evidence(turned));
         // From now on the journal may let go of them.
         self.engine.sources().ended(effects.ended.iter().map(|ended| ended.id));
     }
@@ -147,10 +157,23 @@ impl Telling {
         self.ledger.stats()
     }
 
-    fn transition(&self, turned: &Turned) -> Transition {
+    /// Has what was captured written, if anything was.
+    fn give_evidence(&self, turned: &Turned) {
+        let (Some(evidence), Some(captured)) = (&self.evidence, &turned.captured) else { return };
+        let (id, named_source) = self.named(turned);
+        let confirmed = Confirmed { id, turned, captured, named_source };
+        evidence.take(id, confirmed.writes(), |written| facts(&confirmed, &self.engine, written));
+    }
+
+    /// The id of a divergence, and the name of the source of the write that should have shown.
+    fn named(&self, turned: &Turned) -> (DivergenceId, String) {
         let named = turned.divergence.named;
         let source = self.source(named);
-        let id = divergence_id(self.engine.contracts(), turned.map, &turned.key, &source, named.seq);
+        (divergence_id(self.engine.contracts(), turned.map, &turned.key, &source, named.seq), source)
+    }
+
+    fn transition(&self, turned: &Turned) -> Transition {
+        let (id, source) = self.named(turned);
         let at_unix_ns = counterfoil_clock::wall_unix_ns();
         match turned.turn {
             Turn::Opened => self.opened(turned, id, source, at_unix_ns).into(),
@@ -281,15 +304,5 @@ pub(crate) fn divergence_id(
     let name = contract.map_or(OTHER, |contract| &*contract.name);
     let is_first = contract.is_none_or(|contract| contract.is_reported);
     let store = contracts.store_name(map).filter(|_| !is_first);
-    let mut hash = blake3::Hasher::new_derive_key(ID_CONTEXT);
-    let mut add = |part: &[u8]| {
-        hash.update(&(part.len() as u64).to_le_bytes());
-        hash.update(part);
-    };
-    [name.as_bytes(), key, source.as_bytes()].into_iter().for_each(&mut add);
-    store.into_iter().for_each(|store| add(store.as_bytes()));
-    hash.update(&seq.to_le_bytes());
-    let mut id = [0; 16];
-    hash.finalize_xof().fill(&mut id);
-    DivergenceId(id)
+    DivergenceId(counterfoil_evidence::divergence_id(name, key, source, store, seq))
 }

@@ -10,24 +10,24 @@ use crate::time::{Interval, Time};
 use crate::write::Digest;
 
 /// Merged writes.
-#[derive(Clone, Debug)]
-pub(crate) struct Group {
-    /// Sorted, each once.
-    digests: Vec<Fingerprint>,
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Group {
+    /// What they wrote: sorted, each once.
+    pub digests: Vec<Fingerprint>,
     /// Holds all store legs; `None` if there are none.
-    store: Option<Interval>,
+    pub store: Option<Interval>,
     /// Holds the map legs of those that may be the map's last; `None` if there are none.
-    pub(crate) map: Option<Interval>,
+    pub map: Option<Interval>,
     /// The last instant at which a store that is as late as the contract allows may take one of them.
-    pub(crate) latest: Time,
+    pub latest: Time,
     /// The last deadline.
-    pub(crate) deadline: Time,
+    pub deadline: Time,
     /// The acknowledged one that began last.
-    pub(crate) newest: Option<Mark>,
+    pub newest: Option<Mark>,
     /// How many were acknowledged.
-    pub(crate) acknowledged: u32,
+    pub acknowledged: u32,
     /// The first end of an acknowledged one.
-    pub(crate) first_end: Time,
+    pub first_end: Time,
 }
 
 impl Group {

@@ -25,11 +25,17 @@ mod time;
 mod verdict;
 mod write;
 
+pub use group::Group;
 pub use history::{
-    DROPPED_WRITES_MAX, DROPPED_WRITES_MIN, GROUPS_MAX, History, LIVE_WRITES_MAX, MERGED_DIGESTS_MAX,
+    DROPPED_WRITES_MAX, DROPPED_WRITES_MIN, GROUPS_MAX, History, HistoryImage, ImageError, LIVE_WRITES_MAX,
+    LastRead, MERGED_DIGESTS_MAX, Still,
 };
+pub use past::{Fingerprint, Mark, Past};
 pub use rule::judge;
 pub use settle::{give_up, settle};
 pub use time::{Interval, Time};
 pub use verdict::{Divergence, Judgement, Kind, Legality, Observation, Outcome, Reason, Shed, Verdict};
+/// The version of the rule: another one may judge otherwise.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 pub use write::{Digest, Reported, Scope, StoreLeg, StoreOutcome, Terms, Write, WriteId};

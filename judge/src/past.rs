@@ -7,7 +7,7 @@ use crate::write::{Digest, WriteId};
 /// A fingerprint of a digest: its first eight bytes. Digests are keyed hashes, so two different ones share a
 /// fingerprint with probability 2⁻⁶⁴; what that costs is a divergence not seen, never a false one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Fingerprint(u64);
+pub struct Fingerprint(pub u64);
 
 impl From<Digest> for Fingerprint {
     #[inline]
@@ -18,12 +18,15 @@ impl From<Digest> for Fingerprint {
 
 /// The store leg of a write, kept or remembered, as far as explaining a read goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Past {
-    pub(crate) digest: Fingerprint,
-    pub(crate) store: Interval,
+pub struct Past {
+    /// What it wrote.
+    pub digest: Fingerprint,
+    /// When it may have landed.
+    pub store: Interval,
     /// Even a store that is as late as the contract allows has taken it by then.
-    pub(crate) latest: Time,
-    pub(crate) acknowledged: bool,
+    pub latest: Time,
+    /// Whether the store acknowledged it.
+    pub acknowledged: bool,
 }
 
 impl Past {
@@ -43,11 +46,15 @@ impl Past {
 
 /// The begin of an acknowledged write, with its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Mark {
-    pub(crate) begin: Time,
-    pub(crate) id: WriteId,
-    pub(crate) digest: Digest,
-    pub(crate) end: Time,
+pub struct Mark {
+    /// The begin of its store leg.
+    pub begin: Time,
+    /// Its name.
+    pub id: WriteId,
+    /// What it wrote.
+    pub digest: Digest,
+    /// The end of its store leg.
+    pub end: Time,
 }
 
 impl Mark {

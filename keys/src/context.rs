@@ -13,3 +13,7 @@ pub(crate) const BATCH_MAC: &str = "counterfoil 2026 batch mac v1";
 /// Stands, with a zero byte behind it, before the code of a batch in what a sidecar signs.
 #[cfg(feature = "signing")]
 pub(crate) const BATCH_SIGNATURE: &str = "counterfoil 2026 batch signature v1";
+
+/// Stands, with a space behind it, before what a comparator signs in an envelope: the name that DSSE gives itself.
+#[cfg(feature = "signing")]
+pub(crate) const ENVELOPE_SIGNATURE: &str = "DSSEv1";

@@ -14,15 +14,19 @@ use zeroize::Zeroize;
 pub enum Purpose {
     /// The code of a batch, signed by the sidecar that sealed it.
     Batch,
+    /// A document in an envelope as DSSE has it (v1.0): the message is what stands behind the first space of its
+    /// pre-authentication encoding.
+    Envelope,
 }
 
 impl Purpose {
-    /// What is signed: the purpose's name, a zero byte, and the message.
+    /// What is signed: the purpose's name, a byte that is in no name, and the message.
     fn bind(self, message: &[u8]) -> Vec<u8> {
-        let context = match self {
-            Self::Batch => context::BATCH_SIGNATURE,
+        let (context, end) = match self {
+            Self::Batch => (context::BATCH_SIGNATURE, 0),
+            Self::Envelope => (context::ENVELOPE_SIGNATURE, b' '),
         };
-        [context.as_bytes(), &[0], message].concat()
+        [context.as_bytes(), &[end], message].concat()
     }
 }
 
@@ -118,6 +122,7 @@ mod tests {
         assert!(!verify(&[0; 32], Purpose::Batch, b"code", &[0; 64]), "a weak key signs everything");
         let bare = ed25519_dalek::Signer::sign(&*one.0, b"code").to_bytes();
         assert!(!verify(&one.public(), Purpose::Batch, b"code", &bare), "made for another purpose");
+        assert!(!verify(&one.public(), Purpose::Envelope, b"code", &signature), "made for another purpose");
     }
 
     #[test]

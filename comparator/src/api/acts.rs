@@ -132,7 +132,8 @@ async fn act(
         Answer::Unknown => return Err(ApiError::Unknown),
         Answer::Stale => {
             let row = api.ledger.get(id).await?.ok_or(ApiError::Unknown)?;
-            let now = Box::new(Told::new(row, api.parts.engine.contracts()));
+            let now = Told::new(row, api.parts.engine.contracts(), api.parts.telling.evidence());
+            let now = Box::new(now);
             return Err(ApiError::Stale { revision, now });
         }
     }

@@ -4,6 +4,7 @@ use super::Api;
 use super::error::ApiError;
 use super::parameters::Parameters;
 use crate::contract::{Contracts, Severity};
+use crate::evidence::{Evidence, Presence};
 use crate::ledger::{
     ActedOn, Cursor, DivergenceId, Entry, Filter, Mark, Row, State as DivergenceState, key_of,
 };
@@ -29,13 +30,16 @@ pub(super) struct Told {
     severity: Option<Severity>,
     /// From the time when it was opened last until it was resolved, or until now, in milliseconds.
     age_ms: i64,
+    /// Whether there is a bundle from which it can be judged again.
+    evidence: bool,
 }
 
 impl Told {
-    pub(super) fn new(row: Row, contracts: &Contracts) -> Self {
+    pub(super) fn new(row: Row, contracts: &Contracts, evidence: Option<&Evidence>) -> Self {
+        let evidence = evidence.is_some_and(|evidence| evidence.presence(row.id) == Presence::Kept);
         let end = row.resolved_at_unix_ns.unwrap_or_else(wall_unix_ns);
         let age_ms = end.saturating_sub(row.opened_at_unix_ns).max(0) / MS;
-        Self { severity: contracts.severity(&row.map), age_ms, row }
+        Self { severity: contracts.severity(&row.map), age_ms, evidence, row }
     }
 
     /// How often it changed.
@@ -72,7 +76,8 @@ pub(super) async fn list(State(api): State<Api>, mut asked: Parameters) -> Resul
     asked.done()?;
     api.ledger.catch_up().await?;
     let page = api.ledger.list(Filter { limit, after, ..filter }).await?;
-    let divergences = page.rows.into_iter().map(|row| Told::new(row, contracts)).collect();
+    let evidence = api.parts.telling.evidence();
+    let divergences = page.rows.into_iter().map(|row| Told::new(row, contracts, evidence)).collect();
     Ok(Json(Page { divergences, next: page.next }))
 }
 
@@ -85,7 +90,7 @@ pub(super) async fn one(State(api): State<Api>, id: Id) -> Result<Json<Life>, Ap
 /// What the ledger has of a divergence.
 pub(super) async fn life(api: &Api, Id(id): Id) -> Result<Life, ApiError> {
     let life = api.ledger.life(id).await?.ok_or(ApiError::Unknown)?;
-    let told = Told::new(life.row, api.parts.engine.contracts());
+    let told = Told::new(life.row, api.parts.engine.contracts(), api.parts.telling.evidence());
     Ok(Life { told, history: life.history, history_dropped: life.dropped })
 }
 

@@ -22,6 +22,10 @@ pub(super) enum ApiError {
     Forbidden(String),
     /// There is no such divergence.
     Unknown,
+    /// There is no evidence of a divergence: why.
+    NoEvidence(&'static str),
+    /// A file cannot be read: what the system said.
+    Unreadable(String),
     /// There is nothing at the path.
     NoPath,
     /// The path takes other methods.
@@ -57,11 +61,11 @@ impl ApiError {
             Self::Unread(status, _) => *status,
             Self::NoToken | Self::NotAToken => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
-            Self::Unknown | Self::NoPath => StatusCode::NOT_FOUND,
+            Self::Unknown | Self::NoEvidence(_) | Self::NoPath => StatusCode::NOT_FOUND,
             Self::NoMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Stale { .. } => StatusCode::CONFLICT,
             Self::Ledger(LedgerError::Late) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Ledger(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Ledger(_) | Self::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -82,6 +86,8 @@ impl ApiError {
             }
             Self::NotAToken => "the token is none of listen.http_tokens".to_owned(),
             Self::Unknown => "no such divergence; an id has 32 hex digits".to_owned(),
+            Self::NoEvidence(why) => why.to_owned(),
+            Self::Unreadable(why) => format!("evidence.path: {why}"),
             Self::NoPath => "nothing is at this path; docs/operations.md lists what there is".to_owned(),
             Self::NoMethod => "this path takes other methods; see the header `Allow`".to_owned(),
             Self::Stale { revision, now } => {

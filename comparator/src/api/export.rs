@@ -9,6 +9,7 @@ use super::divergences::{Told, filter};
 use super::error::ApiError;
 use super::parameters::Parameters;
 use crate::contract::Contracts;
+use crate::evidence::Evidence;
 use crate::ledger::{Filter, Page};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -28,7 +29,7 @@ const PAGE_ROWS: u32 = 500;
 const PAGES_WAITING_MAX: usize = 1;
 
 /// The columns of a CSV, each a field of a divergence as JSON has it; those of `acted` by their paths.
-const COLUMNS: [&str; 30] = [
+const COLUMNS: [&str; 31] = [
     "id",
     "map",
     "store",
@@ -59,6 +60,7 @@ const COLUMNS: [&str; 30] = [
     "trace_id",
     "fields",
     "fields_missing",
+    "evidence",
 ];
 
 /// Why an answer ended in the middle.
@@ -95,8 +97,8 @@ impl Format {
     }
 
     /// The rows of a page.
-    fn rows(self, page: Page, contracts: &Contracts) -> Result<Vec<u8>, Broken> {
-        let told = page.rows.into_iter().map(|row| Told::new(row, contracts));
+    fn rows(self, page: Page, contracts: &Contracts, evidence: Option<&Evidence>) -> Result<Vec<u8>, Broken> {
+        let told = page.rows.into_iter().map(|row| Told::new(row, contracts, evidence));
         match self {
             Self::JsonLines => lines(told),
             Self::Csv => records(told.map(|told| record(&told)).collect::<Result<Vec<_>, _>>()?),
@@ -130,7 +132,7 @@ async fn read(api: Api, mut filter: Filter, format: Format, pages: mpsc::Sender<
             Ok(page) => {
                 filter.after = page.next;
                 is_last = page.next.is_none();
-                format.rows(page, api.parts.engine.contracts())
+                format.rows(page, api.parts.engine.contracts(), api.parts.telling.evidence())
             }
             Err(error) => Err(error.into()),
         };
@@ -226,7 +228,7 @@ mod tests {
             revision: 5,
             acted: Some(acted),
         };
-        Told::new(row, &Contracts::new(Vec::new(), Vec::new()))
+        Told::new(row, &Contracts::new(Vec::new(), Vec::new()), None)
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The configuration of a comparator: as written ([`Written`]) and as used ([`Settings`]).
 
+mod evidence;
 mod gate;
 mod listen;
 mod maps;
 mod sweep;
 mod written;
 
+pub use evidence::WrittenEvidence;
 pub use gate::WrittenGate;
 pub use listen::{Security, Tls, WrittenHttpToken, WrittenListen, WrittenTls};
 pub use sweep::WrittenSweep;
@@ -16,6 +18,7 @@ pub use written::{
 
 use crate::callers::Callers;
 use crate::contract::Contracts;
+use crate::evidence as keeping_evidence;
 use crate::journal;
 use crate::sources::Silence;
 use crate::sweep as sweeping;
@@ -59,6 +62,8 @@ pub struct Settings {
     pub ledger_retention_ns: i64,
     /// Where batches are kept until their events have outcomes; `None` in memory alone.
     pub journal: Option<journal::Settings>,
+    /// How evidence is kept; `None` if none is written.
+    pub evidence: Option<keeping_evidence::Settings>,
     /// When a silent source is given up.
     pub silence: Silence,
     /// Most sources known at a time.
@@ -114,6 +119,7 @@ impl Settings {
             address("listen.http", &written.listen.http, &mut problems),
         );
         let keys = keys(&written, &mut problems);
+        let evidence = written.evidence.as_ref().and_then(|evidence| evidence.settings(&mut problems));
         let contracts = keys.as_ref().and_then(|keys| maps::contracts(&written, keys, &mut problems));
         let (Some(grpc), Some(http), Some(security), Some(keys), Some(contracts)) =
             (grpc, http, security, keys, contracts)
@@ -128,6 +134,7 @@ impl Settings {
             accept: accept(&written.limits),
             keys,
             contracts,
+            evidence,
             silence: Silence {
                 timeout: i64::from(written.sources.timeout_ms) * MS,
                 expiry: i64::from(written.sources.expiry_ms) * MS,

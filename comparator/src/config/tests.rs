@@ -324,3 +324,21 @@ fn what_is_resolved_is_kept_for_90_days_unless_something_else_is_written() {
         assert!(problems.starts_with("ledger.retention_days"), "{problems}");
     }
 }
+
+#[test]
+fn evidence_is_off_unless_it_is_written_and_needs_a_key_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = directory.path().join("signing");
+    let with = |more: &str| {
+        let section = format!("evidence: {{path: bundles, signing_key: {}{more}}}\n", key.display());
+        settings(|yaml| yaml + &section)
+    };
+    assert!(settings(|yaml| yaml).unwrap().evidence.is_none());
+    let missing = with("").unwrap_err();
+    assert!(missing.contains("evidence.signing_key: key file"), "{missing}");
+    counterfoil_keys::create_file(&key, &"0e".repeat(32)).unwrap();
+    let evidence = with(", retention_days: 2, bytes_max: 16777216").unwrap().evidence.unwrap();
+    assert_eq!((evidence.retention_ns, evidence.bytes_max), (2 * 86_400 * 1_000_000_000, 16_777_216));
+    let small = with(", bytes_max: 5").unwrap_err();
+    assert!(small.starts_with("evidence") && small.contains("\"bytes_max\":5"), "{small}");
+}

@@ -1,6 +1,6 @@
 //! The configuration of a comparator, as a person writes it.
 
-use super::{WrittenGate, WrittenListen, WrittenSweep};
+use super::{WrittenEvidence, WrittenGate, WrittenListen, WrittenSweep};
 use crate::contract::Severity;
 use crate::store::{WrittenLookup, WrittenStore};
 use counterfoil_digest::{Codec, WrittenRules};
@@ -43,6 +43,9 @@ pub struct Written {
     /// it was. Without this section they are in memory only, and sidecars' events are acknowledged as `received` at best.
     #[serde(default)]
     pub journal: Option<WrittenJournal>,
+    /// Bundles from which anyone can judge again what was confirmed.
+    #[serde(default)]
+    pub evidence: Option<WrittenEvidence>,
     /// What is expected of sources.
     #[serde(default)]
     pub sources: WrittenSources,

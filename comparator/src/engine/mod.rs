@@ -21,6 +21,7 @@ pub use grants::{Anything, Grants};
 use crate::clocks::{Clocks, Exchange, Translation};
 use crate::config::Probing;
 use crate::contract::{Contracts, MapId};
+use crate::evidence::Proofs;
 use crate::gate::Lost;
 use crate::metrics;
 use crate::sources::{Link, Silence, Source, Sources, Step, Taken};
@@ -126,6 +127,8 @@ pub struct Engine {
     /// Of each tenant, in their order.
     lost: Box<[Losses]>,
     counters: Counters,
+    /// Where evidence is written.
+    proofs: Option<Proofs>,
 }
 
 /// Events of a tenant's sources that did not come.
@@ -158,8 +161,16 @@ impl Engine {
             accepted: contracts.iter().map(|_| 0).chain([0]).map(AtomicU64::new).collect(),
             lost: contracts.tenants().iter().map(|_| Losses::default()).collect(),
             counters: Counters::new(),
+            proofs: None,
             contracts,
         }
+    }
+
+    /// The same, keeping what evidence is made of.
+    #[must_use]
+    pub fn keeping_evidence(mut self) -> Self {
+        self.table.capture();
+        Self { proofs: Some(Proofs::new()), ..self }
     }
 
     /// Takes one upload that arrived at `at` from somebody who may report what `grants` says; gives what has to be done
@@ -249,6 +260,9 @@ impl Engine {
     fn put(&self, admitted: &Admitted, standing: Standing, at: Time) -> Effects {
         let Admitted { upload, columns, source, .. } = admitted;
         let (header, count) = (columns.header(), columns.len() as u64);
+        if let Some(proofs) = self.proofs.as_ref().filter(|_| count > 0) {
+            proofs.keep(source.id, header.first_seq, count, upload);
+        }
         let taken = source.take(header, count, at);
         let translation = if standing.is_placeable { self.translation(columns, at) } else { None };
         self.doubt_what_is_missing(source, &taken, translation, at);
@@ -317,6 +331,11 @@ impl Engine {
     #[must_use]
     pub fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// The signatures of the last batches, where evidence is written.
+    pub(crate) fn proofs(&self) -> Option<&Proofs> {
+        self.proofs.as_ref()
     }
 
     /// Bounds of a batch.

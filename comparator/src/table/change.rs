@@ -1,6 +1,6 @@
 //! What changes a table, and what has to be done after it.
 
-use super::Calibration;
+use super::{Calibration, Captured};
 use crate::contract::{Cohort, MapId};
 use bytes::Bytes;
 use counterfoil_digest::{Differing, Hint, Print};
@@ -212,6 +212,8 @@ pub struct Turned {
     pub at: Interval,
     /// In which fields the two sides differ, where this look told.
     pub fields: Option<Box<Differing>>,
+    /// What it was judged from, where it was confirmed and the table captures that.
+    pub captured: Option<Box<Captured>>,
 }
 
 /// What has to be done after a change.

@@ -17,6 +17,7 @@
 //! - A key with an open event, an open divergence or a probe under way is never forgotten.
 
 mod calibration;
+mod captured;
 mod change;
 mod class;
 mod entry;
@@ -31,6 +32,7 @@ mod taints;
 mod wholes;
 
 pub use calibration::{Calibration, FieldHint, Hints, StoreNoise};
+pub use captured::Captured;
 pub use change::{
     Against, Apart, Arrival, Change, Effects, Ended, Marks, Observed, Printed, Probe, Seen, Turn, Turned,
     Unresolved,
@@ -86,6 +88,8 @@ pub(crate) struct Rules {
     lags: Lags,
     calibrations: Calibrations,
     wholes: Wholes,
+    /// Whether what a divergence is confirmed from goes along with it.
+    captures: bool,
     keys_per_shard_max: usize,
 }
 
@@ -125,11 +129,17 @@ impl Table {
             lags: Lags::new(checks, &probing),
             calibrations: Calibrations::new(checks),
             wholes: Wholes::new(checks),
+            captures: false,
             contracts,
             probing,
             keys_per_shard_max: keys_max / SHARDS + 1,
         };
         Self { shards, rules }
+    }
+
+    /// From now on what a divergence is confirmed from goes along with it.
+    pub(crate) fn capture(&mut self) {
+        self.rules.captures = true;
     }
 
     /// Changes the table at `now`, and says what has to be done after it.

@@ -109,6 +109,7 @@ fn turns(effects: &Effects) -> Vec<Turn> {
 }
 
 mod calibrating;
+mod capturing;
 mod census;
 mod fields;
 mod keys;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tempfile::TempDir;
 
-fn id(number: u32) -> DivergenceId {
+pub(crate) fn id(number: u32) -> DivergenceId {
     DivergenceId(u128::from(number).to_be_bytes())
 }
 
@@ -34,7 +34,7 @@ fn opened(number: u32) -> Opened {
 }
 
 /// A folder with a ledger of so many divergences; the last one is resolved.
-async fn with_divergences(count: u32) -> TempDir {
+pub(crate) async fn with_divergences(count: u32) -> TempDir {
     let directory = prepared();
     let ledger = Ledger::open(&directory.path().join("ledger.db"), |_| ()).unwrap();
     let transitions = (0..count).map(|number| Transition::from(opened(number)));
@@ -121,7 +121,7 @@ async fn with_tokens_one_is_needed_to_read_and_that_of_an_operator_to_act() {
     let running = start_with_tokens(with_divergences(1).await).await;
     let stranger = "authorization: Bearer somebody-0123456789\r\n";
     let one = format!("/v1/divergences/{}", id(0));
-    let act = format!("{one}/acknowledge");
+    let (act, bundle) = (format!("{one}/acknowledge"), format!("{one}/evidence"));
     let body = json!({ "why": "w", "revision": 2 }).to_string();
     for (method, path, caller, status) in [
         ("GET", "/v1/divergences", "", 401),
@@ -133,6 +133,8 @@ async fn with_tokens_one_is_needed_to_read_and_that_of_an_operator_to_act() {
         ("GET", "/v1/sources", "", 401),
         ("GET", "/v1/clocks", "", 401),
         ("GET", &one, "", 401),
+        ("GET", &bundle, "", 401),
+        ("GET", &bundle, BOB, 404),
         ("GET", "/metrics", "", 200),
         ("GET", "/livez", "", 200),
         ("GET", "/readyz", "", 200),

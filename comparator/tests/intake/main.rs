@@ -4,6 +4,7 @@
 mod budget;
 mod contracts;
 mod divergences;
+mod evidence;
 mod fields;
 mod forms;
 mod gate;

@@ -7,22 +7,25 @@ use crate::verdict::{Legality, Observation};
 use crate::write::{Digest, WriteId};
 
 /// The value on which the store stands still.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Still {
-    pub(crate) digest: Digest,
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Still {
+    /// The value.
+    pub digest: Digest,
     /// End of the first of the reads in a row that saw it: it was in the store by then.
-    pub(crate) since: Time,
+    pub since: Time,
     /// Other writes of the same value may have landed until then.
-    pub(crate) again_until: Time,
+    pub again_until: Time,
     /// The write behind it.
-    pub(super) past: Option<Past>,
+    pub past: Option<Past>,
 }
 
 /// The last possible read: whatever explains a later read of another value ended no earlier than it began.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LastRead {
-    pub(super) digest: Digest,
-    pub(super) at: Interval,
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LastRead {
+    /// What it saw.
+    pub digest: Digest,
+    /// When it looked.
+    pub at: Interval,
 }
 
 impl History {

@@ -15,12 +15,14 @@
 //!
 //! A key with one write and nothing left behind takes no allocation.
 
+mod image;
 mod learn;
 mod merge;
 mod moved_on;
 mod rest;
 
-pub(crate) use learn::Still;
+pub use image::{HistoryImage, ImageError};
+pub use learn::{LastRead, Still};
 
 use crate::group::Group;
 use crate::kept::Kept;

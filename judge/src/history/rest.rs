@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 /// Writes whose deadlines are closer together than this part of a deadline are told apart by the first of them.
 const DUE_STEPS: i64 = 8;
 
-/// Most dropped writes whose deadlines are awaited.
-const DUE_MARKS_MAX: usize = 16;
+/// Most dropped writes whose deadlines are awaited, but for one.
+pub(super) const DUE_MARKS_MAX: usize = 16;
 
 /// What most keys do not have.
 #[derive(Clone, Debug)]
@@ -27,9 +27,9 @@ pub(super) struct Rest {
     /// A dropped write that is no longer remembered may have been late within its deadline until then.
     pub(super) forgotten_until: Time,
     /// The latest begin of a dropped write that is due.
-    due: Time,
+    pub(super) due: Time,
     /// The next ones' begins, and when they are due.
-    due_next: VecDeque<(Time, Time)>,
+    pub(super) due_next: VecDeque<(Time, Time)>,
     pub(super) still: Option<Still>,
     pub(super) last: Option<LastRead>,
 }

@@ -2,7 +2,7 @@
 
 use super::{Entry, Held, Open};
 use crate::contract::Contract;
-use crate::table::{Calibration, Effects, Observed, Rules, Turn, Turned};
+use crate::table::{Calibration, Captured, Effects, Observed, Rules, Turn, Turned};
 use bytes::Bytes;
 use counterfoil_digest::bucket;
 use counterfoil_judge::{
@@ -32,7 +32,7 @@ impl Entry {
         match observed.read() {
             Ok(read) if is_comparable => {
                 let told_before = effects.turned.len();
-                self.judge(&read, observed, &contract.terms, rules, (&mut ended, &held), effects);
+                self.judge(&read, (observed, now), &contract.terms, rules, (&mut ended, &held), effects);
                 let differs = |turned: &&mut Turned| !matches!(turned.turn, Turn::Resolved(_));
                 for turned in effects.turned.iter_mut().skip(told_before).filter(differs) {
                     turned.fields = observed.fields_of(turned.divergence.named).cloned().map(Box::new);
@@ -65,7 +65,7 @@ impl Entry {
     fn judge(
         &mut self,
         read: &Observation,
-        observed: &Observed,
+        (observed, now): (&Observed, Time),
         terms: &Terms,
         rules: &Rules,
         (ended, held): (&mut Vec<(WriteId, Outcome)>, &Held),
@@ -83,6 +83,7 @@ impl Entry {
             verdict => self.in_known_form(verdict, observed, rules, effects),
         };
         effects.verdicts.push((self.map(), verdict));
+        let captured = self.captured(read, &Judgement { verdict, ..judgement }, now, rules);
         settle(&mut self.history, read, &Judgement { verdict, ..judgement }, terms, ended);
         let mut confirmed = ended.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Confirmed { .. }));
         let confirmed_write = confirmed.clone().any(|(id, _)| !held.contains(id));
@@ -102,7 +103,7 @@ impl Entry {
                 Verdict::InFlight | Verdict::Undetermined(_) => self.history.writes().any(may_come),
             };
         match verdict {
-            Verdict::Divergent(divergence) => self.diverge(divergence, read, effects),
+            Verdict::Divergent(divergence) => self.diverge(divergence, read, captured, effects),
             Verdict::Consistent { .. } => self.resolve("agreed", read, effects),
             Verdict::InFlight if confirmed_one => self.resolve("superseded", read, effects),
             Verdict::InFlight if self.is_of_the_gone(rules) => self.resolve("source ended", read, effects),
@@ -169,7 +170,39 @@ impl Entry {
         self.copy.is_some_and(|copy| !rules.live.has(copy.source()))
     }
 
-    fn diverge(&mut self, divergence: Divergence, read: &Observation, effects: &mut Effects) {
+    /// What the judgement was made from, if it confirms a divergence that was not confirmed before. To be called before the history
+    /// learns from the read.
+    fn captured(
+        &self,
+        read: &Observation,
+        judgement: &Judgement,
+        now: Time,
+        rules: &Rules,
+    ) -> Option<Box<Captured>> {
+        let Verdict::Divergent(divergence) = judgement.verdict else { return None };
+        let is_known = |open: &Open| open.divergence.confirmed && open.divergence.named == divergence.named;
+        let confirms = divergence.confirmed && !self.open().is_some_and(is_known);
+        let marks = || self.extra.iter().flat_map(|extra| &extra.marks);
+        (rules.captures && confirms).then(|| {
+            Box::new(Captured {
+                history: self.history.image(),
+                read: *read,
+                legality: judgement.legality,
+                at: now,
+                digested_under: self.digested_under,
+                calibration: rules.calibrations.of(self.map()),
+                traces: marks().filter_map(|(id, marks)| Some((*id, marks.trace?))).collect(),
+            })
+        })
+    }
+
+    fn diverge(
+        &mut self,
+        divergence: Divergence,
+        read: &Observation,
+        captured: Option<Box<Captured>>,
+        effects: &mut Effects,
+    ) {
         if self.open().is_some_and(|open| open.divergence.named != divergence.named) {
             self.resolve("superseded", read, effects);
         }
@@ -183,7 +216,8 @@ impl Entry {
             effects.turned.push(self.turned(divergence, trace, Turn::Opened, read));
         }
         if confirmed && !was_confirmed {
-            effects.turned.push(self.turned(divergence, trace, Turn::Confirmed, read));
+            let turned = self.turned(divergence, trace, Turn::Confirmed, read);
+            effects.turned.push(Turned { captured, ..turned });
         }
     }
 
@@ -211,6 +245,7 @@ impl Entry {
             trace,
             at: read.at,
             fields: None,
+            captured: None,
         }
     }
 }

@@ -1,0 +1,93 @@
+//! The one thread that signs and writes.
+
+use super::folder::{Folder, Found};
+use super::shelf::Shelf;
+use super::{Command, Settings, lock, skipped};
+use crate::ledger::DivergenceId;
+use crate::metrics;
+use counterfoil_clock::{now, wall_unix_ns};
+use counterfoil_evidence::{Predicate, SealError, seal};
+use counterfoil_judge::Time;
+use std::io;
+use std::sync::{Arc, Mutex};
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+/// How long the writer goes on after the comparator has ended, in nanoseconds.
+const CLOSING_NS_MAX: i64 = 3_000_000_000;
+
+/// The writer's state; it lives on its own thread.
+pub(super) struct Writer {
+    settings: Settings,
+    folder: Folder,
+    shelf: Arc<Mutex<Shelf>>,
+    /// How long it goes on when nobody is left who could ask for more, in nanoseconds.
+    pub(super) closing_ns_max: i64,
+}
+
+/// Why a bundle was not written.
+#[derive(Debug, Error)]
+enum Unwritten {
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error("evidence.path: {0}")]
+    Disk(#[from] io::Error),
+}
+
+impl Writer {
+    pub(super) fn new(settings: Settings, folder: Folder, shelf: Arc<Mutex<Shelf>>) -> Self {
+        Self { settings, folder, shelf, closing_ns_max: CLOSING_NS_MAX }
+    }
+
+    /// Writes until nobody is left who could ask for it, and not for long after that.
+    pub(super) fn run(self, mut queue: mpsc::Receiver<Command>) {
+        self.tend();
+        let mut closing_since: Option<Time> = None;
+        while let Some(command) = queue.blocking_recv() {
+            closing_since = closing_since.or_else(|| queue.is_closed().then(now));
+            let is_late = closing_since.is_some_and(|since| now().since(since) > self.closing_ns_max);
+            match command {
+                Command::Write(_, _) if is_late => skipped("stop", "the comparator stops"),
+                Command::Write(predicate, _room) => self.write(&predicate),
+                Command::Tend => {}
+            }
+            self.tend();
+        }
+    }
+
+    fn write(&self, predicate: &Predicate) {
+        let id = DivergenceId(predicate.divergence.0);
+        let written = self.try_write(id, predicate);
+        let found = match written {
+            Ok(bytes) => {
+                metrics::EVIDENCE_WRITTEN.counter(&[]).increment(1);
+                Some(Found { id, written_unix_ns: wall_unix_ns(), bytes })
+            }
+            Err(why) => {
+                skipped("disk", &why.to_string());
+                None
+            }
+        };
+        lock(&self.shelf).came(id, found);
+    }
+
+    /// Gives how many bytes it has.
+    fn try_write(&self, id: DivergenceId, predicate: &Predicate) -> Result<u64, Unwritten> {
+        let bundle = seal(predicate, &self.settings.signing_key)?;
+        self.folder.put(id, &bundle)?;
+        Ok(bundle.len() as u64)
+    }
+
+    /// Deletes what is too old, and the oldest of what is too much.
+    fn tend(&self) {
+        let before_unix_ns = wall_unix_ns().saturating_sub(self.settings.retention_ns);
+        let next = || lock(&self.shelf).take_off(before_unix_ns, self.settings.bytes_max);
+        while let Some((id, expired)) = next() {
+            metrics::EVIDENCE_EXPIRED.counter(&[("reason", expired.label())]).increment(1);
+            if let Err(error) = self.folder.remove(id) {
+                tracing::error!(%error, "evidence.path: evidence that is too old cannot be deleted");
+            }
+        }
+        metrics::EVIDENCE_BYTES.gauge(&[]).set(lock(&self.shelf).bytes() as f64);
+    }
+}
