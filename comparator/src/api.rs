@@ -7,6 +7,7 @@
 //! - `GET /v1/divergences/export?format=`, filtered in the same way: all of them, as JSON lines or CSV.
 //! - `GET /v1/divergences/ID`: one of them, and what happened to it.
 //! - `POST /v1/divergences/ID/acknowledge`, `/ignore`, `/reopen`: what somebody does about it.
+//! - `GET /v1/divergences/ID/values`: the values of both sides, for operators, where a person turned that on.
 //! - `GET /v1/sources`: what each source reported and lost.
 //! - `GET /v1/clocks?limit=&after=`: how well the clocks of other machines are known, in pages.
 //! - `GET /v1/gate?map=&store=&cohort=&against=&window=`: whether traffic may be moved over, and why not;
@@ -24,6 +25,7 @@ mod export;
 mod gate;
 mod parameters;
 mod sweep;
+mod values;
 
 use crate::Parts;
 use crate::budget::Status;
@@ -53,6 +55,8 @@ pub(crate) struct Api {
     pub(crate) parts: Arc<Parts>,
     pub(crate) ledger: Ledger,
     pub(crate) callers: Arc<Callers>,
+    /// Values may be shown to operators: they do not leave this machine in plain text, or somebody said that they may.
+    pub(crate) may_show_values: bool,
 }
 
 impl Api {
@@ -82,6 +86,7 @@ impl Api {
             .route("/v1/divergences", get(divergences::list))
             .route("/v1/divergences/export", get(export::export))
             .route("/v1/divergences/{id}", get(divergences::one))
+            .route("/v1/divergences/{id}/values", get(values::values))
             .route("/v1/divergences/{id}/acknowledge", post(acts::acknowledge))
             .route("/v1/divergences/{id}/ignore", post(acts::ignore))
             .route("/v1/divergences/{id}/reopen", post(acts::reopen))
