@@ -121,8 +121,8 @@ catalogue! {
     RECALLS: Counter "counterfoil_recall_recalls_total" ["result"] "recalls"
         "Values asked for of sidecars, by what came of it: the value, or it with masked fields; none, because the sidecar does not know it, has let
         go of it (expired), keeps none of the map (off), was too large, does not answer recalls (unsupported), was gone, late or busy;
-        or a breach by a sidecar: another value than it reported (mismatch), or an answer that nobody asked for (unasked). Any of the
-        last two is an alert.";
+        or a sidecar does not keep to the protocol: it told another value than it reported (mismatch), or answered what nobody asked
+        for (unasked).";
     VALUES_READ: Counter "counterfoil_recall_accesses_total" ["map"] "accesses"
         "Times that an operator had the values of a divergence shown.";
     INVARIANTS: Counter "counterfoil_invariant_violations_total" ["id"] "violations"

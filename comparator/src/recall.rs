@@ -48,7 +48,9 @@ pub struct Settings {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub(crate) enum NoValue {
     /// The map's contract does not say that values may be recalled.
-    #[error("values of the map are off; write `values: true` into its contract, and `values` into the sidecar's configuration")]
+    #[error(
+        "values of the map are off; write `values: true` into its contract, and `values` into the sidecar's configuration"
+    )]
     NotWanted,
     /// The write took the value away.
     #[error("the write removed the key: there is no value")]
@@ -81,7 +83,9 @@ fn of_sidecar(reason: &proto::NoValue) -> &'static str {
         proto::NoValue::Expired => {
             "the sidecar has let go of the value; raise keep_s or bytes_max of its section `values`"
         }
-        proto::NoValue::Off => "the sidecar keeps no values of the map; add it to `values.maps` of its configuration",
+        proto::NoValue::Off => {
+            "the sidecar keeps no values of the map; add it to `values.maps` of its configuration"
+        }
         proto::NoValue::TooLarge => "the value is longer than recall.value_bytes_max",
     }
 }
@@ -104,7 +108,17 @@ impl NoValue {
 
 /// What came of a recall, as labels.
 const RESULTS: [&str; 12] = [
-    "value", "masked", "unknown", "expired", "off", "too_large", "unsupported", "gone", "late", "busy", "mismatch",
+    "value",
+    "masked",
+    "unknown",
+    "expired",
+    "off",
+    "too_large",
+    "unsupported",
+    "gone",
+    "late",
+    "busy",
+    "mismatch",
     UNASKED,
 ];
 
@@ -151,7 +165,8 @@ impl Recall {
     /// The write with number `seq` of the source that is called `source`, of a check's tenant; `None` if no such source is known.
     pub(crate) fn write_of(&self, map: MapId, source: &str, seq: u64) -> Option<WriteId> {
         let contract = self.engine.contracts().get(map)?;
-        let is_it = |name: &crate::sources::SourceName| name.tenant == contract.tenant && name.to_string() == source;
+        let is_it =
+            |name: &crate::sources::SourceName| name.tenant == contract.tenant && name.to_string() == source;
         let found = self.engine.sources().all().into_iter().find(|known| is_it(&known.name))?;
         Some(WriteId { source: found.id, seq })
     }
@@ -177,7 +192,12 @@ impl Recall {
         flying.landing.get_or_init(|| self.fetch(contract, write, digest)).await.clone()
     }
 
-    async fn fetch(&self, contract: &Contract, write: WriteId, digest: Digest) -> Result<Arc<Recalled>, NoValue> {
+    async fn fetch(
+        &self,
+        contract: &Contract,
+        write: WriteId,
+        digest: Digest,
+    ) -> Result<Arc<Recalled>, NoValue> {
         let fetched = tokio::time::timeout(self.settings.timeout, self.ask(contract, write));
         let shown = fetched.await.unwrap_or(Err(NoValue::Late));
         let recalled = shown.and_then(|shown| self.checked(contract, shown, digest));

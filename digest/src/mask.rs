@@ -25,7 +25,8 @@ impl Mask {
     pub fn new(form: &Form, fields: &[String]) -> Result<Self, Vec<RuleProblem>> {
         let problem = |path: String, message: String| RuleProblem { path, message };
         if !fields.is_empty() && !form.has_fields() {
-            let message = "values of this codec have no fields; remove it, or set `codec` to `json` or `columns`";
+            let message =
+                "values of this codec have no fields; remove it, or set `codec` to `json` or `columns`";
             return Err(vec![problem("mask".to_owned(), message.to_owned())]);
         }
         if fields.len() > FIELDS_MAX {
@@ -78,7 +79,10 @@ mod tests {
         let fields = mask(&["card", "items.*.price", "who.name"]);
         for (value, expected) in [
             (r#"{"card":"4111","n":12.50}"#, Some(r#"{"card":"***","n":12.5}"#)),
-            (r#"{"items":[{"price":1},{"price":2,"id":3}]}"#, Some(r#"{"items":[{"price":"***"},{"id":3,"price":"***"}]}"#)),
+            (
+                r#"{"items":[{"price":1},{"price":2,"id":3}]}"#,
+                Some(r#"{"items":[{"price":"***"},{"id":3,"price":"***"}]}"#),
+            ),
             (r#"{"who":{"name":{"first":"A"}}}"#, Some(r#"{"who":{"name":"***"}}"#)),
             (r#"{"c\u0061rd":null}"#, Some(r#"{"card":"***"}"#)),
             (r#"{ "n" : 1e2, "who": "A" }"#, Some(r#"{ "n" : 1e2, "who": "A" }"#)),
@@ -104,9 +108,14 @@ mod tests {
         let problem = |codec: Codec, fields: &[&str]| {
             let fields: Vec<_> = fields.iter().map(|&field| field.to_owned()).collect();
             let found = Mask::new(&codec.into(), &fields).unwrap_err();
-            found.into_iter().map(|RuleProblem { path, message }| format!("{path}: {message}")).collect::<Vec<_>>()
+            found
+                .into_iter()
+                .map(|RuleProblem { path, message }| format!("{path}: {message}"))
+                .collect::<Vec<_>>()
         };
-        assert!(problem(Codec::Text, &["a"]).concat().starts_with("mask: values of this codec have no fields"));
+        assert!(
+            problem(Codec::Text, &["a"]).concat().starts_with("mask: values of this codec have no fields")
+        );
         let names = problem(Codec::Columns, &["a", "b..c", ""]);
         assert!(names.len() == 2 && names.concat().contains("mask[1]: has an empty name"), "{names:?}");
         assert!(problem(Codec::Json, &["a"; 257]).concat().contains("at most 256"));

@@ -89,7 +89,11 @@ impl TryFrom<wire::Recalled> for Recalled {
             Ok(wire::NoValue::TooLarge) => NoValue::TooLarge,
             Err(_) => return Err(RecalledError::Reason(no_value)),
         };
-        if !value.is_empty() || masked { Err(RecalledError::Both) } else { Ok(Self { id, shown: Err(reason) }) }
+        if !value.is_empty() || masked {
+            Err(RecalledError::Both)
+        } else {
+            Ok(Self { id, shown: Err(reason) })
+        }
     }
 }
 
@@ -122,7 +126,8 @@ mod tests {
 
     #[test]
     fn each_answer_comes_back_as_it_was_sent() {
-        let value = |value: &'static [u8], is_masked| Ok(Shown { value: Bytes::from_static(value), is_masked });
+        let value =
+            |value: &'static [u8], is_masked| Ok(Shown { value: Bytes::from_static(value), is_masked });
         let shown = [value(b"", false), value(b"2 apples", false), value(b"{}", true)];
         for shown in shown.into_iter().chain(NoValue::ALL.map(Err)) {
             let recalled = Recalled { id: 7, shown };

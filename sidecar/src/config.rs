@@ -12,9 +12,9 @@ mod way;
 pub use maps::{Map, Told};
 pub(crate) use naming::{INSTANCE_BYTES_MAX, NAME_BYTES_MAX, NotGranted, is_name};
 pub use naming::{Naming, Service, Services, WrittenService, WrittenSource};
-pub use settings::{Allowed, Backoff, Key, Settings, Socket, Spool};
 #[cfg(test)]
 pub(crate) use settings::tests::settings_of;
+pub use settings::{Allowed, Backoff, Key, Settings, Socket, Spool};
 pub use values::{Values, WrittenValues};
 pub use way::{Tls, Uplink};
 

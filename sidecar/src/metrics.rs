@@ -167,7 +167,11 @@ impl Meters {
             kept_values: KEPT_VALUES.gauge(&[]),
             kept_bytes: KEPT_BYTES.gauge(&[]),
             values_let_go: Labelled::new(&VALUES_LET_GO, "reason", ["age", "room"]),
-            recalls: Labelled::new(&RECALLS, "result", RECALLED.into_iter().chain(NoValue::ALL.map(NoValue::label))),
+            recalls: Labelled::new(
+                &RECALLS,
+                "result",
+                RECALLED.into_iter().chain(NoValue::ALL.map(NoValue::label)),
+            ),
             throttled: THROTTLED.counter(&[]),
         }
     }

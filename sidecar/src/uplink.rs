@@ -330,7 +330,8 @@ impl Uplink {
 async fn until(answer: Turn) {
     match answer {
         Turn::At(then) => {
-            tokio::time::sleep(Duration::from_nanos(u64::try_from(then.since(now())).unwrap_or_default())).await;
+            tokio::time::sleep(Duration::from_nanos(u64::try_from(then.since(now())).unwrap_or_default()))
+                .await;
         }
         Turn::Now => {}
         Turn::Never => std::future::pending().await,

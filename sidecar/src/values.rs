@@ -93,7 +93,9 @@ impl Values {
         let source = SourceId { service: service.clone(), instance: instance.clone(), epoch: *epoch };
         let ring = self.ring();
         match ring.find(&source, *seq, now.minus(self.keep_ns)) {
-            Found::Value { value, .. } if value.len() > usize::try_from(*value_bytes_max).unwrap_or(usize::MAX) => {
+            Found::Value { value, .. }
+                if value.len() > usize::try_from(*value_bytes_max).unwrap_or(usize::MAX) =>
+            {
                 Err(NoValue::TooLarge)
             }
             Found::Value { value, place: its, is_masked } if its == place => {
@@ -214,7 +216,8 @@ pub(crate) mod trial {
 
     /// Keeps `puts`, the values of the writes from number 0 on, and shows so many bytes a second.
     pub(crate) fn kept(bytes_per_s_max: u32, puts: &[Vec<u8>]) -> Arc<Values> {
-        let values = kept_with(&format!("maps: [cart], bytes_per_s_max: {bytes_per_s_max}, keep_s: 86400"), "bytes");
+        let values =
+            kept_with(&format!("maps: [cart], bytes_per_s_max: {bytes_per_s_max}, keep_s: 86400"), "bytes");
         let mut gathering = values.gather();
         (0..).zip(puts).for_each(|(seq, value)| gathering.add(seq, 0, &put(value)));
         gathering.keep(&source(), Time(0));

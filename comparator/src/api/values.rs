@@ -57,7 +57,8 @@ struct Side {
 }
 
 impl Side {
-    const ABSENT: Self = Self { state: "absent", value_base64: None, masked: false, reason: None, message: None };
+    const ABSENT: Self =
+        Self { state: "absent", value_base64: None, masked: false, reason: None, message: None };
 
     fn none(reason: &'static str, message: impl Into<String>) -> Self {
         Self { state: "none", reason: Some(reason), message: Some(message.into()), ..Self::ABSENT }
@@ -66,7 +67,10 @@ impl Side {
     /// The value as `mask` lets it be shown.
     fn shown(value: &[u8], is_masked: bool, mask: &Mask) -> Self {
         let Some(shown) = mask.applied(value) else {
-            return Self::none("not_maskable", "the value is no JSON, or has a name twice: nobody can tell what to mask");
+            return Self::none(
+                "not_maskable",
+                "the value is no JSON, or has a name twice: nobody can tell what to mask",
+            );
         };
         let masked = is_masked || matches!(shown, Cow::Owned(_));
         Self { state: "value", value_base64: Some(STANDARD.encode(&shown)), masked, ..Self::ABSENT }
@@ -86,7 +90,8 @@ async fn told(api: &Api, Operator(by): Operator, Id(id): Id) -> Result<Told, Api
     let map = contracts.named(&row.map, row.store.as_deref());
     let of_map = map.and_then(|map| Some((map, contracts.get(map)?)));
     let turned_on = of_map.and_then(|(map, contract)| Some((map, contract, contract.values.as_ref()?)));
-    let (map, contract, values) = turned_on.ok_or_else(|| ApiError::Forbidden(NoValue::NotWanted.to_string()))?;
+    let (map, contract, values) =
+        turned_on.ok_or_else(|| ApiError::Forbidden(NoValue::NotWanted.to_string()))?;
     if !api.may_show_values {
         return Err(ApiError::Forbidden(
             "values would travel in plain text; let listen.http be an address of this machine alone, with a proxy that has TLS \

@@ -54,7 +54,8 @@ pub(super) fn recall(written: &Written, grpc: Option<SocketAddr>, problems: &mut
 pub(super) fn values(map: &WrittenMap, form: &Form, path: &str, problems: &mut Problems) -> Option<Values> {
     if !map.values {
         if !map.mask.is_empty() {
-            problems.add(format!("{path}.mask"), "not without `values: true`; write that too, or leave this out");
+            problems
+                .add(format!("{path}.mask"), "not without `values: true`; write that too, or leave this out");
         }
         return None;
     }

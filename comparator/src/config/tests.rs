@@ -362,7 +362,10 @@ fn values_do_not_travel_in_plain_text_unless_that_is_said_twice() {
             Ok(settings) => assert_eq!(Some(settings.may_show_values), may_show, "{grpc} {http} {more}"),
             Err(problems) => {
                 assert_eq!(may_show, None, "{problems}");
-                assert!(problems.starts_with("recall.insecure: values would travel in plain text"), "{problems}");
+                assert!(
+                    problems.starts_with("recall.insecure: values would travel in plain text"),
+                    "{problems}"
+                );
             }
         }
     }

@@ -44,7 +44,10 @@ impl Line {
     /// # Errors
     ///
     /// [`NoValue::Unsupported`] if the sidecar does not answer, [`NoValue::Busy`] if the sidecar has not answered as much as it may be asked for at a time.
-    pub(super) fn ask(&self, recall: wire::Recall) -> Result<oneshot::Receiver<Result<Shown, NoValue>>, NoValue> {
+    pub(super) fn ask(
+        &self,
+        recall: wire::Recall,
+    ) -> Result<oneshot::Receiver<Result<Shown, NoValue>>, NoValue> {
         if !self.is_answering.load(Ordering::Relaxed) {
             return Err(NoValue::Unsupported);
         }
@@ -106,7 +109,8 @@ mod tests {
         let asked = [asks.recv().await.unwrap(), asks.recv().await.unwrap()];
         assert_eq!(asked.map(|recall| (recall.id, recall.seq)), [(1, 1), (2, 2)]);
         for (id, is_asked) in [(2, true), (2, false), (3, false), (0, false), (1, true), (1, false)] {
-            let recalled = if id == 1 { wire::Recalled { id, no_value: 2, ..Default::default() } } else { value(id) };
+            let recalled =
+                if id == 1 { wire::Recalled { id, no_value: 2, ..Default::default() } } else { value(id) };
             assert_eq!(line.answered(recalled), is_asked, "{id}");
         }
         let [first, second] = answers;

@@ -20,7 +20,8 @@ impl Lines {
 
     /// A batch of `source` was accepted on the stream of `line`. Costs a look where it was so before.
     pub(super) fn carries(&self, source: u32, line: &Arc<Line>, sources: &Sources) {
-        let is_known = self.0.get(&source).is_some_and(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(line)));
+        let is_known =
+            self.0.get(&source).is_some_and(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(line)));
         if is_known {
             return;
         }

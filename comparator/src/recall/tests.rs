@@ -6,7 +6,8 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-const SETTINGS: Settings = Settings { timeout: Duration::from_secs(5), in_flight_max: 2, value_bytes_max: 100 };
+const SETTINGS: Settings =
+    Settings { timeout: Duration::from_secs(5), in_flight_max: 2, value_bytes_max: 100 };
 
 /// A comparator that knows a source, and its sidecar's stream.
 struct Scene {
@@ -19,10 +20,14 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::within(SETTINGS)
+    }
+
+    fn within(settings: Settings) -> Self {
         let trial = Trial::new();
         trial.hear(&writes(header("a", 0, 10), "cart", &["k", "l", "m", "n"], 5), 20);
         let source = trial.engine.sources().all()[0].id;
-        let recall = Recall::new(trial.engine.clone(), SETTINGS);
+        let recall = Recall::new(trial.engine.clone(), settings);
         let (line, asks) = Line::new();
         let line = Arc::new(line);
         recall.carries(source, &line, true);
@@ -94,9 +99,11 @@ async fn a_value_is_the_one_that_was_reported_or_none() {
 async fn nobody_is_asked_for_what_nobody_turned_on_or_what_is_not_there() {
     let mut scene = Scene::new();
     let digest = scene.digest(b"v");
-    for (map, digest, expected) in
-        [(BASKET, digest, NoValue::NotWanted), (MapId(99), digest, NoValue::NotWanted), (CART, Digest::ABSENT, NoValue::Absent)]
-    {
+    for (map, digest, expected) in [
+        (BASKET, digest, NoValue::NotWanted),
+        (MapId(99), digest, NoValue::NotWanted),
+        (CART, Digest::ABSENT, NoValue::Absent),
+    ] {
         let recalled = scene.recall.value_of(map, scene.write(0), digest).await;
         assert_eq!(recalled.err(), Some(expected), "{map:?}");
     }
@@ -112,7 +119,9 @@ async fn nobody_is_asked_for_what_nobody_turned_on_or_what_is_not_there() {
 async fn a_source_is_found_by_the_name_that_divergences_tell() {
     let scene = Scene::new();
     assert_eq!(scene.recall.write_of(CART, "shop/a/1", 7), Some(scene.write(7)));
-    for (map, source) in [(CART, "shop/a/2"), (CART, "acme:shop/a/1"), (CART, "nobody"), (MapId(2), "shop/a/1")] {
+    for (map, source) in
+        [(CART, "shop/a/2"), (CART, "acme:shop/a/1"), (CART, "nobody"), (MapId(2), "shop/a/1")]
+    {
         assert_eq!(scene.recall.write_of(map, source, 7), None, "{source}");
     }
 }
@@ -145,9 +154,9 @@ async fn a_write_is_asked_for_once_however_many_want_it_and_whoever_leaves() {
     assert!(scene.recall.flights.is_empty());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn whoever_wants_a_value_waits_no_longer_than_he_has_to() {
-    let mut scene = Scene::new();
+    let mut scene = Scene::within(Settings { timeout: Duration::from_millis(1), ..SETTINGS });
     let digest = scene.digest(b"v");
     let wanted = |seq| scene.recall.value_of(CART, scene.write(seq), digest);
     let (first, second, third) = tokio::join!(wanted(0), wanted(1), wanted(2));

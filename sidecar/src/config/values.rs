@@ -139,7 +139,10 @@ mod tests {
         let values = settings(GOOD, &[maps, "values={maps: [b]}"]).unwrap().values.unwrap();
         let kept: Vec<_> = values.masks.iter().map(Option::is_some).collect();
         assert_eq!(kept, [false, true]);
-        assert_eq!((values.keep.as_secs(), values.bytes_max, values.bytes_per_s_max), (900, 1 << 26, 1 << 20));
+        assert_eq!(
+            (values.keep.as_secs(), values.bytes_max, values.bytes_per_s_max),
+            (900, 1 << 26, 1 << 20)
+        );
         assert!(settings(GOOD, &["values={}"]).is_err() && settings(GOOD, &["values={maps: []}"]).is_err());
     }
 
@@ -172,11 +175,18 @@ mod tests {
             let values = format!("values={{maps: [cart], insecure: {insecure}}}");
             match settings(GOOD, &[&uplink, &values]) {
                 Ok(settings) => {
-                    assert_eq!((true, settings.values.unwrap().is_insecure), (is_taken, is_insecure), "{endpoint}");
+                    assert_eq!(
+                        (true, settings.values.unwrap().is_insecure),
+                        (is_taken, is_insecure),
+                        "{endpoint}"
+                    );
                 }
                 Err(problems) => {
                     assert!(!is_taken, "{endpoint}: {problems}");
-                    assert!(problems.to_string().starts_with("values.insecure: values would leave"), "{problems}");
+                    assert!(
+                        problems.to_string().starts_with("values.insecure: values would leave"),
+                        "{problems}"
+                    );
                 }
             }
         }

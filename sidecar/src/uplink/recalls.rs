@@ -5,11 +5,15 @@ use crate::rate::Rate;
 use crate::values::Values;
 use counterfoil_judge::Time;
 use counterfoil_proto::{NoValue, RECALLS_MAX, Recalled, Shown, wire};
+use prost::Message;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What an answer costs besides its value, in bytes.
 const ANSWER_BYTES: u64 = 64;
+
+/// Longest recall in bytes, three names among them: a longer one names nothing that is here.
+const RECALL_BYTES_MAX: usize = 4_096;
 
 /// When an answer may be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,12 +48,14 @@ impl Recalls {
         self.kept.is_some()
     }
 
-    /// Notes what the comparator wants; what it may not ask for at the same time is left out.
+    /// Notes what the comparator wants; what it may not ask for, or not at the same time, is left out.
     pub(super) fn ask(&mut self, recall: wire::Recall) {
-        if self.asked.len() < RECALLS_MAX {
+        if self.asked.len() < RECALLS_MAX && recall.encoded_len() <= RECALL_BYTES_MAX {
             self.asked.push_back(recall);
         } else {
-            tracing::debug!("the comparator recalls more values at a time than it may");
+            tracing::debug!(
+                "the comparator recalls more values at a time than it may, or by too long a name"
+            );
         }
     }
 
@@ -122,6 +128,8 @@ mod tests {
             recalls.ask(recall(0));
         }
         assert_eq!(std::iter::from_fn(|| recalls.next(Time(0))).count(), RECALLS_MAX);
+        recalls.ask(wire::Recall { map: "m".repeat(RECALL_BYTES_MAX), ..recall(0) });
+        assert_eq!(recalls.turn(Time(0)), Turn::Never, "no map has such a name");
         recalls.ask(recall(0));
         recalls.rewind();
         assert_eq!((recalls.turn(Time(0)), recalls.next(Time(0))), (Turn::Never, None));

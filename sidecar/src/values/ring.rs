@@ -50,7 +50,8 @@ impl Frame {
 
     fn find(&self, seq: u64) -> Option<Found<'_>> {
         let at = self.entries.binary_search_by_key(&seq, |entry| entry.seq).ok()?;
-        let begin = at.checked_sub(1).and_then(|before| self.entries.get(before)).map_or(0, |entry| entry.end);
+        let begin =
+            at.checked_sub(1).and_then(|before| self.entries.get(before)).map_or(0, |entry| entry.end);
         let entry = self.entries.get(at)?;
         let value = self.bytes.get(begin..entry.end)?;
         Some(Found::Value { value, place: entry.place, is_masked: entry.is_masked })
@@ -204,16 +205,30 @@ mod tests {
         ring.keep(&source(1), frame(1, 10, [0, 2, 3]));
         ring.keep(&source(2), frame(2, 20, [2]));
         ring.keep(&source(1), frame(1, 30, [7]));
-        for (instance, seq, expected) in
-            [(1, 0, "1/0"), (1, 1, "unknown"), (1, 3, "1/3"), (1, 4, "unknown"), (1, 7, "1/7"), (2, 2, "2/2"), (3, 0, "unknown")]
-        {
+        for (instance, seq, expected) in [
+            (1, 0, "1/0"),
+            (1, 1, "unknown"),
+            (1, 3, "1/3"),
+            (1, 4, "unknown"),
+            (1, 7, "1/7"),
+            (2, 2, "2/2"),
+            (3, 0, "unknown"),
+        ] {
             assert_eq!(found(&ring, instance, seq), expected, "{instance}/{seq}");
         }
-        assert!(ring.find(&source(1), 2, Time(11)) == Found::Expired, "older than is kept, though not tended yet");
+        assert!(
+            ring.find(&source(1), 2, Time(11)) == Found::Expired,
+            "older than is kept, though not tended yet"
+        );
         assert_eq!(ring.let_go_older(Time(30)).len(), 2);
-        for (instance, seq, expected) in
-            [(1, 0, "expired"), (1, 3, "expired"), (1, 4, "unknown"), (1, 7, "1/7"), (2, 2, "expired"), (2, 3, "unknown")]
-        {
+        for (instance, seq, expected) in [
+            (1, 0, "expired"),
+            (1, 3, "expired"),
+            (1, 4, "unknown"),
+            (1, 7, "1/7"),
+            (2, 2, "expired"),
+            (2, 3, "unknown"),
+        ] {
             assert_eq!(found(&ring, instance, seq), expected, "{instance}/{seq}");
         }
     }
