@@ -48,18 +48,27 @@ use error::ApiError;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// What the API answers from.
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) parts: Arc<Parts>,
     pub(crate) ledger: Ledger,
-    pub(crate) callers: Arc<Callers>,
+    callers: Arc<Callers>,
     /// Values may be shown to operators: they do not leave this machine in plain text, or somebody said that they may.
-    pub(crate) may_show_values: bool,
+    may_show_values: bool,
+    /// How many more keys may be read at a time for operators who look at values.
+    value_reads: Arc<Semaphore>,
 }
 
 impl Api {
+    /// Answers `callers` from `parts` and `ledger`.
+    pub(crate) fn new(parts: Arc<Parts>, ledger: Ledger, callers: Callers, may_show_values: bool) -> Self {
+        let value_reads = Arc::new(Semaphore::new(values::READS_MAX));
+        Self { parts, ledger, callers: Arc::new(callers), may_show_values, value_reads }
+    }
+
     /// Brings the gauges of what is ignored up to date.
     pub(crate) async fn count_ignored(&self) -> Result<(), LedgerError> {
         let ignored = self.ledger.ignored().await?;
@@ -77,6 +86,7 @@ impl Api {
 
     pub(crate) fn router(self) -> Router {
         gate::make_series(self.parts.engine.contracts());
+        values::make_series(self.parts.engine.contracts());
         let hook = post(gate::flagger).layer(DefaultBodyLimit::max(gate::HOOK_BYTES_MAX));
         let door = from_fn_with_state(self.callers.clone(), door::door);
         Router::new()

@@ -255,12 +255,7 @@ impl Comparator {
             http_address,
             serving: Serving::new(grpc, door, Receiver::new(parts.clone()), settings.batch_bytes_max),
             prober: Prober::new(parts.clone(), &settings.sweep, &places),
-            api: Api {
-                parts,
-                ledger,
-                callers: Arc::new(settings.callers),
-                may_show_values: settings.may_show_values,
-            },
+            api: Api::new(parts, ledger, settings.callers, settings.may_show_values),
             ledger_retention_ns: settings.ledger_retention_ns,
             telemetry: telemetry.clone(),
             drain_max: settings.drain_max,

@@ -8,7 +8,7 @@ use super::divergences::Id;
 use super::door::Operator;
 use super::error::ApiError;
 use crate::budget::State as StoreState;
-use crate::contract::{Contract, MapId, Values};
+use crate::contract::{Contract, Contracts, MapId, Values};
 use crate::ledger::{DivergenceId, Row};
 use crate::metrics;
 use crate::recall::NoValue;
@@ -29,9 +29,19 @@ use std::borrow::Cow;
 /// Nobody on the way keeps an answer.
 const NOT_TO_BE_KEPT: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
 
+/// Keys that are read of stores at a time for whoever looks at values: checks go before people.
+pub(super) const READS_MAX: usize = 2;
+
+/// Makes the series of the maps whose values may be looked at.
+pub(super) fn make_series(contracts: &Contracts) {
+    for contract in contracts.iter().filter(|contract| contract.values.is_some()) {
+        metrics::VALUES_READ.counter(&[("map", &contract.name)]).increment(0);
+    }
+}
+
 /// The values of both sides.
 #[derive(Serialize)]
-struct Told {
+struct Both {
     id: DivergenceId,
     map: String,
     store: Option<String>,
@@ -79,11 +89,11 @@ impl Side {
 
 /// Answers with both values.
 pub(super) async fn values(State(api): State<Api>, by: Operator, id: Id) -> Response {
-    let told = told(&api, by, id).await.map(Json);
+    let told = both(&api, by, id).await.map(Json);
     (NOT_TO_BE_KEPT, told).into_response()
 }
 
-async fn told(api: &Api, Operator(by): Operator, Id(id): Id) -> Result<Told, ApiError> {
+async fn both(api: &Api, Operator(by): Operator, Id(id): Id) -> Result<Both, ApiError> {
     api.ledger.catch_up().await?;
     let row = api.ledger.get(id).await?.ok_or(ApiError::Unknown)?;
     let contracts = api.parts.engine.contracts();
@@ -103,7 +113,7 @@ async fn told(api: &Api, Operator(by): Operator, Id(id): Id) -> Result<Told, Api
     metrics::VALUES_READ.counter(&[("map", &row.map)]).increment(1);
     let (map_value, store_value) =
         tokio::join!(of_write(api, &row, map, values), of_store(api, &row, contract, values));
-    Ok(Told { id, map: row.map, store: row.store, key: row.key, map_value, store_value })
+    Ok(Both { id, map: row.map, store: row.store, key: row.key, map_value, store_value })
 }
 
 async fn of_write(api: &Api, row: &Row, map: MapId, Values { mask }: &Values) -> Side {
@@ -133,6 +143,9 @@ async fn of_store(api: &Api, row: &Row, contract: &Contract, Values { mask }: &V
     if let Some(StoreState::Down(reason)) = status.map(|status| status.state) {
         return Side::none("store", format!("the store does not answer ({reason}) and is left alone"));
     }
+    let Ok(_turn) = api.value_reads.try_acquire() else {
+        return Side::none("busy", "the values of too many divergences are being read; ask again");
+    };
     let key = Bytes::copy_from_slice(&row.key_bytes);
     match reader.read_many(&contract.lookup, &[key]).await.map(|answers| answers.into_iter().next()) {
         Ok(Some(Ok(Found::Value(value, _)))) => Side::shown(&value, false, mask),
