@@ -8,6 +8,7 @@
 //! - `GET /v1/divergences/ID`: one of them, and what happened to it.
 //! - `GET /v1/divergences/ID/evidence`: the bundle from which it can be judged again.
 //! - `POST /v1/divergences/ID/acknowledge`, `/ignore`, `/reopen`: what somebody does about it.
+//! - `GET /v1/divergences/ID/values`: the values of both sides, for operators, where a person turned that on.
 //! - `GET /v1/sources`: what each source reported and lost.
 //! - `GET /v1/clocks?limit=&after=`: how well the clocks of other machines are known, in pages.
 //! - `GET /v1/gate?map=&store=&cohort=&against=&window=`: whether traffic may be moved over, and why not;
@@ -26,6 +27,7 @@ mod export;
 mod gate;
 mod parameters;
 mod sweep;
+mod values;
 
 use crate::Parts;
 use crate::budget::Status;
@@ -48,16 +50,27 @@ use error::ApiError;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// What the API answers from.
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) parts: Arc<Parts>,
     pub(crate) ledger: Ledger,
-    pub(crate) callers: Arc<Callers>,
+    callers: Arc<Callers>,
+    /// Values may be shown to operators: they do not leave this machine in plain text, or somebody said that they may.
+    may_show_values: bool,
+    /// How many more keys may be read at a time for operators who look at values.
+    value_reads: Arc<Semaphore>,
 }
 
 impl Api {
+    /// Answers `callers` from `parts` and `ledger`.
+    pub(crate) fn new(parts: Arc<Parts>, ledger: Ledger, callers: Callers, may_show_values: bool) -> Self {
+        let value_reads = Arc::new(Semaphore::new(values::READS_MAX));
+        Self { parts, ledger, callers: Arc::new(callers), may_show_values, value_reads }
+    }
+
     /// Brings the gauges of what is ignored up to date.
     pub(crate) async fn count_ignored(&self) -> Result<(), LedgerError> {
         let ignored = self.ledger.ignored().await?;
@@ -75,6 +88,7 @@ impl Api {
 
     pub(crate) fn router(self) -> Router {
         gate::make_series(self.parts.engine.contracts());
+        values::make_series(self.parts.engine.contracts());
         let hook = post(gate::flagger).layer(DefaultBodyLimit::max(gate::HOOK_BYTES_MAX));
         let door = from_fn_with_state(self.callers.clone(), door::door);
         Router::new()
@@ -85,6 +99,7 @@ impl Api {
             .route("/v1/divergences/export", get(export::export))
             .route("/v1/divergences/{id}", get(divergences::one))
             .route("/v1/divergences/{id}/evidence", get(evidence::evidence))
+            .route("/v1/divergences/{id}/values", get(values::values))
             .route("/v1/divergences/{id}/acknowledge", post(acts::acknowledge))
             .route("/v1/divergences/{id}/ignore", post(acts::ignore))
             .route("/v1/divergences/{id}/reopen", post(acts::reopen))

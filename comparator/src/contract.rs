@@ -9,7 +9,7 @@ pub use sample::Sample;
 
 use crate::gate;
 use crate::store::{Lookup, Reader, Scan};
-use counterfoil_digest::MapDigesters;
+use counterfoil_digest::{MapDigesters, Mask};
 use counterfoil_judge::{Scope, Terms};
 use counterfoil_keys::TenantName;
 use schemars::JsonSchema;
@@ -103,6 +103,15 @@ pub struct Contract {
     pub cohorts: Vec<String>,
     /// What is demanded before traffic is moved over.
     pub gate: gate::Terms,
+    /// What a person says of recalling values from sidecars; `None` where he did not turn it on.
+    pub values: Option<Values>,
+}
+
+/// Values of a map may be recalled.
+#[derive(Clone, Debug)]
+pub struct Values {
+    /// Fields that are replaced before somebody sees a value, of either side.
+    pub mask: Mask,
 }
 
 impl Contract {

@@ -11,6 +11,7 @@
 //!
 //! - It reads stores and never writes to one.
 //! - No key, no value and no name of a field stands in a log line or a metric; keys and names stand in the ledger and its API.
+//! - Values are read where a person turned that on, from sidecars ([`recall`]) and stores, for whoever asks, and are not kept.
 //! - Each accepted event ends in exactly one outcome for each store of its map: per map and store, events = confirmed + superseded + divergent + undetermined
 //!   + shed + open, and the summary shows all of them.
 
@@ -37,6 +38,7 @@ pub mod journal;
 pub mod ledger;
 mod metrics;
 mod prober;
+mod recall;
 mod receiver;
 mod restart;
 pub mod scheduler;
@@ -60,6 +62,7 @@ use evidence::{Evidence, EvidenceError};
 use journal::{Journal, JournalError};
 use ledger::{Ledger, LedgerError};
 use prober::{Prober, Told};
+use recall::Recall;
 use receiver::Receiver;
 use restart::RestartError;
 use serving::{Door, Serving};
@@ -97,6 +100,8 @@ struct Parts {
     swept: Told<Progress>,
     /// What was counted when, for the gate.
     watch: gate::Watch,
+    /// Asks sidecars for values.
+    recall: Recall,
 }
 
 impl Parts {
@@ -242,7 +247,8 @@ impl Comparator {
         let (journal, past) = opened.unzip();
         let (statuses, swept) = (Told::default(), Told::default());
         let watch = gate::Watch::new(counterfoil_clock::now());
-        let parts = Arc::new(Parts { engine, tallies, telling, journal, statuses, swept, watch });
+        let recall = Recall::new(engine.clone(), settings.recall);
+        let parts = Arc::new(Parts { engine, tallies, telling, journal, statuses, swept, watch, recall });
         parts.note_counts();
         match past {
             Some(past) => restart::go_on(past, &parts, &ledger).await?,
@@ -257,7 +263,7 @@ impl Comparator {
             http_address,
             serving: Serving::new(grpc, door, Receiver::new(parts.clone()), settings.batch_bytes_max),
             prober: Prober::new(parts.clone(), &settings.sweep, &places),
-            api: Api { parts, ledger, callers: Arc::new(settings.callers) },
+            api: Api::new(parts, ledger, settings.callers, settings.may_show_values),
             ledger_retention_ns: settings.ledger_retention_ns,
             telemetry: telemetry.clone(),
             drain_max: settings.drain_max,

@@ -125,6 +125,13 @@ catalogue! {
         "Answers of the gate about the map: pass, insufficient or fail.";
     GATE_BEHIND: Gauge "counterfoil_gate_verified_through_seconds_behind" ["map", "store"] "seconds"
         "How old the instant is until which every event has an outcome; NaN while a live source has promised nothing that can be placed.";
+    RECALLS: Counter "counterfoil_recall_recalls_total" ["result"] "recalls"
+        "Values asked for of sidecars, by what came of it: the value, or it with masked fields; none, because the sidecar does not know it, has let
+        go of it (expired), keeps none of the map (off), was too large, does not answer recalls (unsupported), was gone, late or busy;
+        or a sidecar does not keep to the protocol: it told another value than it reported (mismatch), or answered what nobody asked
+        for (unasked).";
+    VALUES_READ: Counter "counterfoil_recall_accesses_total" ["map"] "accesses"
+        "Times that an operator had the values of a divergence shown.";
     INVARIANTS: Counter "counterfoil_invariant_violations_total" ["id"] "violations"
         "Breaches of the comparator's own invariants: P3 (an event ended twice), divergence_order (a divergence was
         confirmed or resolved that was not opened). Anything but 0 is a bug.";

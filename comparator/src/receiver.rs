@@ -12,6 +12,7 @@ use crate::contract::Contract;
 use crate::engine::{Grants, Refused};
 use crate::journal::Journal;
 use crate::metrics;
+use crate::recall::{Asks, Line};
 use crate::sources::Broken;
 use counterfoil_clock::now;
 use counterfoil_proto::nanoseconds;
@@ -28,6 +29,9 @@ use tonic::{Request, Response, Status, Streaming};
 
 /// Replies that may wait for a slow sidecar; then its uploads wait.
 const REPLIES_MAX: usize = 64;
+
+/// Of these, so many places are for acknowledgements alone.
+const REPLIES_KEPT_FREE: usize = REPLIES_MAX / 2;
 
 /// Uploads of a stream that may wait for the journal; then no more are read.
 const WAITING_MAX: usize = 4_096;
@@ -107,16 +111,21 @@ impl Receiver {
 
     /// Takes one upload. Gives the number of the entry of the journal that has to be on disk before it is acknowledged; 0
     /// where there is none.
-    async fn take(&self, upload: wire::Upload, grants: &dyn Grants) -> Result<u64, Status> {
+    async fn take(&self, upload: wire::Upload, grants: &dyn Grants, line: &Arc<Line>) -> Result<u64, Status> {
         let number = upload.number;
-        self.try_take(upload, grants).await.inspect_err(|status| {
+        self.try_take(upload, grants, line).await.inspect_err(|status| {
             tracing::warn!(%status, number, "a batch was refused");
         })
     }
 
-    async fn try_take(&self, upload: wire::Upload, grants: &dyn Grants) -> Result<u64, Status> {
-        let Parts { engine, telling, journal, .. } = &*self.0;
-        let at = now();
+    async fn try_take(
+        &self,
+        upload: wire::Upload,
+        grants: &dyn Grants,
+        line: &Arc<Line>,
+    ) -> Result<u64, Status> {
+        let Parts { engine, telling, journal, recall, .. } = &*self.0;
+        let (at, is_answering) = (now(), upload.recalls);
         let admitted = engine.admit(upload, grants, at).map_err(refused)?;
         let source = admitted.source().clone();
         let order = source.order().await;
@@ -131,6 +140,7 @@ impl Receiver {
         }
         failpoint!("comparator::journal::after_append");
         drop(order);
+        recall.carries(source.id, line, is_answering);
         telling.tell(entered.effects).await;
         Ok(source.place())
     }
@@ -150,6 +160,9 @@ struct Conversation {
     waiting: VecDeque<(u64, u64)>,
     /// How far the journal is on disk.
     progress: Option<watch::Receiver<Progress>>,
+    /// Where values are recalled from the sidecar, and what it is to be asked.
+    line: Arc<Line>,
+    asks: Asks,
 }
 
 /// The sidecar reads no more.
@@ -169,6 +182,7 @@ impl Conversation {
                         return Ok(());
                     }
                 },
+                Some(recall) = self.asks.recv() => self.recall(recall)?,
                 is_open = written(&mut self.progress), if !self.waiting.is_empty() => if !is_open {
                     return Ok(());
                 },
@@ -177,9 +191,12 @@ impl Conversation {
         }
     }
 
-    async fn take(&mut self, upload: wire::Upload) -> Result<(), Deaf> {
+    async fn take(&mut self, mut upload: wire::Upload) -> Result<(), Deaf> {
+        if let Some(recalled) = upload.recalled.take() {
+            return self.take_recalled(recalled, &upload).await;
+        }
         let number = upload.number;
-        match self.receiver.take(upload, &*self.grants).await {
+        match self.receiver.take(upload, &*self.grants, &self.line).await {
             Ok(entry) => {
                 self.waiting.push_back((number, entry));
                 Ok(())
@@ -189,6 +206,27 @@ impl Conversation {
                 Err(Deaf)
             }
         }
+    }
+
+    /// Takes the answer to a recall, beside which there is no batch: that would never be acknowledged.
+    async fn take_recalled(&mut self, recalled: wire::Recalled, beside: &wire::Upload) -> Result<(), Deaf> {
+        if !beside.batch.is_empty() {
+            let message = "recalled stands beside a batch; send each in an upload of its own";
+            self.reply(Err(Status::invalid_argument(message))).await?;
+            return Err(Deaf);
+        }
+        self.receiver.0.recall.answered(&self.line, recalled);
+        Ok(())
+    }
+
+    /// Asks for a value, unless replies wait for the sidecar already: acknowledgements have the room then.
+    fn recall(&self, recall: wire::Recall) -> Result<(), Deaf> {
+        let id = recall.id;
+        if self.replies.capacity() <= REPLIES_KEPT_FREE {
+            self.line.unsent(id);
+            return Ok(());
+        }
+        self.replies.try_send(Ok(stamped(Body::Recall(recall)))).map_err(|_| Deaf)
     }
 
     /// Acknowledges what is safe by now.
@@ -205,9 +243,12 @@ impl Conversation {
     }
 
     async fn reply(&self, reply: Result<Body, Status>) -> Result<(), Deaf> {
-        let stamped = reply.map(|body| wire::Reply { sent_ns: nanoseconds(now()), body: Some(body) });
-        self.replies.send(stamped).await.map_err(|_| Deaf)
+        self.replies.send(reply.map(stamped)).await.map_err(|_| Deaf)
     }
+}
+
+fn stamped(body: Body) -> wire::Reply {
+    wire::Reply { sent_ns: nanoseconds(now()), body: Some(body) }
 }
 
 /// Waits until more of the journal is on disk. `false` when there is no journal any more.
@@ -240,7 +281,11 @@ impl wire::intake_server::Intake for Service {
         let (receiver, admission, stop) = (self.receiver.clone(), self.admission.clone(), self.stop.clone());
         let Admitted { grants, for_time } = admission.admit(&request)?;
         let progress = receiver.0.journal.as_ref().map(Journal::progress);
-        let conversation = Conversation { receiver, grants, replies, waiting: VecDeque::new(), progress };
+        let (line, asks) = Line::new();
+        let line = Arc::new(line);
+        let waiting = VecDeque::new();
+        let parts = receiver.0.clone();
+        let conversation = Conversation { receiver, grants, replies, waiting, progress, line, asks };
         // Ends with the stream, because `replies` is closed or the uploads are at their end, or with the comparator.
         tokio::spawn(async move {
             let served = tokio::time::timeout(for_time, conversation.serve(request.into_inner()));
@@ -249,6 +294,7 @@ impl wire::intake_server::Intake for Service {
                 Some(Err(_)) => admission.outlived(),
                 Some(Ok(Ok(()))) | None => {}
             }
+            parts.recall.ended();
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(outgoing))))
     }

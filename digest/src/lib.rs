@@ -35,6 +35,7 @@ mod fields;
 mod form;
 mod instant;
 mod many;
+mod mask;
 mod path;
 mod print;
 mod reconcile;
@@ -51,6 +52,7 @@ pub use fields::{Differing, PRINTS_MAX};
 pub use form::Form;
 pub use instant::{Epoch, Precision};
 pub use many::{digest_and_print_many, digest_many};
+pub use mask::Mask;
 pub use path::{Path, PathError};
 pub use print::{Print, Prints};
 pub use rules::{Rule, RuleProblem, WrittenNumbers, WrittenRules, WrittenTimestamps};
@@ -139,6 +141,12 @@ impl MapDigesters {
     #[must_use]
     pub fn under(&self, key: KeyNumber) -> Option<&MapDigester> {
         self.digesters.get(key.index())
+    }
+
+    /// Whether `digest` is that of `value`, under whichever of the keys.
+    #[must_use]
+    pub fn are_of(&self, digest: Digest, value: &[u8]) -> bool {
+        self.digesters.iter().any(|digester| digester.digest(Some(value)) == Ok(digest))
     }
 }
 
@@ -235,5 +243,7 @@ mod tests {
         );
         assert_ne!(under("k7", Some(b"hello")), under("k8", Some(b"hello")));
         assert_eq!(under("k7", None), under("k8", None));
+        assert!(digesters.are_of(under("k8", Some(b"hello")), b"hello"));
+        assert!(!digesters.are_of(under("k8", Some(b"hello")), b"hallo"));
     }
 }

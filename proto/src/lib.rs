@@ -6,11 +6,13 @@
 
 mod batch;
 mod loss;
+mod recall;
 mod snapshot;
 mod time;
 
 pub use batch::{BatchBuilder, BatchError, Columns, Header, Row, Sample, TraceRef};
 pub use loss::{BucketSet, Loss, LossError, LossReason};
+pub use recall::{NoValue, RECALLS_MAX, Recalled, RecalledError, Shown};
 pub use snapshot::Snapshot;
 pub use time::{nanoseconds, time};
 

@@ -6,12 +6,16 @@
 mod maps;
 mod naming;
 mod settings;
+mod values;
 mod way;
 
 pub use maps::{Map, Told};
 pub(crate) use naming::{INSTANCE_BYTES_MAX, NAME_BYTES_MAX, NotGranted, is_name};
 pub use naming::{Naming, Service, Services, WrittenService, WrittenSource};
+#[cfg(test)]
+pub(crate) use settings::tests::settings_of;
 pub use settings::{Allowed, Backoff, Key, Settings, Socket, Spool};
+pub use values::{Values, WrittenValues};
 pub use way::{Tls, Uplink};
 
 use counterfoil_digest::{Codec, WrittenRules};
@@ -57,6 +61,10 @@ pub struct Written {
     /// alone, and the sidecar acknowledges at no other level than `received` and `accepted`.
     #[serde(default)]
     pub spool: Option<WrittenSpool>,
+    /// Of which maps recent values are kept in memory, so that the comparator can recall those of divergences. Without this section
+    /// no value is kept or leaves the sidecar.
+    #[serde(default)]
+    pub values: Option<WrittenValues>,
     /// The way to the comparator.
     pub uplink: WrittenUplink,
     /// Whose values these are: the name of the tenant that the comparator's contracts of the maps have.

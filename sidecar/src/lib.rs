@@ -10,7 +10,8 @@
 //!
 //! # Invariants
 //!
-//! - Values stay here: what leaves is their keyed digest. No key and no value is logged.
+//! - Values stay here: what leaves is their keyed digest. Only where a person turned that on are some kept for a while and shown to the
+//!   comparator, see [`values`]. No key and no value is logged.
 //! - Nothing is dropped. An event that no batch can take, or that is shed for want of room, is declared lost at its own number.
 //!   Without a spool, sockets are not read while the uplink's memory is full.
 //! - Nothing is acknowledged at a level that it has not reached. What is forgotten with the process is declared lost by the
@@ -53,6 +54,7 @@ mod shedding;
 mod source;
 mod spooling;
 mod uplink;
+mod values;
 
 pub use listener::SocketError;
 pub use metrics::METRICS;
@@ -70,6 +72,7 @@ use crate::sealing::Sealing;
 use crate::source::Registry;
 use crate::spooling::Opened;
 use crate::uplink::{Outlet, Uplink};
+use crate::values::Values;
 use counterfoil_clock::Throttle;
 use counterfoil_digest::BUCKETS;
 use counterfoil_telemetry::{Telemetry, serve_http};
@@ -122,6 +125,8 @@ pub(crate) struct Shared {
     pub(crate) sealing: Arc<Sealing>,
     pub(crate) registry: Registry,
     pub(crate) outlet: Outlet,
+    /// Nothing where no value is kept.
+    pub(crate) values: Option<Arc<Values>>,
     /// Connections that are served.
     pub(crate) served: AtomicU32,
     pub(crate) meters: Arc<Meters>,
@@ -171,8 +176,16 @@ impl Sidecar {
         // Nobody else may touch the socket or the spool from here on.
         let bound = Bound::new(&settings.socket)?;
         let (opened, restored) = open_spool(&settings).await?.unzip();
-        let (uplink, outlet) =
-            Uplink::new(&settings.uplink, opened, &settings.maps, sealing.clone(), meters.clone())?;
+        let values = settings.values.as_ref();
+        let values = values.map(|values| Arc::new(Values::new(values, &settings.maps, meters.clone())));
+        let (uplink, outlet) = Uplink::new(
+            &settings.uplink,
+            opened,
+            &settings.maps,
+            values.clone(),
+            sealing.clone(),
+            meters.clone(),
+        )?;
         let admin = match settings.admin {
             Some(address) => {
                 let bound = TcpListener::bind(address).await;
@@ -189,6 +202,7 @@ impl Sidecar {
             sealing,
             registry,
             outlet,
+            values,
             served: AtomicU32::new(0),
             meters,
             log_unfit: Throttle::new(),
@@ -215,6 +229,9 @@ impl Sidecar {
         let mut tasks = JoinSet::new();
         if let Some(listener) = admin {
             tasks.spawn(serve_http(listener, telemetry.admin_router(is_ready), end.clone()));
+        }
+        if let Some(values) = shared.values.clone() {
+            tasks.spawn(values.tend(end.clone()));
         }
         let uplink = tokio::spawn(uplink.run(cut.clone()));
         let connections = listener::run(bound, shared, stop).await;

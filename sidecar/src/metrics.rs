@@ -2,7 +2,7 @@
 
 use crate::events::Unfit;
 use crate::refused::REFUSED_LABELS;
-use counterfoil_proto::LossReason;
+use counterfoil_proto::{LossReason, NoValue};
 use counterfoil_spool::State;
 use counterfoil_telemetry::{Kind, Metric};
 use metrics::{Counter, Gauge};
@@ -74,6 +74,14 @@ metrics! {
         "Events shed for want of room; each is declared lost.";
     BATCHES_RESEALED Counter "counterfoil_uplink_resealed_batches_total" "batches" [],
         "Batches sealed anew, because one before them was lost.";
+    KEPT_VALUES Gauge "counterfoil_values_kept_values" "values" [],
+        "Values that are kept in memory, for the comparator to recall; 0 where the section `values` is not there.";
+    KEPT_BYTES Gauge "counterfoil_values_kept_bytes" "bytes" [],
+        "Bytes of memory that kept values take.";
+    VALUES_LET_GO Counter "counterfoil_values_evicted_values_total" "values" ["reason"],
+        "Kept values that were let go of, by reason: their `age`, or because others needed the `room`.";
+    RECALLS Counter "counterfoil_values_recalls_total" "recalls" ["result"],
+        "Values that the comparator asked for: shown (`value`, or `masked`), or not, by reason.";
     THROTTLED Counter "counterfoil_framer_throttles_total" "waits" [],
         "Times a connection was not read because it was over limits.events_per_second_max.";
 }
@@ -81,6 +89,9 @@ metrics! {
 /// Why a peer is turned away, as labels.
 pub(crate) const PEER: &str = "peer";
 pub(crate) const FULL: &str = "full";
+
+/// How a value is shown, as labels.
+const RECALLED: [&str; 2] = ["value", "masked"];
 
 /// The states of the spool, as labels.
 const STATES: [(State, &str); 3] =
@@ -115,6 +126,10 @@ pub(crate) struct Meters {
     pub(crate) closed_buckets: Gauge,
     pub(crate) events_shed: Counter,
     pub(crate) batches_resealed: Counter,
+    pub(crate) kept_values: Gauge,
+    pub(crate) kept_bytes: Gauge,
+    pub(crate) values_let_go: Labelled,
+    pub(crate) recalls: Labelled,
     pub(crate) throttled: Counter,
 }
 
@@ -124,15 +139,15 @@ impl Meters {
         Self {
             connections_open: CONNECTIONS_OPEN.gauge(&[]),
             connections: CONNECTIONS.counter(&[]),
-            peers_refused: Labelled::new(&PEERS_REFUSED, [PEER, FULL]),
+            peers_refused: Labelled::new(&PEERS_REFUSED, "reason", [PEER, FULL]),
             accept_errors: ACCEPT_ERRORS.counter(&[]),
             read_bytes: READ_BYTES.counter(&[]),
             frames: FRAMES.counter(&[]),
-            frames_refused: Labelled::new(&FRAMES_REFUSED, REFUSED_LABELS.iter().copied()),
+            frames_refused: Labelled::new(&FRAMES_REFUSED, "reason", REFUSED_LABELS.iter().copied()),
             events: EVENTS.counter(&[]),
-            events_refused: Labelled::new(&EVENTS_REFUSED, Unfit::LABELS.iter().copied()),
+            events_refused: Labelled::new(&EVENTS_REFUSED, "reason", Unfit::LABELS.iter().copied()),
             events_repeated: EVENTS_REPEATED.counter(&[]),
-            events_lost: Labelled::new(&EVENTS_LOST, LossReason::ALL.map(LossReason::label)),
+            events_lost: Labelled::new(&EVENTS_LOST, "reason", LossReason::ALL.map(LossReason::label)),
             batches: BATCHES.counter(&[]),
             uploads_sent: UPLOADS_SENT.counter(&[]),
             uploads_acknowledged: UPLOADS_ACKNOWLEDGED.counter(&[]),
@@ -149,6 +164,14 @@ impl Meters {
             closed_buckets: CLOSED_BUCKETS.gauge(&[]),
             events_shed: EVENTS_SHED.counter(&[]),
             batches_resealed: BATCHES_RESEALED.counter(&[]),
+            kept_values: KEPT_VALUES.gauge(&[]),
+            kept_bytes: KEPT_BYTES.gauge(&[]),
+            values_let_go: Labelled::new(&VALUES_LET_GO, "reason", ["age", "room"]),
+            recalls: Labelled::new(
+                &RECALLS,
+                "result",
+                RECALLED.into_iter().chain(NoValue::ALL.map(NoValue::label)),
+            ),
             throttled: THROTTLED.counter(&[]),
         }
     }
@@ -161,18 +184,18 @@ impl Meters {
     }
 }
 
-/// One counter for each value of the label `reason`.
+/// One counter for each value of a label.
 pub(crate) struct Labelled(HashMap<&'static str, Counter>);
 
 impl Labelled {
-    fn new(metric: &Metric, reasons: impl IntoIterator<Item = &'static str>) -> Self {
-        Self(reasons.into_iter().map(|reason| (reason, metric.counter(&[("reason", reason)]))).collect())
+    fn new(metric: &Metric, label: &'static str, values: impl IntoIterator<Item = &'static str>) -> Self {
+        Self(values.into_iter().map(|value| (value, metric.counter(&[(label, value)]))).collect())
     }
 
-    /// Adds to the counter of `reason`.
-    pub(crate) fn add(&self, reason: &'static str, count: u64) {
-        debug_assert!(self.0.contains_key(reason), "{reason} is not in the list of labels");
-        if let Some(counter) = self.0.get(reason) {
+    /// Adds to the counter of `value`.
+    pub(crate) fn add(&self, value: &'static str, count: u64) {
+        debug_assert!(self.0.contains_key(value), "{value} is not in the list of labels");
+        if let Some(counter) = self.0.get(value) {
             counter.increment(count);
         }
     }

@@ -8,6 +8,9 @@
 //! those that are not are read back when their turn comes, in bounded pieces and on a thread of their own. Where the spool has
 //! lost some, what follows them is sealed anew, with the missing numbers declared lost; see [`links`].
 //!
+//! Where values are kept, the comparator may ask for some on the way back. The answers go out as uploads of their own, whenever no
+//! batch waits to be sent; see [`recalls`].
+//!
 //! Each upload carries the clock readings that let the comparator bound the offset between the two clocks. They are
 //! taken when the stream asks for the upload, not when it was queued. The first upload waits for the comparator's
 //! welcome, so that it echoes a reply already: without one the comparator could not place its times.
@@ -20,6 +23,7 @@ mod limits;
 mod line;
 mod links;
 mod outlet;
+mod recalls;
 mod spooled;
 mod stream;
 
@@ -33,13 +37,16 @@ use crate::config;
 use crate::metrics::Meters;
 use crate::sealing::Sealing;
 use crate::spooling::Opened;
+use crate::values::Values;
 use backlog::Numbered;
 use caller::Caller;
-use counterfoil_proto::wire::{IntakeWelcome, Reply, reply::Body};
+use counterfoil_clock::now;
+use counterfoil_proto::wire::{IntakeAck, IntakeWelcome, Reply, Upload, reply::Body};
 use desk::Desk;
 use forms::Forms;
 use limits::IntakeLimits;
 use line::Line;
+use recalls::{Recalls, Turn};
 use spooled::Spooled;
 use std::future::Future;
 use std::sync::Arc;
@@ -77,6 +84,7 @@ pub(crate) struct Uplink {
     /// Connections may still hand in batches.
     is_open: bool,
     spooled: Option<Spooled>,
+    recalls: Recalls,
     /// The comparator answered on the present stream.
     welcomed: bool,
 }
@@ -91,6 +99,7 @@ impl Uplink {
         settings: &config::Uplink,
         opened: Option<Opened>,
         maps: &[config::Map],
+        values: Option<Arc<Values>>,
         sealing: Arc<Sealing>,
         meters: Arc<Meters>,
     ) -> Result<(Self, Outlet), WayError> {
@@ -114,6 +123,7 @@ impl Uplink {
             wake,
             is_open: true,
             spooled,
+            recalls: Recalls::new(values, now()),
             welcomed: false,
         };
         Ok((uplink, outlet))
@@ -193,6 +203,7 @@ impl Uplink {
             if let (Some(spooled), Some(wanted)) = (&mut self.spooled, wanted) {
                 spooled.read(wanted);
             }
+            let answer = if has_unsent || next.is_some() { Turn::Never } else { self.recalls.turn(now()) };
             let broken = tokio::select! {
                 line = &mut replacement, if next.is_none() => {
                     patience.as_mut().reset(tokio::time::Instant::now() + OPEN_TIMEOUT);
@@ -211,11 +222,11 @@ impl Uplink {
                     }
                     None
                 }
-                place = uploads.reserve(), if next.is_none() && has_unsent => match place {
+                () = until(answer), if matches!(answer, Turn::At(_)) => None,
+                place = uploads.reserve(), if (next.is_none() && has_unsent) || answer == Turn::Now => match place {
                     Ok(place) => {
-                        if let Some(upload) = self.next_upload() {
-                            failpoint!("sidecar::uplink::before_send");
-                            self.meters.uploads_sent.increment(1);
+                        let upload = if has_unsent { self.next_upload() } else { self.recalls.next(now()) };
+                        if let Some(upload) = upload {
                             place.send(upload);
                         }
                         None
@@ -233,27 +244,37 @@ impl Uplink {
     /// A new stream: everything is sent again.
     fn rewind(&mut self) {
         self.desk.rewind();
+        self.recalls.rewind();
         if let Some(spooled) = &mut self.spooled {
             spooled.rewind();
         }
     }
 
-    /// The next upload.
-    fn next_upload(&mut self) -> Option<Numbered> {
+    /// The next batch as it is to be sent.
+    fn next_upload(&mut self) -> Option<Upload> {
         let upload = self.desk.next_unsent()?;
-        Some(match &mut self.spooled {
+        let Numbered { number, sealed } = match &mut self.spooled {
             Some(spooled) => spooled.linked(upload, &self.desk),
             None => upload,
-        })
+        };
+        failpoint!("sidecar::uplink::before_send");
+        self.meters.uploads_sent.increment(1);
+        Some(Upload { recalls: self.recalls.are_answered(), ..sealed.into_upload(number) })
     }
 
     fn take_reply(&mut self, reply: Reply) {
-        if let Some(Body::Ack(ack)) = reply.body {
-            let acknowledged = self.desk.acknowledge(ack.through_number, ack.level());
-            self.meters.uploads_acknowledged.increment(acknowledged);
-            if let Some(spooled) = &mut self.spooled {
-                spooled.acknowledge(ack.through_number);
-            }
+        match reply.body {
+            Some(Body::Ack(ack)) => self.take_ack(&ack),
+            Some(Body::Recall(recall)) => self.recalls.ask(recall),
+            Some(Body::Welcome(_)) | None => {}
+        }
+    }
+
+    fn take_ack(&mut self, ack: &IntakeAck) {
+        let acknowledged = self.desk.acknowledge(ack.through_number, ack.level());
+        self.meters.uploads_acknowledged.increment(acknowledged);
+        if let Some(spooled) = &mut self.spooled {
+            spooled.acknowledge(ack.through_number);
         }
     }
 
@@ -302,5 +323,17 @@ impl Uplink {
 
     fn is_done(&self) -> bool {
         !self.is_open && self.desk.is_empty()
+    }
+}
+
+/// Waits until an answer may be sent.
+async fn until(answer: Turn) {
+    match answer {
+        Turn::At(then) => {
+            tokio::time::sleep(Duration::from_nanos(u64::try_from(then.since(now())).unwrap_or_default()))
+                .await;
+        }
+        Turn::Now => {}
+        Turn::Never => std::future::pending().await,
     }
 }

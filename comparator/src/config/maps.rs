@@ -1,6 +1,6 @@
 //! From the maps and stores of a configuration to contracts: one for each store of a map.
 
-use super::{MS, Written, WrittenMap, WrittenMapStore};
+use super::{MS, Written, WrittenMap, WrittenMapStore, recall};
 use crate::contract::{Contract, Contracts, Sample};
 use crate::store::{Reader, Rows, WrittenLookup};
 use counterfoil_digest::{Codec, Form, MapDigesters, RuleProblem};
@@ -74,6 +74,7 @@ fn of_map(
     check_cohorts(map, path, problems);
     map.gate.check(&format!("{path}.gate"), problems);
     let Some(form) = form(map, path, problems) else { return Vec::new() };
+    let values = recall::values(map, &form, path, problems);
     let rows = if map.codec == Codec::Columns { Rows::Columns } else { Rows::Value };
     let mut contracts = Vec::new();
     for (place, (path, store)) in stores(map, path, problems).into_iter().enumerate() {
@@ -94,6 +95,7 @@ fn of_map(
                 sample,
                 severity: map.severity,
                 cohorts: map.cohorts.clone(),
+                values: values.clone(),
             });
         }
     }

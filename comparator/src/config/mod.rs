@@ -4,12 +4,14 @@ mod evidence;
 mod gate;
 mod listen;
 mod maps;
+mod recall;
 mod sweep;
 mod written;
 
 pub use evidence::WrittenEvidence;
 pub use gate::WrittenGate;
 pub use listen::{Security, Tls, WrittenHttpToken, WrittenListen, WrittenTls};
+pub use recall::WrittenRecall;
 pub use sweep::WrittenSweep;
 pub use written::{
     Written, WrittenJournal, WrittenKey, WrittenLedger, WrittenLimits, WrittenMap, WrittenMapStore,
@@ -74,6 +76,10 @@ pub struct Settings {
     pub probe: Probing,
     /// What is looked at though nothing waits for it.
     pub sweep: sweeping::Settings,
+    /// Whether values may be shown to whoever may ask for them over HTTP.
+    pub may_show_values: bool,
+    /// How values are recalled from sidecars.
+    pub recall: crate::recall::Settings,
     /// Largest encoded batch, in bytes.
     pub batch_bytes_max: usize,
     /// Most events in a batch.
@@ -118,6 +124,7 @@ impl Settings {
             address("listen.grpc", &written.listen.grpc, &mut problems),
             address("listen.http", &written.listen.http, &mut problems),
         );
+        let recall = recall::recall(&written, grpc, &mut problems);
         let keys = keys(&written, &mut problems);
         let evidence = written.evidence.as_ref().and_then(|evidence| evidence.settings(&mut problems));
         let contracts = keys.as_ref().and_then(|keys| maps::contracts(&written, keys, &mut problems));
@@ -147,6 +154,8 @@ impl Settings {
                 gap_max: i64::from(probe.gap_ms_max) * MS,
             },
             sweep: written.sweep.map(|sweep| sweep.settings()).unwrap_or_default(),
+            recall,
+            may_show_values: written.recall.insecure || http.ip().is_loopback(),
             batch_bytes_max: wide(written.limits.batch_bytes_max),
             batch_events_max: wide(written.limits.batch_events_max),
             drain_max: Duration::from_millis(written.drain_ms_max.into()),

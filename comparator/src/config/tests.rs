@@ -342,3 +342,51 @@ fn evidence_is_off_unless_it_is_written_and_needs_a_key_of_its_own() {
     let small = with(", bytes_max: 5").unwrap_err();
     assert!(small.starts_with("evidence") && small.contains("\"bytes_max\":5"), "{small}");
 }
+
+#[test]
+fn values_are_off_and_their_mask_is_held_against_the_codec() {
+    let with = |map: &str| settings(|yaml| yaml.replace("deadline_ms: 2000", map));
+    let values = |map: &str| with(map).unwrap().contracts.iter().next().unwrap().values.clone();
+    assert!(values("values: false").is_none() && values("deadline_ms: 1").is_none());
+    let mask = values("codec: json, values: true, mask: [card]").unwrap().mask;
+    assert_eq!(mask.applied(br#"{"card":1}"#).unwrap(), &br#"{"card":"***"}"#[..]);
+    for (map, expected) in [
+        ("values: true, mask: [card]", "maps[0].mask: values of this codec have no fields"),
+        ("codec: json, values: true, mask: [a..b]", "maps[0].mask[0]: has an empty name"),
+        ("codec: json, mask: [a]", "maps[0].mask: not without `values: true`"),
+    ] {
+        let problems = with(map).unwrap_err();
+        assert!(problems.starts_with(expected), "{expected} in {problems}");
+    }
+}
+
+#[test]
+fn values_do_not_travel_in_plain_text_unless_that_is_said_twice() {
+    let with = |grpc: &str, http: &str, more: &str| {
+        settings(|yaml| {
+            let listen = format!("grpc: '{grpc}', http: '{http}'");
+            let yaml = yaml.replace("grpc: '127.0.0.1:0', http: '127.0.0.1:0'", &listen);
+            yaml.replace("deadline_ms: 2000", "values: true") + more
+        })
+    };
+    let (here, anywhere) = ("127.0.0.1:0", "0.0.0.0:0");
+    for (grpc, http, more, may_show) in [
+        (here, here, "", Some(true)),
+        (here, anywhere, "", Some(false)),
+        (anywhere, here, "", None),
+        (anywhere, anywhere, "recall: {insecure: true}\n", Some(true)),
+    ] {
+        match with(grpc, http, more) {
+            Ok(settings) => assert_eq!(Some(settings.may_show_values), may_show, "{grpc} {http} {more}"),
+            Err(problems) => {
+                assert_eq!(may_show, None, "{problems}");
+                assert!(
+                    problems.starts_with("recall.insecure: values would travel in plain text"),
+                    "{problems}"
+                );
+            }
+        }
+    }
+    let bounds = with(here, here, "limits: {batch_bytes_max: 5000}\n").unwrap().recall;
+    assert_eq!((bounds.value_bytes_max, bounds.in_flight_max, bounds.timeout.as_secs()), (5_000, 64, 5));
+}

@@ -1,6 +1,6 @@
 //! The configuration of a comparator, as a person writes it.
 
-use super::{WrittenEvidence, WrittenGate, WrittenListen, WrittenSweep};
+use super::{WrittenEvidence, WrittenGate, WrittenListen, WrittenRecall, WrittenSweep};
 use crate::contract::Severity;
 use crate::store::{WrittenLookup, WrittenStore};
 use counterfoil_digest::{Codec, WrittenRules};
@@ -58,6 +58,9 @@ pub struct Written {
     /// What is looked at though nothing waits for it.
     #[serde(default)]
     pub sweep: Option<WrittenSweep>,
+    /// How values are recalled from sidecars, of maps with `values: true`.
+    #[serde(default)]
+    pub recall: WrittenRecall,
     /// Bounds of what sidecars send.
     #[serde(default)]
     pub limits: WrittenLimits,
@@ -156,6 +159,15 @@ pub struct WrittenMap {
     /// What is demanded before traffic is moved over.
     #[serde(default)]
     pub gate: WrittenGate,
+    /// Whether values of the map may be recalled from sidecars and shown to operators, beside those of the store. The sidecar has to
+    /// say so too, in its section `values`.
+    #[serde(default)]
+    pub values: bool,
+    /// Fields that are replaced by `***` before somebody sees a value of either side, written as in rules: `card`, `address.city`,
+    /// `items.*.price`. Needs `values: true`.
+    #[serde(default)]
+    #[schemars(length(max = 256))]
+    pub mask: Vec<String>,
 }
 
 /// Whose map a contract is about.

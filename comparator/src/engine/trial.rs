@@ -36,7 +36,7 @@ const YAML: &str = "kind: comparator
 listen: {grpc: '127.0.0.1:0', http: '127.0.0.1:0', insecure: true}
 stores: {main: {url: 'redis://127.0.0.1:1'}, spare: {url: 'redis://127.0.0.1:1'}}
 maps:
-- {name: cart, store: main, prefix: 'cart:', deadline_ms: 1000}
+- {name: cart, store: main, prefix: 'cart:', deadline_ms: 1000, values: true}
 - {name: basket, store: main, prefix: 'basket:', deadline_ms: 1000, lead_ms: 200}
 - {name: depot, store: main, prefix: 'depot:', deadline_ms: 1000, tenant: acme}
 - {name: twin, deadline_ms: 1000, stores: [{store: main, hash: a}, {store: spare, hash: b, deadline_ms: 500}]}

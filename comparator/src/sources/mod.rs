@@ -143,6 +143,11 @@ impl Sources {
         self.by_id.get(&id).map(|source| source.clone())
     }
 
+    /// How many are known.
+    pub(crate) fn known(&self) -> usize {
+        self.by_name.len()
+    }
+
     /// All of them, in the order in which they were first heard of.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Source>> {

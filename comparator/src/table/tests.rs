@@ -44,6 +44,7 @@ fn table_of(terms: Terms, keys_max: usize) -> Table {
         sample: Sample::ALL,
         severity: Severity::default(),
         cohorts: Vec::new(),
+        values: None,
     };
     let table = Table::new(Arc::new(Contracts::new(vec![contract], Vec::new())), PROBING, keys_max);
     table.assume_calibrated();

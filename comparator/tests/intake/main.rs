@@ -11,6 +11,7 @@ mod gate;
 mod noise;
 mod orphans;
 mod reader;
+mod recall;
 mod restart;
 mod stores;
 #[path = "../support/mod.rs"]

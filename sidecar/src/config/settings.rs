@@ -2,6 +2,7 @@
 
 use super::maps::{Map, maps};
 use super::naming::{self, Naming};
+use super::values::{Values, values};
 use super::way::{self, Uplink};
 use super::{Written, WrittenBatch, WrittenLimits, WrittenSocket, WrittenSpool};
 use counterfoil_digest::{PRINTS_MAX, Print, SPELLINGS_MAX};
@@ -44,6 +45,8 @@ pub struct Settings {
     pub batch: WrittenBatch,
     /// Where batches are kept on disk, if they are.
     pub spool: Option<Spool>,
+    /// Which values are kept, if any.
+    pub values: Option<Values>,
     /// The way to the comparator.
     pub uplink: Uplink,
     /// Whose values these are.
@@ -157,6 +160,9 @@ impl Settings {
         let socket = socket(written.socket, &mut problems);
         let source = naming::naming(written.source, written.uplink.insecure, &mut problems);
         let maps = maps(&written.maps, &mut problems);
+        let section = written.values.as_ref();
+        let values =
+            section.map(|section| values(section, &maps, &written.limits, &written.uplink, &mut problems));
         let Written { uplink, keys, spool, .. } = written;
         problems.none_or(Self {
             socket,
@@ -166,6 +172,7 @@ impl Settings {
             cohort_keys: written.cohort_keys,
             batch: written.batch,
             spool: spool.map(|WrittenSpool { path, bytes_max, sync_ms }| Spool { path, bytes_max, sync_ms }),
+            values,
             uplink: Uplink {
                 endpoint: uplink.endpoint,
                 tls,

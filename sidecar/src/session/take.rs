@@ -8,6 +8,7 @@ use crate::events::{Checked, Rules, Unfit, hull};
 use crate::framer::Form;
 use crate::refused::Refused;
 use crate::shedding;
+use crate::values::Values;
 use counterfoil_digest::{Digest, Print, bucket, key_hash};
 use counterfoil_judge::Time;
 use counterfoil_proto::wire::emit::{Event, Events, Op};
@@ -74,6 +75,7 @@ impl Session {
         let Digests { digests, prints } = &mut scratch.all;
         let mut digests = digests.drain(..).enumerate();
         let closed = shared.outlet.closed();
+        let mut gathering = shared.values.as_deref().map(Values::gather);
         let (mut unfit_events, mut shed_events) = (0, 0);
         self.counted += count;
         for ((seq, event), checked) in (events.first_seq + repeated..).zip(fresh).zip(checked) {
@@ -94,6 +96,7 @@ impl Session {
                     let sample = self.sample(place, event);
                     let entry = Entry { map: shared.digester.map(place), cohort, row, sample: &sample };
                     self.source.batcher.push(seq, entry, &fill, arrival);
+                    gathering.iter_mut().for_each(|gathering| gathering.add(seq, place, event));
                 }
                 Err(unfit) => {
                     unfit_events += 1;
@@ -102,6 +105,7 @@ impl Session {
             }
             self.source.sequence.handed_on();
         }
+        gathering.into_iter().for_each(|gathering| gathering.keep(&self.greeting.id, arrival));
         shared.meters.events.increment(fresh.len() as u64 - unfit_events - shed_events);
         shared.meters.events_shed.increment(shed_events);
         shared.meters.events_lost.add(LossReason::Sidecar.label(), shed_events);

@@ -1,13 +1,12 @@
 //! A stream on which the comparator has answered.
 
 use super::OPEN_TIMEOUT;
-use super::backlog::Numbered;
 use super::stream::{Echo, Outgoing, StreamError};
 use counterfoil_clock::{Domain, now};
 use counterfoil_proto::PROTOCOL;
 use counterfoil_proto::wire::emit::ClockDomain;
 use counterfoil_proto::wire::intake_client::IntakeClient;
-use counterfoil_proto::wire::{IntakeWelcome, Reply, reply::Body};
+use counterfoil_proto::wire::{IntakeWelcome, Reply, Upload, reply::Body};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tonic::Streaming;
@@ -24,7 +23,7 @@ pub(crate) struct Line {
     /// What it said first.
     pub(crate) welcome: IntakeWelcome,
     /// Where uploads go out.
-    pub(crate) uploads: mpsc::Sender<Numbered>,
+    pub(crate) uploads: mpsc::Sender<Upload>,
     /// What comes back.
     pub(crate) replies: Replies,
     /// When another one is to take its place.
@@ -91,7 +90,7 @@ impl Replies {
             match self.next().await?.body {
                 Some(Body::Welcome(welcome)) if welcome.protocol == PROTOCOL => return Ok(welcome),
                 Some(Body::Welcome(welcome)) => return Err(StreamError::Protocol(welcome.protocol)),
-                Some(Body::Ack(_)) | None => {}
+                Some(Body::Ack(_) | Body::Recall(_)) | None => {}
             }
         }
     }

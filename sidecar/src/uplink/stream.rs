@@ -1,7 +1,6 @@
 //! One stream to the comparator: what goes out on it, and what to do when it breaks.
 
 use super::OPEN_TIMEOUT;
-use super::backlog::Numbered;
 use crate::config;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use counterfoil_clock::now;
@@ -147,7 +146,7 @@ pub(crate) struct Echo {
 
 /// The uploads as the stream asks for them: each gets its clock readings then.
 pub(crate) struct Outgoing {
-    pub(crate) uploads: mpsc::Receiver<Numbered>,
+    pub(crate) uploads: mpsc::Receiver<Upload>,
     pub(crate) echoes: watch::Receiver<Echo>,
     pub(crate) clock: ClockDomain,
 }
@@ -157,19 +156,19 @@ impl Stream for Outgoing {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Upload>> {
         let polled = self.uploads.poll_recv(context);
-        polled.map(|next| next.map(|numbered| self.upload(numbered)))
+        polled.map(|next| next.map(|upload| self.stamped(upload)))
     }
 }
 
 impl Outgoing {
-    fn upload(&self, Numbered { number, sealed }: Numbered) -> Upload {
+    fn stamped(&self, upload: Upload) -> Upload {
         let echo = *self.echoes.borrow();
         Upload {
             sent_ns: nanoseconds(now()),
             echo_ns: echo.sent_ns,
             echo_received_ns: nanoseconds(echo.received),
             clock: Some(self.clock.clone()),
-            ..sealed.into_upload(number)
+            ..upload
         }
     }
 }

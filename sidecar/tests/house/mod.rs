@@ -8,7 +8,7 @@ use counterfoil_proto::wire::emit::{
 };
 use counterfoil_proto::wire::intake_server::{Intake, IntakeServer};
 use counterfoil_proto::wire::{self, IntakeAck, IntakeWelcome, Reply, Upload};
-use counterfoil_proto::{Columns, PROTOCOL};
+use counterfoil_proto::{Columns, NoValue, PROTOCOL, Recalled, Shown};
 use counterfoil_settings::Sources;
 use counterfoil_sidecar::config::{Settings, Written};
 use counterfoil_sidecar::{BuildError, Sidecar};
@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_stream::{Stream, StreamExt};
@@ -267,6 +267,10 @@ pub(crate) struct Got {
     pub(crate) acknowledges: watch::Sender<bool>,
     /// The level at which they are.
     pub(crate) level: AtomicI32,
+    /// What the sidecar is asked for its values.
+    pub(crate) asks: broadcast::Sender<wire::Recall>,
+    /// What it answered.
+    pub(crate) recalled: watch::Sender<Vec<wire::Recalled>>,
     /// Whether batches that name one before them are refused, as if that were not known here.
     pub(crate) misses: AtomicBool,
 }
@@ -279,6 +283,8 @@ impl Comparator {
             lives: watch::channel(0).0,
             acknowledges: watch::channel(true).0,
             level: AtomicI32::new(AckLevel::Received.into()),
+            asks: broadcast::channel(64).0,
+            recalled: watch::channel(Vec::new()).0,
             misses: AtomicBool::new(false),
         };
         Self::on("127.0.0.1:0".parse().unwrap(), Arc::new(got)).await
@@ -332,6 +338,32 @@ impl Comparator {
     pub(crate) async fn batches(&self, instance: &str, enough: impl Fn(&[Columns]) -> bool) -> Vec<Columns> {
         let uploads = self.uploads(|uploads| enough(&batches(uploads, instance))).await;
         batches(&uploads, instance)
+    }
+}
+
+impl Comparator {
+    /// Asks for the values of these writes to `cart` by the source `a`, and waits for `enough` answers in all.
+    pub(crate) async fn recalled(
+        &self,
+        seqs: impl IntoIterator<Item = u64>,
+        enough: usize,
+    ) -> Vec<Result<Shown, NoValue>> {
+        for seq in seqs {
+            let recall = wire::Recall {
+                id: seq,
+                service: "cart".to_owned(),
+                instance: "a".to_owned(),
+                epoch: 1,
+                seq,
+                map: "cart".to_owned(),
+                value_bytes_max: 1 << 20,
+            };
+            self.got.asks.send(recall).expect("a stream is open");
+        }
+        let mut recalled = self.got.recalled.subscribe();
+        let came = tokio::time::timeout(PATIENCE, recalled.wait_for(|all| all.len() >= enough)).await;
+        let all = came.expect("the sidecar answers").unwrap().clone();
+        all.into_iter().map(|recalled| Recalled::try_from(recalled).unwrap().shown).collect()
     }
 }
 
@@ -395,17 +427,31 @@ async fn take(
         forms: vec!["bytes/1".to_owned(), "json/1".to_owned()],
     };
     let mut acknowledges = got.acknowledges.subscribe();
+    let mut asks = got.asks.subscribe();
     let life = *dead.borrow_and_update();
     if replies.send(reply(wire::reply::Body::Welcome(welcome))).await.is_err() {
         return;
     }
     loop {
-        let upload = tokio::select! {
+        let next = tokio::select! {
             biased;
             _ = dead.wait_for(|&now| now != life) => return,
-            upload = uploads.next() => upload,
+            Ok(recall) = asks.recv() => Err(recall),
+            upload = uploads.next() => Ok(upload),
         };
-        let Some(Ok(upload)) = upload else { return };
+        let mut upload = match next {
+            Ok(Some(Ok(upload))) => upload,
+            Ok(_) => return,
+            Err(recall) => {
+                replies.send(reply(wire::reply::Body::Recall(recall))).await.ok();
+                continue;
+            }
+        };
+        if let Some(recalled) = upload.recalled.take() {
+            assert!(upload.batch.is_empty() && upload.number == 0, "an answer is no batch");
+            got.recalled.send_modify(|all| all.push(recalled));
+            continue;
+        }
         let batch = wire::Batch::decode(upload.batch.clone()).unwrap();
         if got.misses.load(Ordering::Relaxed) && !batch.previous_mac.is_empty() {
             let missing =

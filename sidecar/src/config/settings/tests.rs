@@ -10,6 +10,11 @@ pub(crate) fn settings(yaml: &str, overlays: &[&str]) -> Result<Settings, Proble
     Settings::try_from_written(written)
 }
 
+/// What the least configuration with `overlays` says.
+pub(crate) fn settings_of(overlays: &[&str]) -> Settings {
+    settings(GOOD, overlays).unwrap()
+}
+
 #[test]
 fn the_least_configuration_has_the_documented_defaults() {
     let settings = settings(GOOD, &[]).unwrap();

@@ -269,6 +269,7 @@ fn contracts(plan: &Plan, key: &DeploymentKey) -> Contracts {
         sample: contract::Sample::ALL,
         severity: Severity::default(),
         cohorts: Vec::new(),
+        values: None,
         gate: WrittenGate::default().terms(&terms(map)),
     };
     let contracts = plan.maps.iter().filter(|map| map.has_contract).map(contract).collect();

@@ -131,6 +131,7 @@ impl Crowd {
             sample: Sample::ALL,
             severity: Severity::default(),
             cohorts: Vec::new(),
+            values: None,
             gate: WrittenGate::default().terms(&TERMS),
         };
         let contracts = Arc::new(Contracts::new(vec![contract], Vec::new()));
