@@ -156,13 +156,14 @@ async fn a_write_is_asked_for_once_however_many_want_it_and_whoever_leaves() {
 
 #[tokio::test]
 async fn whoever_wants_a_value_waits_no_longer_than_he_has_to() {
-    let mut scene = Scene::within(Settings { timeout: Duration::from_millis(1), ..SETTINGS });
+    let scene = Scene::within(Settings { timeout: Duration::from_millis(1), ..SETTINGS });
     let digest = scene.digest(b"v");
-    let wanted = |seq| scene.recall.value_of(CART, scene.write(seq), digest);
+    let Scene { recall, source, mut asks, line: _line } = scene;
+    let wanted = |seq| recall.value_of(CART, WriteId { source, seq }, digest);
     let (mut first, mut second, mut third) = (pin!(wanted(0)), pin!(wanted(1)), pin!(wanted(2)));
     assert!(poll(first.as_mut()).is_pending() && poll(second.as_mut()).is_pending());
     assert!(poll(third.as_mut()).is_pending());
-    let asked: Vec<_> = std::iter::from_fn(|| scene.asks.try_recv().ok()).map(|recall| recall.seq).collect();
+    let asked: Vec<_> = std::iter::from_fn(|| asks.try_recv().ok()).map(|recall| recall.seq).collect();
     assert_eq!(asked, [0, 1], "no more than in_flight_max are asked for at a time");
     let (first, second, third) = tokio::join!(first, second, third);
     for recalled in [first, second, third] {
