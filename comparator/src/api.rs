@@ -11,6 +11,7 @@
 //! - `GET /v1/clocks?limit=&after=`: how well the clocks of other machines are known, in pages.
 //! - `GET /v1/gate?map=&store=&cohort=&against=&window=`: whether traffic may be moved over, and why not;
 //!   `POST /v1/gate/flagger` is the same for Flagger.
+//! - `GET /v1/notify`: who is told of divergences, and whether that works.
 //!
 //! Whatever is wrong with a request is told as `{"error": "…"}`. Where callers have tokens, each request has to show one.
 
@@ -22,6 +23,7 @@ mod door;
 mod error;
 mod export;
 mod gate;
+mod notify;
 mod parameters;
 mod sweep;
 
@@ -31,6 +33,7 @@ use crate::callers::Callers;
 use crate::contract::MapId;
 use crate::ledger::{Count, Ignored, Ledger, LedgerError, shown};
 use crate::metrics;
+use crate::notify::Board;
 use crate::sources::{Phase, Report, Source};
 use crate::store::Reader;
 use crate::table::Census;
@@ -53,6 +56,7 @@ pub(crate) struct Api {
     pub(crate) parts: Arc<Parts>,
     pub(crate) ledger: Ledger,
     pub(crate) callers: Arc<Callers>,
+    pub(crate) notify: Arc<Board>,
 }
 
 impl Api {
@@ -87,6 +91,7 @@ impl Api {
             .route("/v1/divergences/{id}/reopen", post(acts::reopen))
             .route("/v1/sources", get(sources))
             .route("/v1/clocks", get(clocks::clocks))
+            .route("/v1/notify", get(notify::notify))
             .route_layer(door)
             .method_not_allowed_fallback(|| async { ApiError::NoMethod })
             .fallback(|| async { ApiError::NoPath })

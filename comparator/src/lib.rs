@@ -35,6 +35,8 @@ pub mod gate;
 pub mod journal;
 pub mod ledger;
 mod metrics;
+pub mod notify;
+mod outbound;
 mod prober;
 mod receiver;
 mod restart;
@@ -57,6 +59,8 @@ use counterfoil_telemetry::{Metric, Telemetry, serve_http};
 use engine::{Engine, Limits};
 use journal::{Journal, JournalError};
 use ledger::{Ledger, LedgerError};
+use notify::Notifier;
+use outbound::PostError;
 use prober::{Prober, Told};
 use receiver::Receiver;
 use restart::RestartError;
@@ -173,6 +177,9 @@ pub enum BuildError {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Nobody can be told of divergences.
+    #[error("notify: {0}")]
+    Notify(#[from] PostError),
     /// What was open before cannot be taken up.
     #[error(transparent)]
     Restart(#[from] RestartError),
@@ -186,6 +193,7 @@ pub struct Comparator {
     serving: Serving,
     prober: Prober,
     api: Api,
+    notifier: Notifier,
     telemetry: Telemetry,
     ledger_retention_ns: i64,
     drain_max: Duration,
@@ -207,7 +215,8 @@ impl Comparator {
         let tallies = Arc::new(Tallies::new(&contracts));
         let announced = tallies.clone();
         let announce = move |turned: &ledger::Turned| telling::announce(&announced, turned);
-        let ledger = Ledger::open(&settings.ledger, announce)?;
+        let ledger = Ledger::open_with(&settings.ledger, settings.notify.routes(), announce)?;
+        let notifier = Notifier::new(settings.notify, &ledger)?;
         let engine = Arc::new(Engine::new(engine::Options {
             contracts,
             keys: settings.keys,
@@ -249,7 +258,8 @@ impl Comparator {
             http_address,
             serving: Serving::new(grpc, door, Receiver::new(parts.clone()), settings.batch_bytes_max),
             prober: Prober::new(parts.clone(), &settings.sweep, &places),
-            api: Api { parts, ledger, callers: Arc::new(settings.callers) },
+            api: Api { parts, ledger, callers: Arc::new(settings.callers), notify: notifier.board() },
+            notifier,
             ledger_retention_ns: settings.ledger_retention_ns,
             telemetry: telemetry.clone(),
             drain_max: settings.drain_max,
@@ -276,6 +286,7 @@ impl Comparator {
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_http(self.http, router, stop.clone()));
         tasks.spawn(self.prober.run(stop.clone()));
+        tasks.spawn(self.notifier.run(stop.clone()));
         tasks.spawn(let_go(self.api.clone(), stop.clone()));
         tasks.spawn(tend(self.api.clone(), self.ledger_retention_ns, stop.clone()));
         tasks.spawn(self.serving.run(stop.clone()));

@@ -3,11 +3,13 @@
 mod gate;
 mod listen;
 mod maps;
+mod notify;
 mod sweep;
 mod written;
 
 pub use gate::WrittenGate;
 pub use listen::{Security, Tls, WrittenHttpToken, WrittenListen, WrittenTls};
+pub use notify::{WrittenKind, WrittenNotify, WrittenReceiver};
 pub use sweep::WrittenSweep;
 pub use written::{
     Written, WrittenJournal, WrittenKey, WrittenLedger, WrittenLimits, WrittenMap, WrittenMapStore,
@@ -17,6 +19,7 @@ pub use written::{
 use crate::callers::Callers;
 use crate::contract::Contracts;
 use crate::journal;
+use crate::notify as notifying;
 use crate::sources::Silence;
 use crate::sweep as sweeping;
 use counterfoil_keys::{DeploymentKey, Keyring};
@@ -57,6 +60,8 @@ pub struct Settings {
     pub ledger: PathBuf,
     /// How long a divergence is kept there once it is resolved, in nanoseconds.
     pub ledger_retention_ns: i64,
+    /// Who is told of divergences.
+    pub notify: notifying::Settings,
     /// Where batches are kept until their events have outcomes; `None` in memory alone.
     pub journal: Option<journal::Settings>,
     /// When a silent source is given up.
@@ -115,8 +120,12 @@ impl Settings {
         );
         let keys = keys(&written, &mut problems);
         let contracts = keys.as_ref().and_then(|keys| maps::contracts(&written, keys, &mut problems));
-        let (Some(grpc), Some(http), Some(security), Some(keys), Some(contracts)) =
-            (grpc, http, security, keys, contracts)
+        let notify = contracts.as_ref().and_then(|contracts| match &written.notify {
+            Some(notify) => notify::used(notify, contracts, &mut problems),
+            None => Some(notifying::Settings::default()),
+        });
+        let (Some(grpc), Some(http), Some(security), Some(keys), Some(contracts), Some(notify)) =
+            (grpc, http, security, keys, contracts, notify)
         else {
             return Err(problems);
         };
@@ -145,6 +154,7 @@ impl Settings {
             drain_max: Duration::from_millis(written.drain_ms_max.into()),
             ledger_retention_ns: i64::from(written.ledger.retention_days) * DAY,
             ledger: written.ledger.path,
+            notify,
             journal: written.journal.map(|journal| journal::Settings {
                 path: journal.path,
                 bytes_max: journal.bytes_max,

@@ -7,9 +7,10 @@ use tempfile::TempDir;
 
 mod acts;
 mod histories;
+mod outbox;
 mod reads;
 
-pub(super) fn opened(number: u32) -> Opened {
+pub(crate) fn opened(number: u32) -> Opened {
     Opened {
         id: id(number),
         map: if number.is_multiple_of(2) { "even".into() } else { "odd".into() },
@@ -34,17 +35,17 @@ fn fields<const N: usize>(names: [&str; N], only_there: usize) -> Box<Differing>
     Box::new(Differing { names: names.map(Into::into).to_vec(), only_there })
 }
 
-fn id(number: u32) -> DivergenceId {
+pub(crate) fn id(number: u32) -> DivergenceId {
     let mut id = [0xff; 16];
     id[..4].copy_from_slice(&number.to_be_bytes());
     DivergenceId(id)
 }
 
-fn confirmed(number: u32) -> Transition {
+pub(crate) fn confirmed(number: u32) -> Transition {
     Transition::Confirmed { id: id(number), at_unix_ns: 2_000, fields: None }
 }
 
-fn resolved(number: u32) -> Transition {
+pub(crate) fn resolved(number: u32) -> Transition {
     Transition::Resolved { id: id(number), at_unix_ns: 3_000, how: "agreed" }
 }
 
@@ -54,7 +55,7 @@ fn ledger() -> (TempDir, Ledger) {
     (folder, ledger)
 }
 
-async fn record(ledger: &Ledger, transitions: impl IntoIterator<Item = Transition>) {
+pub(crate) async fn record(ledger: &Ledger, transitions: impl IntoIterator<Item = Transition>) {
     ledger.record(transitions.into_iter().collect()).await.unwrap();
     ledger.flush().await.unwrap();
 }
