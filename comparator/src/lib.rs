@@ -2,7 +2,7 @@
 //! tells.
 //!
 //! ```text
-//! receiver ─▶ journal, engine: sources, clocks, table ─▶ scheduler, prober ─▶ judge ─▶ outcomes ─▶ telling (counts, ledger, traces) ─▶ api
+//! receiver ─▶ journal, engine: sources, clocks, table ─▶ scheduler, prober ─▶ judge ─▶ outcomes ─▶ telling (counts, ledger, traces) ─▶ api, notify
 //! ```
 //!
 //! [`engine`] and [`scheduler`] decide and are handed the time; receiver, prober and telling do the I/O around them.

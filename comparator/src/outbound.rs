@@ -37,12 +37,15 @@ impl Address {
     ///
     /// What to write instead; `text` is not quoted.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
-        let url = Url::parse(text).map_err(|_| "is no address; write http:// or https://, a host and a path")?;
+        let url =
+            Url::parse(text).map_err(|_| "is no address; write http:// or https://, a host and a path")?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err("is no address of a web server; write http:// or https:// and a host");
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("has a user or a password; leave them out, secrets are written to files of their own");
+            return Err(
+                "has a user or a password; leave them out, secrets are written to files of their own",
+            );
         }
         Ok(Self(url))
     }

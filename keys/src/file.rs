@@ -1,7 +1,7 @@
 //! Files of keys: who may read them, and what they hold.
 
-use crate::secret::KEY_BYTES;
 use crate::line::LINE_BYTES_MAX;
+use crate::secret::KEY_BYTES;
 use crate::tenant::TenantName;
 use crate::token::{TOKEN_BYTES_MAX, TOKEN_BYTES_MIN, is_of_token};
 use std::fs::{File, OpenOptions};
@@ -20,7 +20,10 @@ const MODE_MADE: u32 = 0o400;
 /// Largest file of a key in bytes: a line and some white space.
 const FILE_BYTES_MAX: usize = 1024;
 
-const _: () = assert!(TOKEN_BYTES_MAX < FILE_BYTES_MAX && LINE_BYTES_MAX < FILE_BYTES_MAX, "what is longer is seen to be");
+const _: () = assert!(
+    TOKEN_BYTES_MAX < FILE_BYTES_MAX && LINE_BYTES_MAX < FILE_BYTES_MAX,
+    "what is longer is seen to be"
+);
 
 /// Why a key could not be read from its file.
 #[derive(Debug, Error)]

@@ -155,11 +155,15 @@ pub(super) fn used(
     for (at, one) in written.receivers.iter().enumerate() {
         let path = format!("notify.receivers[{at}]");
         if written.receivers.iter().take(at).any(|other| other.name == one.name) {
-            problems.add(format!("{path}.name"), format!("`{}` is there twice; give each a name of its own", one.name));
+            problems.add(
+                format!("{path}.name"),
+                format!("`{}` is there twice; give each a name of its own", one.name),
+            );
         }
         receivers.extend(one.used(&path, contracts, problems));
     }
-    let severities = contracts.iter().map(|contract| (contract.name.to_string(), contract.severity)).collect();
+    let severities =
+        contracts.iter().map(|contract| (contract.name.to_string(), contract.severity)).collect();
     (receivers.len() == written.receivers.len()).then_some(Settings { external_url, severities, receivers })
 }
 
@@ -191,9 +195,12 @@ impl WrittenReceiver {
     fn maps(&self, path: &str, contracts: &Contracts, problems: &mut Problems) -> BTreeSet<String> {
         let mut maps = BTreeSet::new();
         for (at, pattern) in self.maps.iter().enumerate() {
-            let mut matching = contracts.iter().filter(|contract| matches(pattern, &contract.name)).peekable();
+            let mut matching =
+                contracts.iter().filter(|contract| matches(pattern, &contract.name)).peekable();
             if matching.peek().is_none() {
-                let message = format!("`{pattern}`: no map has such a name; write one of maps[].name, or `*` for any characters");
+                let message = format!(
+                    "`{pattern}`: no map has such a name; write one of maps[].name, or `*` for any characters"
+                );
                 problems.add(format!("{path}.maps[{at}]"), message);
             }
             let wanted = matching.filter(|contract| self.severities.contains(&contract.severity));
@@ -211,7 +218,8 @@ impl WrittenReceiver {
             problems.add(path("on"), "an Alertmanager has to hear of the end; write `resolved` too");
         }
         if self.kind == WrittenKind::Alertmanager && self.repeat_ms == Some(0) {
-            let message = "is 0; an Alertmanager takes what it does not hear of for resolved, write 30000 to 180000";
+            let message =
+                "is 0; an Alertmanager takes what it does not hear of for resolved, write 30000 to 180000";
             problems.add(path("repeat_ms"), message);
         }
     }
@@ -258,7 +266,8 @@ impl WrittenReceiver {
         ];
         for (key, is_given, kinds) in given {
             if is_given && !kinds.contains(&self.kind) {
-                let why = if key == "url" { "its address is a secret, write url_file" } else { "leave it out" };
+                let why =
+                    if key == "url" { "its address is a secret, write url_file" } else { "leave it out" };
                 keys.add(key, format!("not with kind `{}`; {why}", self.kind.label()));
             }
         }

@@ -101,7 +101,8 @@ ON CONFLICT DO UPDATE SET
 
 const PLACE: &str = "SELECT map, coalesce(store, '') FROM divergence WHERE id = ?1";
 
-const LAPSED: &str = "SELECT DISTINCT map, coalesce(store, '') FROM act JOIN divergence ON row = act.divergence
+const LAPSED: &str =
+    "SELECT DISTINCT map, coalesce(store, '') FROM act JOIN divergence ON row = act.divergence
     WHERE until_unix_ns > ?1 AND until_unix_ns <= ?2 AND state <> 'resolved'";
 
 /// Who is told of which turns, and how often.

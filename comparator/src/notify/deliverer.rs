@@ -7,10 +7,10 @@ use crate::ledger::outbox::{Message, Settling};
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics;
 use crate::outbound::{PostError, Posted, Poster};
+use ::metrics::Counter;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use bytes::Bytes;
 use counterfoil_clock::{now, wall_unix_ns};
-use ::metrics::Counter;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -154,7 +154,12 @@ impl Deliverer {
         self.handles.retried.increment(1);
         if self.entry.failed(why, wall_unix_ns()) == 1 {
             let error = attempt.as_ref().err().map(ToString::to_string);
-            tracing::warn!(receiver = &*self.receiver.name, why, error, "a notification is not delivered; trying again");
+            tracing::warn!(
+                receiver = &*self.receiver.name,
+                why,
+                error,
+                "a notification is not delivered; trying again"
+            );
         }
     }
 
@@ -173,7 +178,13 @@ impl Deliverer {
             Some(why) => {
                 self.handles.dead.increment(1);
                 let id = &message.id;
-                tracing::error!(receiver = &*receiver, id, why, attempts, "a notification is given up; see /v1/notify");
+                tracing::error!(
+                    receiver = &*receiver,
+                    id,
+                    why,
+                    attempts,
+                    "a notification is given up; see /v1/notify"
+                );
             }
             None => {
                 self.handles.delivered.increment(1);

@@ -29,7 +29,6 @@ mod webhook;
 #[cfg(test)]
 mod tests;
 
-
 pub(crate) use board::{Board, Standing};
 pub use channel::Channel;
 pub use signature::SigningSecret;
@@ -225,7 +224,8 @@ async fn keep_gauges(board: Arc<Board>, ledger: Ledger, stop: CancellationToken)
             let its = waiting.iter().find(|waiting| *waiting.receiver == *entry.name);
             let labels = [("receiver", &*entry.name)];
             metrics::NOTIFY_PENDING.gauge(&labels).set(its.map_or(0.0, |its| its.turns as f64));
-            let oldest = its.and_then(|its| its.since_unix_ns).map_or(0, |since| now.saturating_sub(since).max(0));
+            let oldest =
+                its.and_then(|its| its.since_unix_ns).map_or(0, |since| now.saturating_sub(since).max(0));
             metrics::NOTIFY_OLDEST.gauge(&labels).set(oldest as f64 / 1e9);
         }
     }

@@ -26,9 +26,7 @@ pub(super) fn event(message: &Message, common: &Common, routing_key: &str) -> Op
 }
 
 fn payload(message: &Message, group: &Group, common: &Common) -> Value {
-    let example = |example: &Example| {
-        json!({ "id": example.id, "kind": example.kind, "source": example.source, "trace_id": example.trace_id, "key": example.key })
-    };
+    let example = |example: &Example| json!({ "id": example.id, "kind": example.kind, "source": example.source, "trace_id": example.trace_id, "key": example.key });
     json!({
         "summary": text::cut(&text::summary(group), SUMMARY_MAX),
         "timestamp": text::time(message.made_at_unix_ns),

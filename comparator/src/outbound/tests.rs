@@ -42,8 +42,7 @@ async fn post(poster: &Poster) -> Result<Posted, PostError> {
 async fn of_an_answer_the_status_the_wait_and_the_begin_of_the_body_are_given() {
     let body = "x".repeat(100_000);
     let length = body.len();
-    let response =
-        format!("HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: {length}\r\n\r\n{body}");
+    let response = format!("HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: {length}\r\n\r\n{body}");
     let posted = post(&poster("http", server(Some(response)).await, LONG)).await.unwrap();
     assert_eq!((posted.status, posted.retry_after), (429, Some(Duration::from_secs(7))));
     assert_eq!(posted.body, body[..ANSWER_BYTES_MAX], "no more is kept");
@@ -52,7 +51,8 @@ async fn of_an_answer_the_status_the_wait_and_the_begin_of_the_body_are_given() 
 #[tokio::test]
 async fn a_redirect_is_an_answer_and_not_followed() {
     let elsewhere = server(None).await;
-    let response = format!("HTTP/1.1 307 Elsewhere\r\nLocation: http://{elsewhere}/\r\nContent-Length: 0\r\n\r\n");
+    let response =
+        format!("HTTP/1.1 307 Elsewhere\r\nLocation: http://{elsewhere}/\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(post(&poster("http", server(Some(response)).await, LONG)).await.unwrap().status, 307);
 }
 

@@ -33,7 +33,8 @@ async fn start(url: &str) -> Running {
     let directory = prepared();
     let secret = format!("whsec_{}", "A".repeat(32));
     counterfoil_keys::create_file(&directory.path().join("secret"), &secret).unwrap();
-    let receiver = format!("{{name: ops, kind: webhook, url: '{url}', secret_file: DIR/secret, group_wait_ms: 0}}");
+    let receiver =
+        format!("{{name: ops, kind: webhook, url: '{url}', secret_file: DIR/secret, group_wait_ms: 0}}");
     let notify = format!("notify: {{external_url: 'https://cf.example.com', receivers: [{receiver}]}}");
     start_in(directory, &notify).await
 }
@@ -49,7 +50,10 @@ async fn a_webhook_is_told_of_a_divergence_and_of_its_end_and_the_status_says_so
     acknowledged(&mut replies, 2).await;
     let (headers, event) = next(&mut requests).await;
     assert_eq!(headers["webhook-id"], event["id"].as_str().unwrap());
-    assert_eq!((&event["type"], &event["data"]["map"]), (&"counterfoil.divergences.open".into(), &"cart".into()));
+    assert_eq!(
+        (&event["type"], &event["data"]["map"]),
+        (&"counterfoil.divergences.open".into(), &"cart".into())
+    );
     let example = &event["data"]["examples"][0];
     assert_eq!((&example["kind"], &example["state"]), (&"missing".into(), &"confirmed".into()), "{event}");
     let one = running.get(&format!("/v1/divergences/{}", example["id"].as_str().unwrap())).await;
@@ -60,8 +64,15 @@ async fn a_webhook_is_told_of_a_divergence_and_of_its_end_and_the_status_says_so
         loop {
             let (code, status) = running.get("/v1/notify").await;
             let ops = status["receivers"][0].clone();
-            assert_eq!((code, &ops["name"], &ops["kind"]), (200, &"ops".into(), &"webhook".into()), "{status}");
-            if ops["pending"] == 0 && ops["delivered_at_unix_ns"].is_i64() && ops["pending_since_unix_ns"].is_null() {
+            assert_eq!(
+                (code, &ops["name"], &ops["kind"]),
+                (200, &"ops".into(), &"webhook".into()),
+                "{status}"
+            );
+            if ops["pending"] == 0
+                && ops["delivered_at_unix_ns"].is_i64()
+                && ops["pending_since_unix_ns"].is_null()
+            {
                 return ops;
             }
         }

@@ -22,7 +22,7 @@ fn settings(notify: &str) -> Result<Settings, String> {
 listen: {grpc: '127.0.0.1:0', http: '127.0.0.1:0', insecure: true}
 keys: [{id: k1, file: DIR/key}]
 stores: {main: {url: 'redis://127.0.0.1:1'}}
-maps: [{name: cart, store: main}, {name: cart_lines, store: main, severity: critical}]
+maps: [{name: cart, store: main, prefix: ''}, {name: cart_lines, store: main, prefix: '', severity: critical}]
 ledger: {path: ledger.db}
 notify: NOTIFY
 ";
@@ -45,9 +45,13 @@ fn who_is_told_is_told_of_what_is_confirmed_and_resolved_unless_something_else_i
     assert_eq!((hook.rate_per_minute_max, hook.group_wait), (20, Duration::from_secs(10)));
     assert_eq!((hook.repeat, hook.include_key), (None, false));
     assert_eq!(hook.give_up_after, Duration::from_secs(86_400));
-    let some = one(&format!("{HOOK}, severities: [critical], maps: ['cart*'], on: [opened], repeat_ms: 5000"));
+    let some =
+        one(&format!("{HOOK}, severities: [critical], maps: ['cart*'], on: [opened], repeat_ms: 5000"));
     let some = some.unwrap();
-    assert_eq!((some.maps, some.on), (BTreeSet::from(["cart_lines".to_owned()]), BTreeSet::from([State::Opened])));
+    assert_eq!(
+        (some.maps, some.on),
+        (BTreeSet::from(["cart_lines".to_owned()]), BTreeSet::from([State::Opened]))
+    );
     assert_eq!(some.repeat, Some(Duration::from_secs(5)));
 }
 
@@ -81,17 +85,38 @@ fn what_is_wrong_is_told_with_its_path_and_what_to_write() {
     for (receiver, expected) in [
         ("name: h, kind: webhook, secret_file: DIR/signing", "[0].url: missing; kind `webhook` needs it"),
         ("name: h, kind: webhook, url: 'http://h'", "[0].secret_file: missing; kind `webhook` needs it"),
-        ("name: h, kind: webhook, url: 'http://h', secret_file: DIR/nonsense", "[0].secret_file: holds no signing secret"),
-        ("name: h, kind: webhook, url: 'ftp://h', secret_file: DIR/signing", "[0].url: is no address of a web server"),
-        ("name: h, kind: webhook, url: 'http://a:b@h', secret_file: DIR/signing", "[0].url: has a user or a password"),
+        (
+            "name: h, kind: webhook, url: 'http://h', secret_file: DIR/nonsense",
+            "[0].secret_file: holds no signing secret",
+        ),
+        (
+            "name: h, kind: webhook, url: 'ftp://h', secret_file: DIR/signing",
+            "[0].url: is no address of a web server",
+        ),
+        (
+            "name: h, kind: webhook, url: 'http://a:b@h', secret_file: DIR/signing",
+            "[0].url: has a user or a password",
+        ),
         ("name: s, kind: slack", "[0].url_file: missing"),
         ("name: s, kind: slack, url_file: DIR/nonsense", "[0].url_file: is no address"),
-        ("name: s, kind: slack, url_file: DIR/slack, url: 'https://h'", "[0].url: not with kind `slack`; its address is a secret"),
-        ("name: s, kind: slack, url_file: DIR/slack, token_file: DIR/token", "[0].token_file: not with kind `slack`"),
+        (
+            "name: s, kind: slack, url_file: DIR/slack, url: 'https://h'",
+            "[0].url: not with kind `slack`; its address is a secret",
+        ),
+        (
+            "name: s, kind: slack, url_file: DIR/slack, token_file: DIR/token",
+            "[0].token_file: not with kind `slack`",
+        ),
         ("name: p, kind: pagerduty", "[0].routing_key_file: missing"),
         ("name: p, kind: pagerduty, routing_key_file: DIR/none", "[0].routing_key_file: key file"),
-        ("name: a, kind: alertmanager, url: 'http://a', on: [confirmed]", "[0].on: an Alertmanager has to hear"),
-        ("name: a, kind: alertmanager, url: 'http://a', repeat_ms: 0", "[0].repeat_ms: is 0; an Alertmanager"),
+        (
+            "name: a, kind: alertmanager, url: 'http://a', on: [confirmed]",
+            "[0].on: an Alertmanager has to hear",
+        ),
+        (
+            "name: a, kind: alertmanager, url: 'http://a', repeat_ms: 0",
+            "[0].repeat_ms: is 0; an Alertmanager",
+        ),
         (&format!("{HOOK}, on: [resolved]"), "[0].on: tells of no begin"),
         (&format!("{HOOK}, on: [closed]"), "[0].on[0]"),
         (&format!("{HOOK}, maps: [cart, 'x*']"), "[0].maps[1]: `x*`: no map has such a name"),

@@ -21,7 +21,11 @@ pub(in crate::ledger) fn adopt(
             Some(route) => stir_others(&transaction, route, now_unix_ns)?,
             None => {
                 let pending = remove(&transaction, &receiver)?;
-                tracing::warn!(receiver, pending, "is not in notify.receivers any more; what waited for it is not told");
+                tracing::warn!(
+                    receiver,
+                    pending,
+                    "is not in notify.receivers any more; what waited for it is not told"
+                );
             }
         }
     }

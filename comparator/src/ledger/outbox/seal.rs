@@ -11,8 +11,7 @@ use rusqlite::{OptionalExtension, Row, Transaction};
 /// Groups that are looked at for one message. Most of them have something to tell.
 const LOOKED_AT_MAX: u32 = 1000;
 
-const NOT_SETTLED: &str =
-    "SELECT number, made_at_unix_ns, content FROM outbox_message WHERE receiver = ?1";
+const NOT_SETTLED: &str = "SELECT number, made_at_unix_ns, content FROM outbox_message WHERE receiver = ?1";
 
 const DUE: &str = "
 SELECT map, store, pending_since_unix_ns, folded, open_since_unix_ns, told_at_unix_ns FROM outbox_group
@@ -29,7 +28,8 @@ const COUNTS: &str = "SELECT turn, kind, count, examples FROM outbox_count
 
 const EMPTY: &str = "DELETE FROM outbox_count WHERE receiver = ?1 AND map = ?2 AND store = ?3";
 
-const TOLD: &str = "UPDATE outbox_group SET pending_since_unix_ns = NULL, folded = 0, open_since_unix_ns = ?4,
+const TOLD: &str =
+    "UPDATE outbox_group SET pending_since_unix_ns = NULL, folded = 0, open_since_unix_ns = ?4,
     told_at_unix_ns = coalesce(?5, told_at_unix_ns) WHERE receiver = ?1 AND map = ?2 AND store = ?3";
 
 const KEEP: &str = "INSERT INTO outbox_message (receiver, made_at_unix_ns, since_unix_ns, turns, content)
@@ -70,7 +70,12 @@ fn not_settled(transaction: &Transaction<'_>, route: &Route) -> rusqlite::Result
         let content: String = row.get(2)?;
         let not_ours = |error| rusqlite::Error::FromSqlConversionFailure(2, Type::Text, Box::new(error));
         let groups = serde_json::from_str(&content).map_err(not_ours)?;
-        Ok(Message { number, id: Message::id(&route.receiver, number, made_at_unix_ns), made_at_unix_ns, groups })
+        Ok(Message {
+            number,
+            id: Message::id(&route.receiver, number, made_at_unix_ns),
+            made_at_unix_ns,
+            groups,
+        })
     };
     transaction.prepare_cached(NOT_SETTLED)?.query_row([&*route.receiver], message).optional()
 }
@@ -163,7 +168,8 @@ impl Due {
         );
         let count = |row: &Row<'_>| row.get::<_, i64>(0);
         let all = transaction.prepare_cached(&all)?.query_row((&self.map, &self.store), count)?;
-        let muted = transaction.prepare_cached(&muted)?.query_row((&self.map, &self.store, now_unix_ns), count)?;
+        let muted =
+            transaction.prepare_cached(&muted)?.query_row((&self.map, &self.store, now_unix_ns), count)?;
         Ok(u64::try_from(all - muted).unwrap_or(0))
     }
 

@@ -15,7 +15,8 @@ const DELIVERED: &str = "INSERT INTO outbox_receiver (receiver, delivered_at_uni
 const DIED: &str = "INSERT INTO outbox_receiver (receiver, dead) VALUES (?1, 1)
     ON CONFLICT DO UPDATE SET dead = dead + 1";
 
-const BURY: &str = "INSERT INTO outbox_dead (number, receiver, made_at_unix_ns, died_at_unix_ns, turns, why, content)
+const BURY: &str =
+    "INSERT INTO outbox_dead (number, receiver, made_at_unix_ns, died_at_unix_ns, turns, why, content)
     SELECT number, receiver, made_at_unix_ns, ?3, turns, ?4, content FROM outbox_message
     WHERE receiver = ?1 AND number = ?2";
 

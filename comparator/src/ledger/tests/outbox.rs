@@ -1,7 +1,7 @@
 //! What is to be told to people: counted once, told once, and kept until it was.
 
 use super::*;
-use crate::ledger::outbox::{DEAD_KEPT_MAX, EXAMPLES_MAX, Group, Message, Route, Settling, Waiting};
+use crate::ledger::outbox::{DEAD_KEPT_MAX, EXAMPLES_MAX, Group, Message, Sealed, Settling, Waiting};
 use std::collections::BTreeSet;
 
 /// To `ops`, of what is confirmed and resolved in the map of odd numbers, at once.
@@ -74,7 +74,7 @@ async fn a_group_is_told_once_with_exact_counts_and_some_examples() {
     assert_eq!((second.store.as_deref(), second.open), (Some("second"), 19));
     assert_eq!(turns(second), [("confirmed", "stale", 20), ("resolved", "stale", 1)]);
     let ids: BTreeSet<_> = second.examples.iter().map(|example| &example.id).collect();
-    assert_eq!(ids.len(), EXAMPLES_MAX.into(), "each is there once");
+    assert_eq!(ids.len(), usize::from(EXAMPLES_MAX), "each is there once");
     let example = second.examples.iter().find(|example| example.id == id(1).to_string()).unwrap();
     assert_eq!((example.state, example.key.as_deref()), (State::Resolved, Some("key 1")));
     assert_eq!((example.opened_at_unix_ns, example.confirmed_at_unix_ns), (1_001, Some(2_000)));
@@ -109,7 +109,7 @@ async fn a_message_is_the_same_until_it_is_settled_whoever_asks_and_whatever_com
 async fn what_is_over_before_it_was_told_and_what_nobody_asked_for_tell_nothing() {
     let (_folder, ledger) = with(route());
     record(&ledger, [opened(1).into(), resolved(1), opened(2).into(), confirmed(2)]).await;
-    assert_eq!(ledger.seal("ops".into()).await.unwrap(), outbox::Sealed::default());
+    assert_eq!(ledger.seal("ops".into()).await.unwrap(), Sealed::default());
     assert_eq!(ledger.seal("nobody".into()).await.unwrap().message, None);
     let (_folder, ledger) = with(Route { on: BTreeSet::from([State::Opened]), ..route() });
     record(&ledger, [opened(1).into(), confirmed(1)]).await;

@@ -31,7 +31,12 @@ fn message(open: u64, include_key: bool) -> Message {
         folded: 2,
         examples: (0..10).map(example).collect(),
     };
-    Message { number: 7, id: "msg_07".into(), made_at_unix_ns: 1_700_000_060_000_000_000, groups: vec![group] }
+    Message {
+        number: 7,
+        id: "msg_07".into(),
+        made_at_unix_ns: 1_700_000_060_000_000_000,
+        groups: vec![group],
+    }
 }
 
 fn common(external_url: Option<&str>) -> Common {
@@ -107,7 +112,10 @@ fn an_alertmanager_gets_an_alert_that_is_the_same_one_each_time_and_ends_with_th
     assert_eq!(fires["endsAt"], "2023-11-14T22:18:20Z", "four minutes after it was made");
     assert_eq!(ends["endsAt"], "2023-11-14T22:14:20Z");
     assert_eq!(fires["generatorURL"], "https://cf.example.com");
-    assert_eq!(fires["annotations"]["description"], "15 confirmed (12 missing, 3 stale), 1 resolved (1 stale)");
+    assert_eq!(
+        fires["annotations"]["description"],
+        "15 confirmed (12 missing, 3 stale), 1 resolved (1 stale)"
+    );
     let headers = receiver.headers(&message(1, false), b"", 0);
     assert_eq!(headers["authorization"], "Bearer 0123456789abcdef");
     assert_eq!(headers["content-type"], "application/json");
@@ -140,16 +148,17 @@ fn slack_gets_blocks_within_its_bounds_in_which_no_name_means_anything() {
 #[test]
 fn pagerduty_gets_a_trigger_and_a_resolve_of_the_same_incident() {
     let (receiver, common) = (&channels()[3], common(HERE));
-    let (trigger, resolve) = (
-        body(receiver, &message(14, false), &common),
-        body(receiver, &message(0, false), &common),
-    );
+    let (trigger, resolve) =
+        (body(receiver, &message(14, false), &common), body(receiver, &message(0, false), &common));
     assert_eq!((&trigger["event_action"], &resolve["event_action"]), (&"trigger".into(), &"resolve".into()));
     assert_eq!(trigger["dedup_key"], resolve["dedup_key"]);
     assert!(trigger["dedup_key"].as_str().unwrap().len() <= 255);
     assert_eq!(trigger["routing_key"], "0123456789abcdef0123456789abcdef");
     let payload = &trigger["payload"];
-    assert_eq!((&payload["severity"], &payload["source"]), (&"critical".into(), &"https://cf.example.com".into()));
+    assert_eq!(
+        (&payload["severity"], &payload["source"]),
+        (&"critical".into(), &"https://cf.example.com".into())
+    );
     assert_eq!(payload["summary"], "14 divergences of map a<b&c> in store main are open");
     assert_eq!(trigger["links"].as_array().unwrap().len(), 10);
     assert!(resolve.get("payload").is_none());
@@ -160,7 +169,9 @@ fn pagerduty_gets_a_trigger_and_a_resolve_of_the_same_incident() {
 #[test]
 fn keys_are_told_to_who_is_to_have_them_alone() {
     for receiver in channels() {
-        let told = |include_key| String::from_utf8(receiver.body(&message(1, include_key), &common(HERE)).to_vec()).unwrap();
+        let told = |include_key| {
+            String::from_utf8(receiver.body(&message(1, include_key), &common(HERE)).to_vec()).unwrap()
+        };
         assert!(told(true).contains("user"), "{}", receiver.name);
         assert!(!told(false).contains("user"), "{}", receiver.name);
     }
