@@ -100,15 +100,17 @@ impl Deliverer {
         }
     }
 
-    /// Until something is due: what comes later is due later.
+    /// Until something is due, or comes that may be due before.
     async fn rest(&mut self, next_due_unix_ns: Option<i64>) {
-        match next_due_unix_ns {
-            Some(due_unix_ns) => {
-                let wait = u64::try_from(due_unix_ns.saturating_sub(wall_unix_ns())).unwrap_or(0);
-                tokio::time::sleep(Duration::from_nanos(wait).min(LOOK_EVERY)).await;
-            }
-            // The ledger outlives this.
-            None => _ = tokio::time::timeout(LOOK_EVERY, self.changes.changed()).await,
+        let wait = next_due_unix_ns.map_or(LOOK_EVERY, |due_unix_ns| {
+            let wait_ns = due_unix_ns.saturating_sub(wall_unix_ns());
+            Duration::from_nanos(u64::try_from(wait_ns).unwrap_or(0)).min(LOOK_EVERY)
+        });
+        // Else what comes now is due after that.
+        let may_be_sooner = wait > self.receiver.group_wait;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            Ok(()) = self.changes.changed(), if may_be_sooner => {}
         }
     }
 
@@ -164,36 +166,29 @@ impl Deliverer {
     }
 
     async fn settle(&self, message: &Message, dead: Option<String>) -> Result<(), LedgerError> {
-        let at_unix_ns = wall_unix_ns();
-        let receiver = self.receiver.name.clone();
-        if let Some(why) = &dead {
-            self.entry.failed(why, at_unix_ns);
-        }
-        let has_died = dead.clone();
-        let settling = Settling { receiver: receiver.clone(), number: message.number, at_unix_ns, dead };
+        let (receiver, at_unix_ns) = (self.receiver.name.clone(), wall_unix_ns());
+        let settling = Settling { receiver, number: message.number, at_unix_ns, dead: dead.clone() };
         self.ledger.settle(settling).await?;
-        let attempts = self.entry.settled();
         self.handles.folded.increment(message.folded());
-        match has_died {
+        match dead {
             Some(why) => {
                 self.handles.dead.increment(1);
-                let id = &message.id;
-                tracing::error!(
-                    receiver = &*receiver,
-                    id,
-                    why,
-                    attempts,
-                    "a notification is given up; see /v1/notify"
-                );
+                let (receiver, id, attempts) =
+                    (&*self.receiver.name, &message.id, self.entry.failed(&why, at_unix_ns));
+                tracing::error!(receiver, id, why, attempts, "a notification is given up; see /v1/notify");
+                self.entry.settled();
             }
-            None => {
-                self.handles.delivered.increment(1);
-                if attempts > 0 {
-                    tracing::info!(receiver = &*receiver, attempts, "notifications are delivered again");
-                }
-            }
+            None => self.delivered(),
         }
         Ok(())
+    }
+
+    fn delivered(&self) {
+        self.handles.delivered.increment(1);
+        let attempts = self.entry.settled();
+        if attempts > 0 {
+            tracing::info!(receiver = &*self.receiver.name, attempts, "notifications are delivered again");
+        }
     }
 }
 

@@ -99,9 +99,11 @@ fn data(request: &Request) -> &Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_confirmed_and_resolved_is_told_and_what_is_acknowledged_is_not() {
     let (folder, mut target) = (TempDir::new().unwrap(), Target::start().await);
-    let telling = Telling::start(folder.path(), vec![hook("ops", &target.url())]);
+    let repeat = Some(Duration::from_secs(3600));
+    let telling = Telling::start(folder.path(), vec![Receiver { repeat, ..hook("ops", &target.url()) }]);
     record(&telling.ledger, lasting([1])).await;
     let told = target.next().await;
+    let first_at = told.at;
     assert_eq!(
         (&told.body["type"], &data(&told)["open"]),
         (&"counterfoil.divergences.open".into(), &1.into())
@@ -112,6 +114,7 @@ async fn what_is_confirmed_and_resolved_is_told_and_what_is_acknowledged_is_not(
     record(&telling.ledger, [resolved(1)]).await;
     let told = target.next().await;
     assert_eq!(told.body["type"], "counterfoil.divergences.resolved");
+    assert!(told.at.since(first_at) < 20_000_000_000, "what is new does not wait for what is told again");
     assert_eq!(
         data(&told)["turns"],
         serde_json::json!([{ "turn": "resolved", "kind": "stale", "count": 1 }])
