@@ -120,10 +120,7 @@ impl Settings {
         );
         let keys = keys(&written, &mut problems);
         let contracts = keys.as_ref().and_then(|keys| maps::contracts(&written, keys, &mut problems));
-        let notify = contracts.as_ref().and_then(|contracts| match &written.notify {
-            Some(notify) => notify::used(notify, contracts, &mut problems),
-            None => Some(notifying::Settings::default()),
-        });
+        let notify = contracts.as_ref().and_then(|it| notify::used(&written.notify, it, &mut problems));
         let (Some(grpc), Some(http), Some(security), Some(keys), Some(contracts), Some(notify)) =
             (grpc, http, security, keys, contracts, notify)
         else {

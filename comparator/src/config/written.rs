@@ -41,7 +41,7 @@ pub struct Written {
     pub ledger: WrittenLedger,
     /// Who is told of divergences.
     #[serde(default)]
-    pub notify: Option<WrittenNotify>,
+    pub notify: WrittenNotify,
     /// Where batches are kept until all their events have outcomes, so that a comparator that is started over goes on where
     /// it was. Without this section they are in memory only, and sidecars' events are acknowledged as `received` at best.
     #[serde(default)]
