@@ -79,11 +79,9 @@ impl Deliverer {
 
     /// Delivers until `stop`, at any point of it.
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        match stop.run_until_cancelled(self.deliver_all()).await {
-            Some(Err(error)) => {
-                tracing::error!(receiver = &*self.receiver.name, %error, "nothing is told any more; restart the comparator");
-            }
-            Some(Ok(())) | None => {}
+        if let Some(Err(error)) = stop.run_until_cancelled(self.deliver_all()).await {
+            let receiver = &*self.receiver.name;
+            tracing::error!(receiver, %error, "nothing is told any more; restart the comparator");
         }
     }
 
