@@ -13,6 +13,7 @@
 //! - `GET /v1/clocks?limit=&after=`: how well the clocks of other machines are known, in pages.
 //! - `GET /v1/gate?map=&store=&cohort=&against=&window=`: whether traffic may be moved over, and why not;
 //!   `POST /v1/gate/flagger` is the same for Flagger.
+//! - `GET /v1/notify`: who is told of divergences, and whether that works.
 //!
 //! Whatever is wrong with a request is told as `{"error": "…"}`. Where callers have tokens, each request has to show one.
 
@@ -25,6 +26,7 @@ mod error;
 mod evidence;
 mod export;
 mod gate;
+mod notify;
 mod parameters;
 mod sweep;
 mod values;
@@ -35,6 +37,7 @@ use crate::callers::Callers;
 use crate::contract::MapId;
 use crate::ledger::{Count, Ignored, Ledger, LedgerError, shown};
 use crate::metrics;
+use crate::notify::Board;
 use crate::sources::{Phase, Report, Source};
 use crate::store::Reader;
 use crate::table::Census;
@@ -62,13 +65,20 @@ pub(crate) struct Api {
     may_show_values: bool,
     /// How many more keys may be read at a time for operators who look at values.
     value_reads: Arc<Semaphore>,
+    notify: Arc<Board>,
 }
 
 impl Api {
-    /// Answers `callers` from `parts` and `ledger`.
-    pub(crate) fn new(parts: Arc<Parts>, ledger: Ledger, callers: Callers, may_show_values: bool) -> Self {
+    /// Answers `callers` from `parts`, `ledger` and `notify`.
+    pub(crate) fn new(
+        parts: Arc<Parts>,
+        ledger: Ledger,
+        callers: Callers,
+        may_show_values: bool,
+        notify: Arc<Board>,
+    ) -> Self {
         let value_reads = Arc::new(Semaphore::new(values::READS_MAX));
-        Self { parts, ledger, callers: Arc::new(callers), may_show_values, value_reads }
+        Self { parts, ledger, callers: Arc::new(callers), may_show_values, value_reads, notify }
     }
 
     /// Brings the gauges of what is ignored up to date.
@@ -105,6 +115,7 @@ impl Api {
             .route("/v1/divergences/{id}/reopen", post(acts::reopen))
             .route("/v1/sources", get(sources))
             .route("/v1/clocks", get(clocks::clocks))
+            .route("/v1/notify", get(notify::notify))
             .route_layer(door)
             .method_not_allowed_fallback(|| async { ApiError::NoMethod })
             .fallback(|| async { ApiError::NoPath })

@@ -2,7 +2,7 @@
 //! tells.
 //!
 //! ```text
-//! receiver ─▶ journal, engine: sources, clocks, table ─▶ scheduler, prober ─▶ judge ─▶ outcomes ─▶ telling (counts, ledger, traces) ─▶ api
+//! receiver ─▶ journal, engine: sources, clocks, table ─▶ scheduler, prober ─▶ judge ─▶ outcomes ─▶ telling (counts, ledger, traces) ─▶ api, notify
 //! ```
 //!
 //! [`engine`] and [`scheduler`] decide and are handed the time; receiver, prober and telling do the I/O around them.
@@ -37,6 +37,8 @@ pub mod gate;
 pub mod journal;
 pub mod ledger;
 mod metrics;
+pub mod notify;
+mod outbound;
 mod prober;
 mod recall;
 mod receiver;
@@ -61,6 +63,8 @@ use engine::{Engine, Limits};
 use evidence::{Evidence, EvidenceError};
 use journal::{Journal, JournalError};
 use ledger::{Ledger, LedgerError};
+use notify::Notifier;
+use outbound::PostError;
 use prober::{Prober, Told};
 use recall::Recall;
 use receiver::Receiver;
@@ -183,6 +187,9 @@ pub enum BuildError {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Nobody can be told of divergences.
+    #[error("notify: {0}")]
+    Notify(#[from] PostError),
     /// What was open before cannot be taken up.
     #[error(transparent)]
     Restart(#[from] RestartError),
@@ -196,6 +203,7 @@ pub struct Comparator {
     serving: Serving,
     prober: Prober,
     api: Api,
+    notifier: Notifier,
     telemetry: Telemetry,
     ledger_retention_ns: i64,
     drain_max: Duration,
@@ -217,7 +225,8 @@ impl Comparator {
         let tallies = Arc::new(Tallies::new(&contracts));
         let announced = tallies.clone();
         let announce = move |turned: &ledger::Turned| telling::announce(&announced, turned);
-        let ledger = Ledger::open(&settings.ledger, announce)?;
+        let ledger = Ledger::open_with(&settings.ledger, settings.notify.routes(), announce)?;
+        let notifier = Notifier::new(settings.notify, &ledger)?;
         let evidence = settings.evidence.map(Evidence::open).transpose()?;
         let engine = Engine::new(engine::Options {
             contracts,
@@ -263,7 +272,8 @@ impl Comparator {
             http_address,
             serving: Serving::new(grpc, door, Receiver::new(parts.clone()), settings.batch_bytes_max),
             prober: Prober::new(parts.clone(), &settings.sweep, &places),
-            api: Api::new(parts, ledger, settings.callers, settings.may_show_values),
+            api: Api::new(parts, ledger, settings.callers, settings.may_show_values, notifier.board()),
+            notifier,
             ledger_retention_ns: settings.ledger_retention_ns,
             telemetry: telemetry.clone(),
             drain_max: settings.drain_max,
@@ -290,6 +300,7 @@ impl Comparator {
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_http(self.http, router, stop.clone()));
         tasks.spawn(self.prober.run(stop.clone()));
+        tasks.spawn(self.notifier.run(stop.clone()));
         tasks.spawn(let_go(self.api.clone(), stop.clone()));
         tasks.spawn(tend(self.api.clone(), self.ledger_retention_ns, stop.clone()));
         tasks.spawn(self.serving.run(stop.clone()));

@@ -121,6 +121,15 @@ catalogue! {
     EVIDENCE_EXPIRED: Counter "counterfoil_evidence_expired_total" ["reason"] "bundles"
         "Bundles of evidence deleted because they were too old (age), or took too much room together (bytes).";
     EVIDENCE_BYTES: Gauge "counterfoil_evidence_used_bytes" [] "bytes" "Bytes that all bundles of evidence take.";
+    NOTIFY_MESSAGES: Counter "counterfoil_notify_messages_total" ["receiver", "result"] "messages"
+        "Messages about divergences delivered, tried again (each attempt), or dead: refused for good, or given up.";
+    NOTIFY_PENDING: Gauge "counterfoil_notify_pending" ["receiver"] "turns"
+        "Turns of divergences that the receiver was not told of yet.";
+    NOTIFY_OLDEST: Gauge "counterfoil_notify_oldest_pending_seconds" ["receiver"] "seconds"
+        "How long ago the oldest came of what the receiver is to be told; 0 for nothing.";
+    NOTIFY_FOLDED: Counter "counterfoil_notify_folded_total" ["receiver"] "turns"
+        "Turns told later than they could have been, with those of a later message, as the receiver did not answer or is not to get
+        more messages in a minute.";
     GATE_CHECKS: Counter "counterfoil_gate_checks_total" ["map", "result"] "answers"
         "Answers of the gate about the map: pass, insufficient or fail.";
     GATE_BEHIND: Gauge "counterfoil_gate_verified_through_seconds_behind" ["map", "store"] "seconds"

@@ -1,5 +1,6 @@
 //! Files of keys: who may read them, and what they hold.
 
+use crate::line::LINE_BYTES_MAX;
 use crate::secret::KEY_BYTES;
 use crate::tenant::TenantName;
 use crate::token::{TOKEN_BYTES_MAX, TOKEN_BYTES_MIN, is_of_token};
@@ -19,7 +20,10 @@ const MODE_MADE: u32 = 0o400;
 /// Largest file of a key in bytes: a line and some white space.
 const FILE_BYTES_MAX: usize = 1024;
 
-const _: () = assert!(TOKEN_BYTES_MAX < FILE_BYTES_MAX, "what is longer is seen to be");
+const _: () = assert!(
+    TOKEN_BYTES_MAX < FILE_BYTES_MAX && LINE_BYTES_MAX < FILE_BYTES_MAX,
+    "what is longer is seen to be"
+);
 
 /// Why a key could not be read from its file.
 #[derive(Debug, Error)]
@@ -65,6 +69,14 @@ pub enum KeyError {
          new` prints such)"
     )]
     NotToken {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file holds something else than one line of text.
+    #[error(
+        "secret file {path}: needs one line of 1 to {LINE_BYTES_MAX} visible ASCII characters and nothing else"
+    )]
+    NotLine {
         /// The file.
         path: PathBuf,
     },
@@ -134,6 +146,14 @@ impl Text {
         let name = std::str::from_utf8(name).ok()?.parse().ok()?;
         (head == b"tenant" && words.next().is_none()).then_some(())?;
         Some((name, key_of_hex(digits)?))
+    }
+
+    /// The line, if the file holds one and nothing else.
+    pub(crate) fn line(&self) -> Option<Zeroizing<String>> {
+        let line = self.text.trim_ascii();
+        let is_line = (1..=LINE_BYTES_MAX).contains(&line.len()) && line.iter().all(u8::is_ascii_graphic);
+        let line = std::str::from_utf8(line).ok().filter(|_| is_line)?;
+        Some(Zeroizing::new(line.to_owned()))
     }
 
     /// The bearer token, if the file holds one.

@@ -27,6 +27,7 @@ mod context;
 mod deployment;
 mod file;
 mod keyring;
+mod line;
 mod mac;
 mod secret;
 #[cfg(feature = "signing")]
@@ -37,6 +38,7 @@ mod token;
 pub use deployment::DeploymentKey;
 pub use file::{KeyError, create_file};
 pub use keyring::{KEYS_MAX, Key, KeyNumber, Keyring, KeyringError};
+pub use line::{LINE_BYTES_MAX, SecretLine};
 pub use mac::{Mac, MacKey};
 #[cfg(feature = "signing")]
 pub use signing::{Purpose, Signer, SigningKey, Verify, verify};

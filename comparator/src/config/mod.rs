@@ -5,6 +5,7 @@ mod gate;
 mod listen;
 mod maps;
 mod recall;
+mod notify;
 mod sweep;
 mod written;
 
@@ -12,6 +13,7 @@ pub use evidence::WrittenEvidence;
 pub use gate::WrittenGate;
 pub use listen::{Security, Tls, WrittenHttpToken, WrittenListen, WrittenTls};
 pub use recall::WrittenRecall;
+pub use notify::{WrittenKind, WrittenNotify, WrittenReceiver};
 pub use sweep::WrittenSweep;
 pub use written::{
     Written, WrittenJournal, WrittenKey, WrittenLedger, WrittenLimits, WrittenMap, WrittenMapStore,
@@ -22,6 +24,7 @@ use crate::callers::Callers;
 use crate::contract::Contracts;
 use crate::evidence as keeping_evidence;
 use crate::journal;
+use crate::notify as notifying;
 use crate::sources::Silence;
 use crate::sweep as sweeping;
 use counterfoil_keys::{DeploymentKey, Keyring};
@@ -62,6 +65,8 @@ pub struct Settings {
     pub ledger: PathBuf,
     /// How long a divergence is kept there once it is resolved, in nanoseconds.
     pub ledger_retention_ns: i64,
+    /// Who is told of divergences.
+    pub notify: notifying::Settings,
     /// Where batches are kept until their events have outcomes; `None` in memory alone.
     pub journal: Option<journal::Settings>,
     /// How evidence is kept; `None` if none is written.
@@ -128,8 +133,9 @@ impl Settings {
         let keys = keys(&written, &mut problems);
         let evidence = written.evidence.as_ref().and_then(|evidence| evidence.settings(&mut problems));
         let contracts = keys.as_ref().and_then(|keys| maps::contracts(&written, keys, &mut problems));
-        let (Some(grpc), Some(http), Some(security), Some(keys), Some(contracts)) =
-            (grpc, http, security, keys, contracts)
+        let notify = contracts.as_ref().and_then(|it| notify::used(&written.notify, it, &mut problems));
+        let (Some(grpc), Some(http), Some(security), Some(keys), Some(contracts), Some(notify)) =
+            (grpc, http, security, keys, contracts, notify)
         else {
             return Err(problems);
         };
@@ -161,6 +167,7 @@ impl Settings {
             drain_max: Duration::from_millis(written.drain_ms_max.into()),
             ledger_retention_ns: i64::from(written.ledger.retention_days) * DAY,
             ledger: written.ledger.path,
+            notify,
             journal: written.journal.map(|journal| journal::Settings {
                 path: journal.path,
                 bytes_max: journal.bytes_max,

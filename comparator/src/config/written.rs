@@ -1,6 +1,6 @@
 //! The configuration of a comparator, as a person writes it.
 
-use super::{WrittenEvidence, WrittenGate, WrittenListen, WrittenRecall, WrittenSweep};
+use super::{WrittenEvidence, WrittenGate, WrittenListen, WrittenNotify, WrittenRecall, WrittenSweep};
 use crate::contract::Severity;
 use crate::store::{WrittenLookup, WrittenStore};
 use counterfoil_digest::{Codec, WrittenRules};
@@ -39,6 +39,9 @@ pub struct Written {
     pub maps: Vec<WrittenMap>,
     /// Where divergences are kept.
     pub ledger: WrittenLedger,
+    /// Who is told of divergences.
+    #[serde(default)]
+    pub notify: WrittenNotify,
     /// Where batches are kept until all their events have outcomes, so that a comparator that is started over goes on where
     /// it was. Without this section they are in memory only, and sidecars' events are acknowledged as `received` at best.
     #[serde(default)]

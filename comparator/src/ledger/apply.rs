@@ -2,6 +2,7 @@
 
 use super::act;
 use super::history::{self, Note};
+use super::outbox::Standing;
 use super::transition::{Opened, Transition, Turned};
 use counterfoil_digest::Differing;
 use rusqlite::{OptionalExtension, Row, Transaction, named_params};
@@ -17,23 +18,23 @@ ON CONFLICT (id) DO UPDATE SET state = 'opened', times = times + 1, revision = r
     stale_versions = excluded.stale_versions, stale_at_least_ns = excluded.stale_at_least_ns,
     write_ended_ns = excluded.write_ended_ns, seen_after_ns = excluded.seen_after_ns, trace_id = excluded.trace_id,
     fields = excluded.fields, fields_missing = excluded.fields_missing
-WHERE state = 'resolved' RETURNING row, revision, map, store, kind";
+WHERE state = 'resolved' RETURNING row, revision, map, store, kind, confirmed_at_unix_ns";
 
 const CONFIRM: &str = "
 UPDATE divergence SET state = 'confirmed', revision = revision + 1, confirmed_at_unix_ns = :at,
     fields = coalesce(:fields, fields), fields_missing = coalesce(:fields_missing, fields_missing)
-WHERE id = :id AND state = 'opened' RETURNING row, revision, map, store, kind";
+WHERE id = :id AND state = 'opened' RETURNING row, revision, map, store, kind, confirmed_at_unix_ns";
 
 const RESOLVE: &str = "
 UPDATE divergence SET state = 'resolved', revision = revision + 1, resolved_at_unix_ns = :at, resolved_how = :how
-WHERE id = :id AND state <> 'resolved' RETURNING row, revision, map, store, kind";
+WHERE id = :id AND state <> 'resolved' RETURNING row, revision, map, store, kind, confirmed_at_unix_ns";
 
 const KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM divergence WHERE id = ?1)";
 
 /// What a transition did.
 pub(super) enum Applied {
     /// The divergence is in another state now.
-    Changed(Turned),
+    Changed(Turned, Standing),
     /// It was in that state already.
     Known,
     /// The ledger does not know the divergence.
@@ -44,6 +45,7 @@ pub(super) enum Applied {
 struct Changed {
     place: i64,
     revision: u32,
+    was_confirmed: bool,
     map: String,
     store: Option<String>,
     kind: String,
@@ -51,8 +53,15 @@ struct Changed {
 
 impl Changed {
     fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let (place, revision) = (row.get("row")?, row.get("revision")?);
-        Ok(Self { place, revision, map: row.get("map")?, store: row.get("store")?, kind: row.get("kind")? })
+        let confirmed_at_unix_ns: Option<i64> = row.get("confirmed_at_unix_ns")?;
+        Ok(Self {
+            place: row.get("row")?,
+            revision: row.get("revision")?,
+            was_confirmed: confirmed_at_unix_ns.is_some(),
+            map: row.get("map")?,
+            store: row.get("store")?,
+            kind: row.get("kind")?,
+        })
     }
 }
 
@@ -63,7 +72,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, transition: &Transition) -> r
         let is_known = transaction.prepare_cached(KNOWN)?.query_row([id.0], |row| row.get(0))?;
         return Ok(if is_known { Applied::Known } else { Applied::Orphan });
     };
-    let Changed { place, revision, map, store, kind } = changed;
+    let Changed { place, revision, was_confirmed, map, store, kind } = changed;
     let turn = transition.label();
     let note = match transition {
         Transition::Opened(opened) => {
@@ -83,7 +92,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, transition: &Transition) -> r
         }
     };
     history::write(transaction, place, revision, &note)?;
-    Ok(Applied::Changed(Turned { id, map, store, kind, turn }))
+    Ok(Applied::Changed(Turned { id, map, store, kind, turn }, Standing { place, was_confirmed }))
 }
 
 fn change(transaction: &Transaction<'_>, transition: &Transition) -> rusqlite::Result<Changed> {

@@ -22,6 +22,7 @@
 //! - The file does not grow without end: beyond [`ROWS_MAX`] rows, the oldest resolved divergences are deleted, and so are
 //!   those that [`Ledger::forget`] is told to. What is not resolved is never deleted. Of a divergence's history at most
 //!   [`ENTRIES_MAX`] entries are kept.
+//! - What is to be told to people of a turn is written with it: see [`outbox`].
 //! - A page costs at most one pass over one narrow index, whatever it is filtered by.
 //!
 //! Keys stand in the file, values do not: only their digests.
@@ -32,6 +33,7 @@ mod error;
 mod filter;
 mod history;
 mod listing;
+pub mod outbox;
 mod query;
 mod row;
 mod schema;
@@ -47,12 +49,13 @@ pub(crate) use row::{key_of, shown};
 pub use transition::{Opened, ScanPlace, Transition, Turned};
 
 use counterfoil_clock::wall_unix_ns;
+use outbox::{Outbox, Route};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use writer::{Command, Writer};
 
@@ -113,6 +116,7 @@ struct Shared {
     counters: Arc<Counters>,
     reads: Arc<Semaphore>,
     queue: Option<mpsc::Sender<Command>>,
+    outbox_changes: watch::Receiver<()>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -133,17 +137,34 @@ impl Ledger {
     ///
     /// [`LedgerError`] if the file is unusable or not a ledger of this version or an older one.
     pub fn open(path: &Path, announce: impl Fn(&Turned) + Send + 'static) -> Result<Self, LedgerError> {
-        let connection = schema::open(path)?;
+        Self::open_with(path, Vec::new(), announce)
+    }
+
+    /// The same, with an outbox for these routes.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`] as [`Ledger::open`].
+    pub fn open_with(
+        path: &Path,
+        routes: Vec<Route>,
+        announce: impl Fn(&Turned) + Send + 'static,
+    ) -> Result<Self, LedgerError> {
+        let mut connection = schema::open(path)?;
+        outbox::adopt(&mut connection, &routes, wall_unix_ns())
+            .map_err(|source| LedgerError::Open { path: path.to_owned(), source })?;
+        let (outbox, outbox_changes) = Outbox::new(routes);
         let counters = Arc::<Counters>::default();
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-        let writer = Writer::new(path.to_owned(), connection, Arc::clone(&counters), Box::new(announce));
+        let writer =
+            Writer::new(path.to_owned(), connection, Arc::clone(&counters), Box::new(announce), outbox);
         let thread = std::thread::Builder::new()
             .name("ledger".into())
             .spawn(move || writer.run(waiting))
             .map_err(LedgerError::Thread)?;
         let reads = Arc::new(Semaphore::new(READS_MAX));
-        let shared =
-            Shared { path: path.to_owned(), counters, reads, queue: Some(queue), thread: Some(thread) };
+        let (queue, thread) = (Some(queue), Some(thread));
+        let shared = Shared { path: path.to_owned(), counters, reads, queue, outbox_changes, thread };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -303,4 +324,4 @@ impl Ledger {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

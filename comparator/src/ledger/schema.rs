@@ -3,7 +3,7 @@
 //! `PRAGMA user_version` is the version of the schema. A new file gets the newest; an older one is brought up step by
 //! step, each step in a transaction; a newer one is refused.
 
-use super::LedgerError;
+use super::{LedgerError, outbox};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The steps: the first makes version 1 of an empty file, each further one makes the next version.
-pub(super) const STEPS: [&str; 5] = [
+pub(super) const STEPS: [&str; 6] = [
     "
 CREATE TABLE divergence (
     row                  INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: it is the cursor of pages
@@ -81,6 +81,8 @@ CREATE INDEX divergence_by_state ON divergence (state, row, map, store, kind, so
 CREATE INDEX divergence_by_key ON divergence (key);
 CREATE INDEX divergence_by_end ON divergence (resolved_at_unix_ns) WHERE state = 'resolved';
 ",
+    // What is to be told to people.
+    outbox::TABLES,
 ];
 
 /// Opens the file to write, makes it if it is not there, and brings its schema up.

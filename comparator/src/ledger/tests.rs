@@ -7,9 +7,10 @@ use tempfile::TempDir;
 
 mod acts;
 mod histories;
+mod outbox;
 mod reads;
 
-pub(super) fn opened(number: u32) -> Opened {
+pub(crate) fn opened(number: u32) -> Opened {
     Opened {
         id: id(number),
         map: if number.is_multiple_of(2) { "even".into() } else { "odd".into() },
@@ -34,17 +35,17 @@ fn fields<const N: usize>(names: [&str; N], only_there: usize) -> Box<Differing>
     Box::new(Differing { names: names.map(Into::into).to_vec(), only_there })
 }
 
-fn id(number: u32) -> DivergenceId {
+pub(crate) fn id(number: u32) -> DivergenceId {
     let mut id = [0xff; 16];
     id[..4].copy_from_slice(&number.to_be_bytes());
     DivergenceId(id)
 }
 
-fn confirmed(number: u32) -> Transition {
+pub(crate) fn confirmed(number: u32) -> Transition {
     Transition::Confirmed { id: id(number), at_unix_ns: 2_000, fields: None }
 }
 
-fn resolved(number: u32) -> Transition {
+pub(crate) fn resolved(number: u32) -> Transition {
     Transition::Resolved { id: id(number), at_unix_ns: 3_000, how: "agreed" }
 }
 
@@ -54,7 +55,7 @@ fn ledger() -> (TempDir, Ledger) {
     (folder, ledger)
 }
 
-async fn record(ledger: &Ledger, transitions: impl IntoIterator<Item = Transition>) {
+pub(crate) async fn record(ledger: &Ledger, transitions: impl IntoIterator<Item = Transition>) {
     ledger.record(transitions.into_iter().collect()).await.unwrap();
     ledger.flush().await.unwrap();
 }
@@ -302,7 +303,7 @@ fn a_newer_ledger_and_another_database_are_refused_and_left_alone() {
     std::fs::write(&text, "hello, I am not a database at all, but long enough to look like one").unwrap();
     let before = [&other, &text].map(|path| std::fs::read(path).unwrap());
     let refused = |path: &Path| Ledger::open(path, |_| ()).unwrap_err();
-    assert!(matches!(refused(&newer), LedgerError::Newer { found: 99, known: 5, .. }));
+    assert!(matches!(refused(&newer), LedgerError::Newer { found: 99, known: 6, .. }));
     assert!(matches!(refused(&other), LedgerError::NotALedger { .. }));
     assert!(matches!(refused(&text), LedgerError::Open { .. }));
     assert!(matches!(refused(&folder.path().join("no/such/folder")), LedgerError::Open { .. }));

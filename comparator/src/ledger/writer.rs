@@ -2,8 +2,10 @@
 
 use super::act::{self, Acting, Answer};
 use super::apply::{Applied, apply};
+use super::outbox::{self, Counted, Outbox, Route, Sealed, Settling};
 use super::transition::{ScanPlace, Transition, Turned};
 use super::{Announce, BATCH_MAX, CLOSING_RETRIES_MAX, Counters, FORGOTTEN_MAX, ROWS_MAX, schema};
+use counterfoil_clock::wall_unix_ns;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,6 +42,10 @@ pub(super) enum Command {
     Act(Acting, oneshot::Sender<Answer>),
     /// Delete some of what was resolved before this wall-clock time, in nanoseconds since 1970.
     Forget(i64),
+    /// Write a message to this receiver down, and give it.
+    Seal(Arc<str>, oneshot::Sender<Sealed>),
+    /// Write what became of a message.
+    Settle(Settling, oneshot::Sender<()>),
     /// Tell when everything before is written.
     Flush(oneshot::Sender<()>),
 }
@@ -50,6 +56,7 @@ pub(super) struct Writer {
     connection: Connection,
     counters: Arc<Counters>,
     announce: Announce,
+    outbox: Outbox,
     opened_since_look: u32,
 }
 
@@ -59,37 +66,30 @@ impl Writer {
         connection: Connection,
         counters: Arc<Counters>,
         announce: Announce,
+        outbox: Outbox,
     ) -> Self {
-        Self { path, connection, counters, announce, opened_since_look: ROWS_PER_LOOK }
+        Self { path, connection, counters, announce, outbox, opened_since_look: ROWS_PER_LOOK }
     }
 
     /// Writes until nobody is left who could record.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         let mut batch = Vec::new();
         while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
-            let Some(answers) = self.land(&batch, &queue) else {
+            let Some(replies) = self.land(&batch, &queue) else {
                 let lost = batch.len() + queue.len();
                 tracing::error!(lost, "the ledger cannot be written while it closes; transitions are lost");
                 return;
             };
-            let mut answers = answers.into_iter();
-            for command in batch.drain(..) {
-                match command {
-                    // Whoever asked may have stopped waiting.
-                    Command::Flush(done) => _ = done.send(()),
-                    Command::Act(_, done) => _ = answers.next().map(|answer| done.send(answer)),
-                    Command::Record(_) | Command::Place(_) | Command::Forget(_) => {}
-                }
-            }
+            batch.drain(..).zip(replies).for_each(|(command, reply)| command.reply(reply));
         }
     }
 
-    /// Tries until the batch is written, and gives what became of its acts; `None` if it gave up because the ledger closes.
-    fn land(&mut self, batch: &[Command], queue: &mpsc::Receiver<Command>) -> Option<Vec<Answer>> {
+    /// Tries until the batch is written, and gives what to reply to each command; `None` if it gave up because the ledger closes.
+    fn land(&mut self, batch: &[Command], queue: &mpsc::Receiver<Command>) -> Option<Vec<Reply>> {
         let mut closing_retries = 0;
         loop {
             let error = match self.write(batch) {
-                Ok(answers) => return Some(answers),
+                Ok(replies) => return Some(replies),
                 Err(error) => error,
             };
             self.counters.retries.fetch_add(1, Ordering::Relaxed);
@@ -109,60 +109,129 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, batch: &[Command]) -> rusqlite::Result<Vec<Answer>> {
+    fn write(&mut self, batch: &[Command]) -> rusqlite::Result<Vec<Reply>> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut written = Written::default();
+        let mut written = Written::new(self.outbox.routes());
+        let mut replies = Vec::with_capacity(batch.len());
         for command in batch {
-            written.add(&transaction, command)?;
+            replies.push(written.add(&transaction, command)?);
         }
-        let Written { transitions, opened, orphans, news, answers } = written;
-        let look = self.opened_since_look.saturating_add(opened) >= ROWS_PER_LOOK;
+        written.counted.write(&transaction, &written.routes, written.now_unix_ns)?;
+        if written.has_forgotten {
+            self.outbox.lapse(&transaction, written.now_unix_ns)?;
+        }
+        let look = self.opened_since_look.saturating_add(written.opened) >= ROWS_PER_LOOK;
         if look {
             prune(&transaction, ROWS_MAX)?;
         }
         transaction.commit()?;
+        let Written { transitions, opened, orphans, news, .. } = written;
         self.opened_since_look = if look { 0 } else { self.opened_since_look.saturating_add(opened) };
         self.counters.written.fetch_add(transitions, Ordering::Relaxed);
         self.counters.orphans.fetch_add(orphans, Ordering::Relaxed);
         news.iter().for_each(|turned| (self.announce)(turned));
-        Ok(answers)
+        if written.has_something_to_tell {
+            self.outbox.tell();
+        }
+        Ok(replies)
+    }
+}
+
+/// What to reply to a command.
+enum Reply {
+    /// That it is done.
+    Done,
+    /// What became of an act.
+    Act(Answer),
+    /// A message.
+    Seal(Sealed),
+}
+
+impl Command {
+    /// Tells whoever asked, who may have stopped waiting.
+    fn reply(self, reply: Reply) {
+        match (self, reply) {
+            (Self::Flush(done) | Self::Settle(_, done), _) => _ = done.send(()),
+            (Self::Act(_, done), Reply::Act(answer)) => _ = done.send(answer),
+            (Self::Seal(_, done), Reply::Seal(sealed)) => _ = done.send(sealed),
+            _ => {}
+        }
     }
 }
 
 /// What a transaction has written so far.
-#[derive(Default)]
 struct Written {
+    routes: Arc<[Route]>,
+    now_unix_ns: i64,
     transitions: u64,
     opened: u32,
     orphans: u64,
     news: Vec<Turned>,
-    /// What became of its acts, in their order.
-    answers: Vec<Answer>,
+    /// What is to be told to people.
+    counted: Counted,
+    has_something_to_tell: bool,
+    has_forgotten: bool,
 }
 
 impl Written {
-    fn add(&mut self, transaction: &Transaction<'_>, command: &Command) -> rusqlite::Result<()> {
+    fn new(routes: &Arc<[Route]>) -> Self {
+        Self {
+            routes: Arc::clone(routes),
+            now_unix_ns: wall_unix_ns(),
+            transitions: 0,
+            opened: 0,
+            orphans: 0,
+            news: Vec::new(),
+            counted: Counted::default(),
+            has_something_to_tell: false,
+            has_forgotten: false,
+        }
+    }
+
+    fn add(&mut self, transaction: &Transaction<'_>, command: &Command) -> rusqlite::Result<Reply> {
         match command {
             Command::Record(transition) => self.record(transaction, transition)?,
             Command::Place(place) => _ = keep(transaction, place)?,
-            Command::Act(acting, _) => self.answers.push(act::apply(transaction, acting)?),
+            Command::Act(acting, _) => return self.act(transaction, acting).map(Reply::Act),
             Command::Forget(before_unix_ns) => {
                 transaction.prepare_cached(FORGET)?.execute((before_unix_ns, FORGOTTEN_MAX))?;
+                (self.has_forgotten, self.has_something_to_tell) = (true, true);
             }
+            Command::Seal(receiver, _) => return self.seal(transaction, receiver).map(Reply::Seal),
+            Command::Settle(settling, _) => outbox::settle(transaction, settling)?,
             Command::Flush(_) => {}
         }
-        Ok(())
+        Ok(Reply::Done)
     }
 
     fn record(&mut self, transaction: &Transaction<'_>, transition: &Transition) -> rusqlite::Result<()> {
         self.transitions += 1;
         self.opened += u32::from(matches!(transition, Transition::Opened(_)));
         match apply(transaction, transition)? {
-            Applied::Changed(turned) => self.news.push(turned),
+            Applied::Changed(turned, standing) => {
+                self.counted.add(transaction, &self.routes, (&turned, standing), self.now_unix_ns)?;
+                self.has_something_to_tell |= !self.counted.is_empty();
+                self.news.push(turned);
+            }
             Applied::Known => {}
             Applied::Orphan => self.orphans += 1,
         }
         Ok(())
+    }
+
+    fn act(&mut self, transaction: &Transaction<'_>, acting: &Acting) -> rusqlite::Result<Answer> {
+        let answer = act::apply(transaction, acting)?;
+        if answer == Answer::Done {
+            outbox::acted(transaction, &self.routes, acting.id, self.now_unix_ns)?;
+            self.has_something_to_tell = true;
+        }
+        Ok(answer)
+    }
+
+    /// What was counted in this transaction is in the next message, as it is not written down yet.
+    fn seal(&self, transaction: &Transaction<'_>, receiver: &str) -> rusqlite::Result<Sealed> {
+        let route = self.routes.iter().find(|route| *route.receiver == *receiver);
+        route.map_or(Ok(Sealed::default()), |route| outbox::seal(transaction, route, self.now_unix_ns))
     }
 }
 
@@ -191,11 +260,11 @@ mod tests {
         let mut connection = schema::open(&folder.path().join("ledger")).unwrap();
         let transaction = connection.transaction().unwrap();
         for number in 0..6 {
-            assert!(matches!(apply(&transaction, &opened(number).into()).unwrap(), Applied::Changed(_)));
+            assert!(matches!(apply(&transaction, &opened(number).into()).unwrap(), Applied::Changed(..)));
         }
         for number in [1, 2, 4] {
             let resolved = Transition::Resolved { id: opened(number).id, at_unix_ns: 1, how: "agreed" };
-            assert!(matches!(apply(&transaction, &resolved).unwrap(), Applied::Changed(_)));
+            assert!(matches!(apply(&transaction, &resolved).unwrap(), Applied::Changed(..)));
         }
         let left = |rows_max| {
             prune(&transaction, rows_max).unwrap();

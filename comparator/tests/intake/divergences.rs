@@ -132,6 +132,7 @@ async fn with_tokens_one_is_needed_to_read_and_that_of_an_operator_to_act() {
         ("GET", "/v1/summary", "", 401),
         ("GET", "/v1/sources", "", 401),
         ("GET", "/v1/clocks", "", 401),
+        ("GET", "/v1/notify", "", 401),
         ("GET", &one, "", 401),
         ("GET", &bundle, "", 401),
         ("GET", &bundle, BOB, 404),

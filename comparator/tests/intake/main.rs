@@ -9,6 +9,7 @@ mod fields;
 mod forms;
 mod gate;
 mod noise;
+mod notify;
 mod orphans;
 mod reader;
 mod recall;
