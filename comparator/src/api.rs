@@ -12,6 +12,8 @@
 //! - `GET /v1/gate?map=&store=&cohort=&against=&window=`: whether traffic may be moved over, and why not;
 //!   `POST /v1/gate/flagger` is the same for Flagger.
 //!
+//! - `POST /v1/repairs/plan`, `/apply`, `/ID/undo`, `/breaker/close`, `GET /v1/repairs`, `/ID`, `/breakers`, `/audit`: repairs.
+//!
 //! Whatever is wrong with a request is told as `{"error": "…"}`. Where callers have tokens, each request has to show one.
 
 mod acts;
@@ -23,6 +25,7 @@ mod error;
 mod export;
 mod gate;
 mod parameters;
+mod repairs;
 mod sweep;
 
 use crate::Parts;
@@ -30,6 +33,7 @@ use crate::budget::Status;
 use crate::callers::Callers;
 use crate::contract::MapId;
 use crate::ledger::{Count, Ignored, Ledger, LedgerError, shown};
+use crate::repair::Repairs;
 use crate::metrics;
 use crate::sources::{Phase, Report, Source};
 use crate::store::Reader;
@@ -53,6 +57,8 @@ pub(crate) struct Api {
     pub(crate) parts: Arc<Parts>,
     pub(crate) ledger: Ledger,
     pub(crate) callers: Arc<Callers>,
+    /// `None` where no map may be repaired.
+    pub(crate) repairs: Option<Arc<Repairs>>,
 }
 
 impl Api {
@@ -85,6 +91,7 @@ impl Api {
             .route("/v1/divergences/{id}/acknowledge", post(acts::acknowledge))
             .route("/v1/divergences/{id}/ignore", post(acts::ignore))
             .route("/v1/divergences/{id}/reopen", post(acts::reopen))
+            .merge(repairs::routes())
             .route("/v1/sources", get(sources))
             .route("/v1/clocks", get(clocks::clocks))
             .route_layer(door)

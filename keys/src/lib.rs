@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! deployment key ──"tenant v1" ‖ name──▶ tenant key ──"value v1"─────▶ value key: digests of values
-//!  (64 hex digits)                                  └─"batch mac v1"─▶ MAC key: codes of batches
+//!  (64 hex digits)                                  ├─"batch mac v1"─▶ MAC key: codes of batches
+//!                                                   └─"repair undo v1"─▶ seals values that a repair replaced
 //! signing key ──▶ signatures of batches' codes ("batch signature v1")
 //! ```
 //!

@@ -14,6 +14,8 @@ use zeroize::Zeroize;
 pub enum Purpose {
     /// The code of a batch, signed by the sidecar that sealed it.
     Batch,
+    /// The end of a chain of entries about repairs, signed by the comparator that wrote them.
+    RepairAudit,
 }
 
 impl Purpose {
@@ -21,6 +23,7 @@ impl Purpose {
     fn bind(self, message: &[u8]) -> Vec<u8> {
         let context = match self {
             Self::Batch => context::BATCH_SIGNATURE,
+            Self::RepairAudit => context::REPAIR_AUDIT_SIGNATURE,
         };
         [context.as_bytes(), &[0], message].concat()
     }

@@ -3,11 +3,13 @@
 mod gate;
 mod listen;
 mod maps;
+mod repair;
 mod sweep;
 mod written;
 
 pub use gate::WrittenGate;
 pub use listen::{Security, Tls, WrittenHttpToken, WrittenListen, WrittenTls};
+pub use repair::{WrittenApply, WrittenBreaker, WrittenRepair, WrittenRepairs};
 pub use sweep::WrittenSweep;
 pub use written::{
     Written, WrittenJournal, WrittenKey, WrittenLedger, WrittenLimits, WrittenMap, WrittenMapStore,
@@ -17,6 +19,7 @@ pub use written::{
 use crate::callers::Callers;
 use crate::contract::Contracts;
 use crate::journal;
+use crate::repair as repairing;
 use crate::sources::Silence;
 use crate::sweep as sweeping;
 use counterfoil_keys::{DeploymentKey, Keyring};
@@ -55,6 +58,8 @@ pub struct Settings {
     pub contracts: Contracts,
     /// File of the divergence ledger.
     pub ledger: PathBuf,
+    /// How maps are repaired that may be; `None` where none may.
+    pub repair: Option<repairing::Settings>,
     /// How long a divergence is kept there once it is resolved, in nanoseconds.
     pub ledger_retention_ns: i64,
     /// Where batches are kept until their events have outcomes; `None` in memory alone.
@@ -120,7 +125,9 @@ impl Settings {
         else {
             return Err(problems);
         };
+        let repair = repair::settings(&written, &contracts, &keys, &mut problems);
         problems.none_or(Self {
+            repair,
             grpc,
             http,
             security,

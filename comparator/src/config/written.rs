@@ -1,6 +1,6 @@
 //! The configuration of a comparator, as a person writes it.
 
-use super::{WrittenGate, WrittenListen, WrittenSweep};
+use super::{WrittenGate, WrittenListen, WrittenRepair, WrittenRepairs, WrittenSweep};
 use crate::contract::Severity;
 use crate::store::{WrittenLookup, WrittenStore};
 use counterfoil_digest::{Codec, WrittenRules};
@@ -55,6 +55,9 @@ pub struct Written {
     /// What is looked at though nothing waits for it.
     #[serde(default)]
     pub sweep: Option<WrittenSweep>,
+    /// What holds for the repairs of all maps that have a section `repair`.
+    #[serde(default)]
+    pub repair: Option<WrittenRepairs>,
     /// Bounds of what sidecars send.
     #[serde(default)]
     pub limits: WrittenLimits,
@@ -153,6 +156,9 @@ pub struct WrittenMap {
     /// What is demanded before traffic is moved over.
     #[serde(default)]
     pub gate: WrittenGate,
+    /// How the store is written to where it diverges. Without this section it never is.
+    #[serde(default)]
+    pub repair: Option<WrittenRepair>,
 }
 
 /// Whose map a contract is about.

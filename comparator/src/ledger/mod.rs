@@ -34,7 +34,7 @@ mod history;
 mod listing;
 mod query;
 mod row;
-mod schema;
+pub(crate) mod schema;
 mod transition;
 mod writer;
 

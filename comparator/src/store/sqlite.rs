@@ -10,6 +10,7 @@
 //!
 //! A file in WAL mode needs its `-shm` and `-wal` files beside it, or a directory in which they can be made.
 
+pub(super) mod change;
 mod describe;
 
 use super::gather::{Asked, integer, representable};
@@ -34,6 +35,12 @@ use std::time::Duration;
 
 /// After how many steps of SQLite's machine the deadline is looked at: a few ten microseconds.
 const STEPS_PER_LOOK: i32 = 10_000;
+
+/// Constraints that say that a row is there already: a primary key, a unique index.
+const IS_THERE: [std::ffi::c_int; 2] = [
+    rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
+    rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE,
+];
 
 /// Reads one SQLite file.
 #[derive(Debug)]
@@ -272,6 +279,7 @@ fn classify(error: &rusqlite::Error) -> StoreError {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OperationInterrupted => {
             StoreError::Timeout
         }
+        ErrorCode::ConstraintViolation if IS_THERE.contains(&failure.extended_code) => StoreError::Conflict,
         ErrorCode::CannotOpen
         | ErrorCode::NotADatabase
         | ErrorCode::DatabaseCorrupt

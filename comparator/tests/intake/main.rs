@@ -10,6 +10,7 @@ mod gate;
 mod noise;
 mod orphans;
 mod reader;
+mod repairs;
 mod restart;
 mod stores;
 #[path = "../support/mod.rs"]
