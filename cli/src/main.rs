@@ -12,6 +12,7 @@
 //! | `config` | checks configurations and prints their schema |
 //! | `contract` | checks the contracts of a comparator against its stores |
 //! | `divergences` | lists what a comparator found, and says what is done about it |
+//! | `repair` | plans repairs, has them done, and shows what became of them |
 //! | `gate` | asks a comparator whether traffic may be moved over |
 //! | `key` | prints new keys and the keys of tenants |
 //! | `generate` | prints completions and man pages |
@@ -35,6 +36,7 @@ mod pace;
 mod plant;
 mod progress;
 mod random;
+mod repair;
 mod replay;
 
 use clap::Parser;
