@@ -243,7 +243,8 @@ impl Comparator {
             None => tracing::warn!("no journal: a comparator that is started over forgets what was open"),
         }
         let places = ledger.scan_places().await?;
-        let repairs = settings.repair.map(|repair| Repairs::open(repair, parts.clone(), ledger.clone(), None));
+        let repairs =
+            settings.repair.map(|repair| Repairs::open(repair, parts.clone(), ledger.clone(), None));
         let repairs = repairs.transpose()?.map(Arc::new);
         metrics::INVARIANTS.counter(&[("id", "P3")]).increment(0);
         parts.set_gauges();

@@ -316,7 +316,8 @@ mod tests {
 
     #[test]
     fn an_entry_is_asked_for_that_can_be_done_or_was_completed_and_no_other() {
-        let entry = json!({ "id": "d", "revision": 3, "map": "cart", "action": "put", "direction": "map_wins" });
+        let entry =
+            json!({ "id": "d", "revision": 3, "map": "cart", "action": "put", "direction": "map_wins" });
         for (more, expected) in [
             (json!({}), Some(json!({ "id": "d", "revision": 3 }))),
             (json!({ "why_not": "nobody has the value" }), None),

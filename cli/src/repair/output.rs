@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn a_repair_is_a_line_and_a_terminal_obeys_none_of_it() {
-        let told = json!({ "repairs": [{ "id": "d-1", "state": "applied", "key": "a\u{1b}[2J", "why": null }] });
+        let told =
+            json!({ "repairs": [{ "id": "d-1", "state": "applied", "key": "a\u{1b}[2J", "why": null }] });
         let mut out = Vec::new();
         all(&told, Output::Table, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();

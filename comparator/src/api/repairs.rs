@@ -14,8 +14,8 @@ use super::error::ApiError;
 use super::parameters::Parameters;
 use crate::ledger::{DivergenceId, PAGE_ROWS_MAX};
 use crate::repair::{
-    Answer, Approval, AuditEntry, BreakerRow, Direction, PLAN_MAX, Page, Planned, Repair, RepairState, Repairs,
-    UndoError,
+    Answer, Approval, AuditEntry, BreakerRow, Direction, PLAN_MAX, Page, Planned, Repair, RepairState,
+    Repairs, UndoError,
 };
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
@@ -91,7 +91,11 @@ struct Plan {
     more: bool,
 }
 
-async fn plan(_: Operator, Those(repairs): Those, Body(asked): Body<PlanAsked>) -> Result<Json<Plan>, ApiError> {
+async fn plan(
+    _: Operator,
+    Those(repairs): Those,
+    Body(asked): Body<PlanAsked>,
+) -> Result<Json<Plan>, ApiError> {
     let (repairs, more) = repairs.plan(asked.map, asked.kind).await?;
     Ok(Json(Plan { repairs, more }))
 }
@@ -143,7 +147,8 @@ struct Applied {
 
 impl Applied {
     fn of(id: DivergenceId, answer: Answer) -> Self {
-        let none = Self { id: id.to_string(), result: "", repair: None, state: None, revision: None, why: None };
+        let none =
+            Self { id: id.to_string(), result: "", repair: None, state: None, revision: None, why: None };
         match answer {
             Answer::Approved(repair) => Self { result: "approved", repair: Some(repair), ..none },
             Answer::Already(repair, state) => {

@@ -3,7 +3,7 @@
 use super::{Written, WrittenMap, wide};
 use crate::contract::{Contract, Contracts, MapId};
 use crate::repair::{BreakerTerms, Direction, Settings, Terms};
-use crate::store::{Changer, StoreUrl, WrittenStatements, WrittenStore, Writing};
+use crate::store::{Changer, StoreUrl, Writing, WrittenStatements, WrittenStore};
 use counterfoil_judge::Scope;
 use counterfoil_keys::{DeploymentKey, Keyring, SigningKey};
 use counterfoil_settings::Problems;

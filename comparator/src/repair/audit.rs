@@ -18,7 +18,8 @@ const CONTEXT: &str = "counterfoil 2026 repair audit v1";
 
 const LAST: &str = "SELECT number, hash FROM repair_audit ORDER BY number DESC LIMIT 1";
 
-const ADD: &str = "INSERT INTO repair_audit (number, at_unix_ns, who, what, map, repair, detail, hash, signer, signature)
+const ADD: &str =
+    "INSERT INTO repair_audit (number, at_unix_ns, who, what, map, repair, detail, hash, signer, signature)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 const PAGE: &str = "SELECT * FROM repair_audit WHERE number > ?1 ORDER BY number LIMIT ?2";
@@ -76,7 +77,11 @@ pub(super) struct Note<'a> {
 }
 
 /// Adds an entry to the chain.
-pub(super) fn add(transaction: &Transaction<'_>, signing: Option<&SigningKey>, note: &Note<'_>) -> rusqlite::Result<()> {
+pub(super) fn add(
+    transaction: &Transaction<'_>,
+    signing: Option<&SigningKey>,
+    note: &Note<'_>,
+) -> rusqlite::Result<()> {
     let last = transaction.prepare_cached(LAST)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)));
     let (number, before): (i64, [u8; 32]) = last.optional()?.unwrap_or((0, [0; 32]));
     let number = number + 1;
@@ -148,7 +153,8 @@ fn check_signature(entry: &AuditEntry, hash: &[u8; 32], expected: Option<&str>) 
 fn hash(before: &[u8; 32], number: u64, note: &Note<'_>) -> [u8; 32] {
     let mut hash = blake3::Hasher::new_derive_key(CONTEXT);
     let (number, at) = (number.to_le_bytes(), note.at_unix_ns.to_le_bytes());
-    let texts = [note.who, note.what, note.map, note.repair.unwrap_or_default(), note.detail].map(str::as_bytes);
+    let texts =
+        [note.who, note.what, note.map, note.repair.unwrap_or_default(), note.detail].map(str::as_bytes);
     for part in [&before[..], &number, &at].into_iter().chain(texts) {
         hash.update(&(part.len() as u64).to_le_bytes());
         hash.update(part);
@@ -197,7 +203,14 @@ mod tests {
         for number in 0..5 {
             let (who, detail) = (format!("who {number}"), format!("detail {number}"));
             let repair = Some("id").filter(|_| number % 2 == 0);
-            let note = Note { at_unix_ns: number, who: &who, what: "approved", map: "cart", repair, detail: &detail };
+            let note = Note {
+                at_unix_ns: number,
+                who: &who,
+                what: "approved",
+                map: "cart",
+                repair,
+                detail: &detail,
+            };
             add(&transaction, signing, &note).unwrap();
         }
         transaction.commit().unwrap();

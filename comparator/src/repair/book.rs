@@ -6,6 +6,8 @@
 //! - A repair turns from one of the states that its writer names, or not at all: two that turn it cannot both do so.
 //! - Beyond [`REPAIRS_MAX`] repairs the oldest that came to their end are deleted.
 
+mod sql;
+
 use super::audit::{self, AuditEntry, Note};
 use super::breaker::{Counts, WINDOW_NS};
 use super::row::{Repair, RepairState};
@@ -15,6 +17,7 @@ use counterfoil_clock::wall_unix_ns;
 use counterfoil_keys::SigningKey;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde::Serialize;
+use sql::{APPROVE, BACK, COUNTS, FORGET_FORMER, KEEP, OVER, PAGE, PRUNE, SET_BREAKER, TURN, WAITING};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,57 +27,6 @@ const REPAIRS_MAX: u32 = 100_000;
 const WATCHED_NS: i64 = 86_400_000_000_000;
 /// How long a divergence may go on after its repair was applied until that is a recurrence, in nanoseconds: 5 minutes.
 const SETTLED_NS: i64 = 300_000_000_000;
-
-const APPROVE: &str = "
-INSERT INTO repair (id, divergence, times, revision, map, store, key, kind, action, observed, wanted, source, seq, state, who,
-    approved_at_unix_ns, changed_at_unix_ns)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'approved', ?14, ?15, ?15)
-ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, kind = excluded.kind, action = excluded.action,
-    observed = excluded.observed, wanted = excluded.wanted, source = excluded.source, seq = excluded.seq, state = 'approved',
-    why = NULL, who = excluded.who, approved_at_unix_ns = excluded.approved_at_unix_ns,
-    changed_at_unix_ns = excluded.changed_at_unix_ns, former = NULL, former_until_unix_ns = NULL";
-
-const TURN: &str = "UPDATE repair SET state = ?2, why = ?3, changed_at_unix_ns = ?4 WHERE id = ?1 AND state = ?5";
-
-const KEEP: &str = "UPDATE repair SET former = ?2, former_until_unix_ns = ?3 WHERE id = ?1";
-
-const FORGET_FORMER: &str = "UPDATE repair SET former = NULL, former_until_unix_ns = NULL WHERE former_until_unix_ns < ?1";
-
-const PRUNE: &str = "
-DELETE FROM repair WHERE row IN (
-    SELECT row FROM repair WHERE state NOT IN ('approved', 'applying', 'applied') ORDER BY row
-    LIMIT max(0, (SELECT count(*) FROM repair) - ?1))";
-
-const PAGE: &str = "
-SELECT * FROM repair WHERE (?1 IS NULL OR map = ?1) AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR row < ?3)
-ORDER BY row DESC LIMIT ?4";
-
-const WAITING: &str = "SELECT * FROM repair WHERE state IN ('approved', 'applying') ORDER BY row LIMIT ?1";
-
-/// Divergences that are over since their repair was applied.
-const OVER: &str = "
-SELECT repair.* FROM repair JOIN divergence ON divergence.id = repair.divergence
-WHERE repair.state = 'applied' AND divergence.state = 'resolved' AND divergence.times = repair.times";
-
-/// Divergences that came back, or never went.
-const BACK: &str = "
-SELECT repair.* FROM repair JOIN divergence ON divergence.id = repair.divergence
-WHERE repair.state IN ('applied', 'confirmed') AND changed_at_unix_ns > ?1
-    AND (divergence.times > repair.times
-        OR repair.state = 'applied' AND divergence.state = 'confirmed' AND changed_at_unix_ns < ?2)";
-
-const COUNTS: &str = "
-SELECT count(*) FILTER (WHERE state = 'recurred'),
-    count(*) FILTER (WHERE state NOT IN ('approved', 'applying', 'undone')),
-    count(*) FILTER (WHERE state IN ('overtaken', 'refused', 'failed')),
-    (SELECT count(*) FROM divergence WHERE map = ?1 AND state = 'confirmed')
-FROM repair WHERE map = ?1
-    AND changed_at_unix_ns > max(?2, coalesce((SELECT changed_at_unix_ns FROM repair_breaker WHERE map = ?1), 0))";
-
-const SET_BREAKER: &str = "
-INSERT INTO repair_breaker (map, why, changed_at_unix_ns, who) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT (map) DO UPDATE SET why = excluded.why, changed_at_unix_ns = excluded.changed_at_unix_ns, who = excluded.who
-WHERE (why IS NULL) <> (excluded.why IS NULL)";
 
 /// What became of an approval in the book.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -140,9 +92,10 @@ impl Book {
     /// Writes down what somebody wants done, unless it is there already and did not come to nothing.
     pub(super) async fn approve(&self, repair: Repair) -> Result<Approved, LedgerError> {
         self.write(move |transaction, signing| {
-            let state = transaction.query_row("SELECT state FROM repair WHERE id = ?1", [&repair.id], |row| {
-                row.get::<_, String>(0)
-            });
+            let state =
+                transaction.query_row("SELECT state FROM repair WHERE id = ?1", [&repair.id], |row| {
+                    row.get::<_, String>(0)
+                });
             let found = state.optional()?.and_then(|state| State::of(&state));
             if let Some(state) = found.filter(|state| !state.came_to_nothing()) {
                 return Ok(Approved::Before(state));
@@ -189,7 +142,12 @@ impl Book {
     }
 
     /// Keeps what a repair is about to replace, sealed, until a wall-clock time.
-    pub(super) async fn keep(&self, id: &str, former: Vec<u8>, until_unix_ns: i64) -> Result<(), LedgerError> {
+    pub(super) async fn keep(
+        &self,
+        id: &str,
+        former: Vec<u8>,
+        until_unix_ns: i64,
+    ) -> Result<(), LedgerError> {
         let id = id.to_owned();
         self.write(move |transaction, _| {
             transaction.prepare_cached(KEEP)?.execute((id, former, until_unix_ns)).map(|_| ())
@@ -199,8 +157,10 @@ impl Book {
 
     /// Lets go of what was kept long enough.
     pub(super) async fn forget_former(&self) -> Result<(), LedgerError> {
-        self.write(|transaction, _| transaction.prepare_cached(FORGET_FORMER)?.execute([wall_unix_ns()]).map(|_| ()))
-            .await
+        self.write(|transaction, _| {
+            transaction.prepare_cached(FORGET_FORMER)?.execute([wall_unix_ns()]).map(|_| ())
+        })
+        .await
     }
 
     /// One repair.
@@ -242,8 +202,10 @@ impl Book {
 
     /// Repairs that are to be carried out, those approved first in front.
     pub(super) async fn waiting(&self, limit: u32) -> Result<Vec<Repair>, LedgerError> {
-        self.with(move |connection, _| connection.prepare_cached(WAITING)?.query_map([limit], Repair::of)?.collect())
-            .await
+        self.with(move |connection, _| {
+            connection.prepare_cached(WAITING)?.query_map([limit], Repair::of)?.collect()
+        })
+        .await
     }
 
     /// Notes whose divergence was seen to be over, and whose came back or goes on; gives these turns.
@@ -269,7 +231,13 @@ impl Book {
         let map = map.to_owned();
         let of_row = |row: &rusqlite::Row<'_>| {
             let count = |at| row.get::<_, i64>(at).map(i64::unsigned_abs);
-            Ok(Counts { recurred: count(0)?, tried: count(1)?, nothing: count(2)?, open: count(3)?, open_min: 0 })
+            Ok(Counts {
+                recurred: count(0)?,
+                tried: count(1)?,
+                nothing: count(2)?,
+                open: count(3)?,
+                open_min: 0,
+            })
         };
         self.with(move |connection, _| {
             let since = wall_unix_ns().saturating_sub(WINDOW_NS);
@@ -303,7 +271,10 @@ impl Book {
                     by: row.get("who")?,
                 })
             };
-            connection.prepare_cached("SELECT * FROM repair_breaker ORDER BY map")?.query_map([], breaker)?.collect()
+            connection
+                .prepare_cached("SELECT * FROM repair_breaker ORDER BY map")?
+                .query_map([], breaker)?
+                .collect()
         })
         .await
     }
@@ -313,12 +284,20 @@ impl Book {
     /// # Errors
     ///
     /// [`LedgerError::Read`] if it could not be written.
-    pub(crate) async fn set_breaker(&self, map: &str, why: Option<String>, by: &str) -> Result<bool, LedgerError> {
+    pub(crate) async fn set_breaker(
+        &self,
+        map: &str,
+        why: Option<String>,
+        by: &str,
+    ) -> Result<bool, LedgerError> {
         let (map, by) = (map.to_owned(), by.to_owned());
         self.write(move |transaction, signing| {
             let at_unix_ns = wall_unix_ns();
-            let is_known: bool = transaction
-                .query_row("SELECT EXISTS (SELECT 1 FROM repair_breaker WHERE map = ?1)", [&map], |row| row.get(0))?;
+            let is_known: bool = transaction.query_row(
+                "SELECT EXISTS (SELECT 1 FROM repair_breaker WHERE map = ?1)",
+                [&map],
+                |row| row.get(0),
+            )?;
             if (why.is_none() && !is_known)
                 || transaction.prepare_cached(SET_BREAKER)?.execute(params![map, why, at_unix_ns, by])? == 0
             {

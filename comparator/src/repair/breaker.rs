@@ -49,7 +49,9 @@ impl BreakerTerms {
             return Some(format!("of {tried} repairs {nothing} came to nothing"));
         }
         let limit = open_min.saturating_mul(RISING_FACTOR).saturating_add(RISING_MIN);
-        (open >= limit).then(|| format!("confirmed divergences rose from {open_min} to {open} while the map was repaired"))
+        (open >= limit).then(|| {
+            format!("confirmed divergences rose from {open_min} to {open} while the map was repaired")
+        })
     }
 }
 
@@ -71,7 +73,10 @@ mod tests {
             (Counts { open: 9, open_min: 0, ..counts }, None),
             (Counts { open: 10, open_min: 0, ..counts }, Some("confirmed divergences rose from 0 to 10")),
             (Counts { open: 209, open_min: 100, ..counts }, None),
-            (Counts { open: 210, open_min: 100, ..counts }, Some("confirmed divergences rose from 100 to 210")),
+            (
+                Counts { open: 210, open_min: 100, ..counts },
+                Some("confirmed divergences rose from 100 to 210"),
+            ),
         ] {
             let found = terms.opens(&counts);
             let is_told = match (&found, expected) {

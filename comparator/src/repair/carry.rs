@@ -125,19 +125,29 @@ impl Repairs {
         };
         let found = Found::Value(value.to_vec(), None);
         if !has_digest(&contract.digesters, &repair.wanted_digest, &found) {
-            return Err("the value is not the one that the map's side reported: its digest is another".to_owned());
+            return Err(
+                "the value is not the one that the map's side reported: its digest is another".to_owned()
+            );
         }
         Ok(Some(value))
     }
 
     /// Keeps what is to be replaced, and waits until every source has told everything begun before the store was looked at; an
     /// error says why the store is not to be changed.
-    async fn settle(&self, repair: &Repair, terms: &Terms, contract: &Contract, found: &Found) -> Result<(), String> {
+    async fn settle(
+        &self,
+        repair: &Repair,
+        terms: &Terms,
+        contract: &Contract,
+        found: &Found,
+    ) -> Result<(), String> {
         let looked = now();
         self.keep_former(repair, contract, found).await?;
         let waited = tokio::time::timeout(SETTLE_MAX / 2, self.told_until(contract, looked)).await;
         if waited != Ok(true) {
-            return Err("the sources did not tell in time what they had written, or one of them is lost".to_owned());
+            return Err(
+                "the sources did not tell in time what they had written, or one of them is lost".to_owned()
+            );
         }
         self.stands(repair, terms).await
     }
@@ -194,7 +204,10 @@ impl Repairs {
     pub(crate) async fn undo(&self, id: &str, by: &str) -> Result<Repair, UndoError> {
         let repair = self.book.get(id).await?.ok_or(UndoError::Unknown)?;
         if !matches!(repair.state, RepairState::Applied | RepairState::Confirmed | RepairState::Recurred) {
-            return Err(UndoError::Refused(format!("it is {}; only what was applied can be undone", repair.state.as_str())));
+            return Err(UndoError::Refused(format!(
+                "it is {}; only what was applied can be undone",
+                repair.state.as_str()
+            )));
         }
         let terms = self.maps.get(repair.map.as_str());
         let contract = terms.and_then(|terms| self.parts.engine.contracts().get(terms.id));
@@ -202,7 +215,8 @@ impl Repairs {
             return Err(UndoError::Refused("what the store held before is not kept any more".to_owned()));
         };
         let former = self.sealer.open(&contract.tenant, &repair.id, sealed);
-        let former = former.ok_or_else(|| UndoError::Refused("the key that it was sealed under is gone".to_owned()))?;
+        let former = former
+            .ok_or_else(|| UndoError::Refused("the key that it was sealed under is gone".to_owned()))?;
         let mut back = swap(&repair, contract, former);
         std::mem::swap(&mut back.is_expected, &mut back.is_wanted);
         match terms.changer.swap(&terms.writing, &back, |_| async { true }).await? {
@@ -220,7 +234,7 @@ impl Repairs {
         self.parts.engine.table().rouse_one(terms.id, &repair.key_bytes, now());
     }
 
-    fn let_go(&self, id: &str) {
+    pub(super) fn let_go(&self, id: &str) {
         self.handed.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 }
@@ -246,15 +260,19 @@ pub(crate) enum UndoError {
 fn come_to(swapped: Swapped, held_up: Option<String>) -> Ended {
     match swapped {
         Swapped::Written | Swapped::Already => (RepairState::Applied, None),
-        Swapped::Overtaken => ended(RepairState::Overtaken, "the store holds something else than what was seen there"),
+        Swapped::Overtaken => {
+            ended(RepairState::Overtaken, "the store holds something else than what was seen there")
+        }
         Swapped::Unsettled => (RepairState::Overtaken, held_up),
         Swapped::Untold(error) => (RepairState::Failed, Some(error.to_string())),
-        Swapped::Rows(rows) => {
-            (RepairState::Failed, Some(format!("the statement changes {rows} rows instead of one, and was rolled back")))
-        }
-        Swapped::NotWanted => {
-            ended(RepairState::Failed, "the statement leaves another value than the map's, and was rolled back")
-        }
+        Swapped::Rows(rows) => (
+            RepairState::Failed,
+            Some(format!("the statement changes {rows} rows instead of one, and was rolled back")),
+        ),
+        Swapped::NotWanted => ended(
+            RepairState::Failed,
+            "the statement leaves another value than the map's, and was rolled back",
+        ),
     }
 }
 

@@ -35,8 +35,8 @@ pub use plan::{Action, Direction};
 pub use row::RepairState;
 
 pub(crate) use book::{Approved, BreakerRow, Page};
-pub(crate) use plan::Planned;
 pub(crate) use carry::UndoError;
+pub(crate) use plan::Planned;
 pub(crate) use row::Repair;
 pub(crate) use worker::Worker;
 
@@ -169,8 +169,14 @@ impl Repairs {
     ) -> Result<(Vec<Planned>, bool), LedgerError> {
         self.ledger.catch_up().await?;
         let maps = self.maps.keys().map(|name| name.to_string()).collect();
-        let filter =
-            Filter { map, maps: Some(maps), kind, state: Some(State::Confirmed), limit: PLAN_MAX, ..Filter::default() };
+        let filter = Filter {
+            map,
+            maps: Some(maps),
+            kind,
+            state: Some(State::Confirmed),
+            limit: PLAN_MAX,
+            ..Filter::default()
+        };
         let page = self.ledger.list(filter).await?;
         let planned = page.rows.into_iter().filter_map(|row| {
             let terms = self.maps.get(row.map.as_str())?;
@@ -204,11 +210,18 @@ impl Repairs {
         if let Some(value) = approval.value
             && !self.hand_in(&id, value)
         {
-            return Ok(Answer::Refused(format!("values that wait have {HANDED_BYTES_MAX} bytes; apply fewer at a time")));
+            return Ok(Answer::Refused(format!(
+                "values that wait have {HANDED_BYTES_MAX} bytes; apply fewer at a time"
+            )));
         }
         Ok(match self.book.approve(repair).await? {
             Approved::Now => Answer::Approved(id),
-            Approved::Before(state) => Answer::Already(id, state),
+            Approved::Before(state) => {
+                if !matches!(state, RepairState::Approved | RepairState::Applying) {
+                    self.let_go(&id);
+                }
+                Answer::Already(id, state)
+            }
         })
     }
 

@@ -124,8 +124,12 @@ fn action(kind: &str, map_digest: &str, direction: Direction) -> Action {
 fn why_not(row: &Row, terms: &Terms, action: Action, needs: Option<&str>) -> Option<String> {
     let (can_put, can_remove) = terms.writing.can();
     let why = match action {
-        _ if row.acted.as_ref().is_some_and(|acted| acted.what == Mark::Ignored) => "somebody ignores the divergence",
-        _ if row.store.as_deref().is_some_and(|store| store != terms.store) => "it is of a store that the map has no more",
+        _ if row.acted.as_ref().is_some_and(|acted| acted.what == Mark::Ignored) => {
+            "somebody ignores the divergence"
+        }
+        _ if row.store.as_deref().is_some_and(|store| store != terms.store) => {
+            "it is of a store that the map has no more"
+        }
         Action::Nothing => "the store is right; the application has to let its map follow",
         Action::Ask => "say which side is right: apply it with the direction map_wins or store_wins",
         Action::Put if !can_put => "repair.insert and repair.update of the map are not written",

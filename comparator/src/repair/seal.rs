@@ -43,7 +43,8 @@ impl Sealer {
         let number = self.keys.number(std::str::from_utf8(key_id).ok()?)?;
         let mut text = Zeroizing::new(text.to_vec());
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let opened = key(self.keys.get(number)?, tenant)?.open_in_place(nonce, Aad::from(id), &mut text).ok()?;
+        let opened =
+            key(self.keys.get(number)?, tenant)?.open_in_place(nonce, Aad::from(id), &mut text).ok()?;
         match opened.split_first()? {
             (&VALUE, value) => Some(Some(Bytes::copy_from_slice(value))),
             (&ABSENT, []) => Some(None),

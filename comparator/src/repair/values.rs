@@ -38,7 +38,10 @@ pub(crate) trait Values: Send + Sync {
     /// # Errors
     ///
     /// [`NoValue`].
-    fn value_of<'a>(&'a self, asked: &'a Asked) -> Pin<Box<dyn Future<Output = Result<Bytes, NoValue>> + Send + 'a>>;
+    fn value_of<'a>(
+        &'a self,
+        asked: &'a Asked,
+    ) -> Pin<Box<dyn Future<Output = Result<Bytes, NoValue>> + Send + 'a>>;
 }
 
 /// How a ledger shows the digest of no value.

@@ -37,6 +37,21 @@ struct OfMap {
     open_min: Option<u64>,
 }
 
+impl OfMap {
+    /// Lets go of what was begun more than a minute before `now`.
+    fn forget(&mut self, now: Time) {
+        self.begun.retain(|begun| now.since(*begun) < MINUTE_NS);
+    }
+
+    /// The fewest confirmed divergences while the map is repaired, of which there are `open` now; those where it is not.
+    fn fewest(&mut self, open: u64, now: Time) -> u64 {
+        self.forget(now);
+        let fewest = self.open_min.map_or(open, |fewest| fewest.min(open));
+        self.open_min = (!self.begun.is_empty()).then_some(fewest);
+        self.open_min.unwrap_or(open)
+    }
+}
+
 /// Carries out.
 pub(crate) struct Worker {
     repairs: Arc<Repairs>,
@@ -91,7 +106,7 @@ impl Worker {
             }
             let rate = terms.map_or(usize::MAX, |terms| terms.rate_per_minute_max);
             let of_map = self.maps.entry(repair.map.as_str().into()).or_default();
-            of_map.begun.retain(|begun| now.since(*begun) < MINUTE_NS);
+            of_map.forget(now);
             if of_map.begun.len() < rate {
                 of_map.begun.push_back(now);
                 may.push(repair);
@@ -133,11 +148,7 @@ impl Worker {
         for terms in self.repairs.maps.values() {
             let mut counts = self.repairs.book.counts(&terms.name).await?;
             let of_map = self.maps.entry(terms.name.clone()).or_default();
-            of_map.open_min = match (of_map.begun.is_empty(), of_map.open_min) {
-                (true, _) => None,
-                (false, fewest) => Some(fewest.map_or(counts.open, |fewest| fewest.min(counts.open))),
-            };
-            counts.open_min = of_map.open_min.unwrap_or(counts.open);
+            counts.open_min = of_map.fewest(counts.open, now());
             let why = terms.breaker.opens(&counts);
             if why.is_some() && self.repairs.book.set_breaker(&terms.name, why.clone(), COMPARATOR).await? {
                 tracing::error!(
@@ -147,6 +158,10 @@ impl Worker {
                 );
             }
             let is_open = self.repairs.book.breaker(&terms.name).await?.is_some();
+            if is_open {
+                // What it is once somebody closed it is what a rise is held against then.
+                of_map.open_min = None;
+            }
             metrics::REPAIR_BREAKER.gauge(&[("map", &terms.name)]).set(if is_open { 1.0 } else { 0.0 });
         }
         Ok(())
@@ -180,4 +195,21 @@ fn make_series(map: &str) {
         }
     }
     metrics::REPAIR_BREAKER.gauge(&[("map", map)]).set(0.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rise_is_held_against_the_fewest_divergences_of_the_minute_in_which_the_map_is_repaired() {
+        let mut of_map = OfMap::default();
+        assert_eq!(of_map.fewest(7, Time(0)), 7);
+        of_map.begun.push_back(Time(0));
+        let seen: Vec<_> = [(9, 1), (4, 2), (30, 3), (30, MINUTE_NS), (31, MINUTE_NS + 1)]
+            .into_iter()
+            .map(|(open, at)| of_map.fewest(open, Time(at)))
+            .collect();
+        assert_eq!(seen, [9, 4, 4, 30, 31], "a minute later nothing is repaired any more");
+    }
 }

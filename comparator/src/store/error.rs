@@ -36,8 +36,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// The names that [`Self::label`] gives.
-    pub const LABELS: [&str; 6] =
-        ["connect", "timeout", "query", "standby", "conflict", "too_many_keys"];
+    pub const LABELS: [&str; 6] = ["connect", "timeout", "query", "standby", "conflict", "too_many_keys"];
 
     /// A short name of the cause, for metrics.
     #[must_use]

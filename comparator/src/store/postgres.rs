@@ -259,7 +259,9 @@ fn classify(error: &tokio_postgres::Error) -> StoreError {
     if *code == SqlState::QUERY_CANCELED {
         return StoreError::Timeout;
     }
-    if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::UNIQUE_VIOLATION].contains(code) {
+    if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::UNIQUE_VIOLATION]
+        .contains(code)
+    {
         return StoreError::Conflict;
     }
     match code.code().get(..2) {

@@ -37,10 +37,8 @@ use std::time::Duration;
 const STEPS_PER_LOOK: i32 = 10_000;
 
 /// Constraints that say that a row is there already: a primary key, a unique index.
-const IS_THERE: [std::ffi::c_int; 2] = [
-    rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
-    rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE,
-];
+const IS_THERE: [std::ffi::c_int; 2] =
+    [rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY, rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE];
 
 /// Reads one SQLite file.
 #[derive(Debug)]

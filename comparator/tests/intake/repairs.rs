@@ -301,7 +301,8 @@ async fn planning_and_acting_take_an_operator_and_reading_a_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn repairs_that_come_back_stop_the_map_until_an_operator_lets_it_go_on_and_all_of_it_stands_in_the_log() {
+async fn repairs_that_come_back_stop_the_map_until_an_operator_lets_it_go_on_and_all_of_it_stands_in_the_log()
+{
     let running = start("direction: map_wins, breaker: {recurrences_max: 1}").await;
     let (mut source, planned) = lost(&running).await;
     let approved = running.apply(&planned, value("v")).await;

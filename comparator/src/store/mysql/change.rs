@@ -78,13 +78,17 @@ impl Change<'_> {
         let question = Question::of(&self.statements.lookup, self.value_bytes_max)?;
         let bound = statement.markers.iter().map(|marker| match marker {
             Marker::Key => question.bound(&self.swap.key),
-            Marker::Value => self.swap.value.as_deref().map_or(Value::NULL, |value| Value::Bytes(value.to_vec())),
+            Marker::Value => {
+                self.swap.value.as_deref().map_or(Value::NULL, |value| Value::Bytes(value.to_vec()))
+            }
         });
         let bound: Vec<_> = bound.collect();
         let connection = self.session.connection()?;
         let prepared = connection.prep(&*statement.text).await.map_err(|error| classify(&error))?;
         if usize::from(prepared.num_params()) != bound.len() {
-            return Err(StoreError::query("a statement of `repair` may have $key and $value in it, and no other place"));
+            return Err(StoreError::query(
+                "a statement of `repair` may have $key and $value in it, and no other place",
+            ));
         }
         connection.exec_drop(&prepared, bound).await.map_err(|error| classify(&error))?;
         Ok(connection.affected_rows())

@@ -31,7 +31,12 @@ where
 }
 
 impl Session {
-    async fn swap<F, S>(&mut self, statements: &Statements, swap: &Swap, settle: F) -> Result<Swapped, StoreError>
+    async fn swap<F, S>(
+        &mut self,
+        statements: &Statements,
+        swap: &Swap,
+        settle: F,
+    ) -> Result<Swapped, StoreError>
     where
         F: FnOnce(Found) -> S + Send,
         S: Future<Output = bool> + Send,
@@ -39,14 +44,21 @@ impl Session {
         self.run(BEGIN).await?;
         let made = match swap.looked(self.look(&statements.lookup, swap).await?) {
             Looked::Done(done) => done,
-            Looked::Expected(before) if settle(before.clone()).await => self.set(statements, swap, &before).await?,
+            Looked::Expected(before) if settle(before.clone()).await => {
+                self.set(statements, swap, &before).await?
+            }
             Looked::Expected(_) => Swapped::Unsettled,
         };
         self.run(if made == Swapped::Written { "COMMIT" } else { "ROLLBACK" }).await?;
         Ok(made)
     }
 
-    async fn set(&mut self, statements: &Statements, swap: &Swap, before: &Found) -> Result<Swapped, StoreError> {
+    async fn set(
+        &mut self,
+        statements: &Statements,
+        swap: &Swap,
+        before: &Found,
+    ) -> Result<Swapped, StoreError> {
         // Fails if the row was changed since the look; where there was none, nothing can be locked, and the insert fails.
         if *before != Found::Absent {
             self.look(&statements.locked, swap).await?;
@@ -70,7 +82,9 @@ impl Session {
             })
             .collect();
         if prepared.params().len() != bound.len() {
-            return Err(StoreError::query("a statement of `repair` may have $key and $value in it, and no other place"));
+            return Err(StoreError::query(
+                "a statement of `repair` may have $key and $value in it, and no other place",
+            ));
         }
         let bound = bound.iter().map(|text| text as &(dyn ToSql + Sync));
         self.client.execute_raw(&prepared, bound).await.map_err(|error| classify(&error))

@@ -24,11 +24,8 @@ where
     let statements = writing.statements()?.clone();
     let question = Question::of(&statements.lookup, store.value_bytes_max)?;
     let key = swap.key.clone();
-    let answer = store
-        .with_connection(move |connection| {
-            Ok((look(&question, connection, &key)?, question))
-        })
-        .await?;
+    let answer =
+        store.with_connection(move |connection| Ok((look(&question, connection, &key)?, question))).await?;
     let (answer, question) = answer;
     let before = match swap.looked(answer) {
         Looked::Done(done) => return Ok(done),
@@ -39,7 +36,9 @@ where
     }
     let (file, swap) = (Arc::clone(&store.file), swap.clone());
     let set = move || set(&file, &question, &statements, &swap, &before);
-    tokio::task::spawn_blocking(set).await.unwrap_or_else(|_| Err(StoreError::query("the write stopped in its middle")))
+    tokio::task::spawn_blocking(set)
+        .await
+        .unwrap_or_else(|_| Err(StoreError::query("the write stopped in its middle")))
 }
 
 fn look(question: &Question, connection: &Connection, key: &Bytes) -> Result<Option<Answer>, StoreError> {
@@ -77,7 +76,8 @@ fn execute(
         Marker::Key => question.bound(&swap.key),
         Marker::Value => swap.value.as_deref().map_or(Value::Null, value),
     });
-    let rows = transaction.execute(&statement.text, params_from_iter(bound)).map_err(|error| classify(&error))?;
+    let rows =
+        transaction.execute(&statement.text, params_from_iter(bound)).map_err(|error| classify(&error))?;
     Ok(u64::try_from(rows).unwrap_or(u64::MAX))
 }
 
@@ -92,7 +92,8 @@ fn value(bytes: &[u8]) -> Value {
 impl File {
     fn open_to_write(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(&self.path, flags).map_err(|error| classify(&error))?;
+        let mut connection =
+            Connection::open_with_flags(&self.path, flags).map_err(|error| classify(&error))?;
         connection.busy_timeout(self.timeout).map_err(|error| classify(&error))?;
         load_module(&connection).map_err(|error| classify(&error))?;
         self.set_deadline(&mut connection)?;

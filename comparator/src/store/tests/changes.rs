@@ -1,7 +1,7 @@
 //! Changes of a store, against an application that writes at the same time: its write is never written over.
 
 use super::*;
-use crate::store::change::{Changer, Says, Swap, Swapped, WrittenStatements, Writing};
+use crate::store::change::{Changer, Says, Swap, Swapped, Writing, WrittenStatements};
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -76,7 +76,8 @@ struct Bench<A> {
 
 impl<A: Application> Bench<A> {
     fn new(application: A) -> Self {
-        let written = WrittenStore { concurrency: 4, timeout_ms: 20_000, ..WrittenStore::new(application.url()) };
+        let written =
+            WrittenStore { concurrency: 4, timeout_ms: 20_000, ..WrittenStore::new(application.url()) };
         let changer = Changer::new(&written).unwrap();
         let (lookup, texts) = (application.lookup(), application.texts());
         let mut problems = Problems::default();
@@ -260,7 +261,9 @@ impl Application for Postgres {
     async fn put(&self, key: &str, value: Option<&str>) {
         let table = &self.table;
         let put = match value {
-            Some(_) => format!("INSERT INTO {table} (k, v) VALUES ($1, $2) ON CONFLICT (k) DO UPDATE SET v = $2"),
+            Some(_) => {
+                format!("INSERT INTO {table} (k, v) VALUES ($1, $2) ON CONFLICT (k) DO UPDATE SET v = $2")
+            }
             None => format!("DELETE FROM {table} WHERE k = $1 AND $2::text IS NULL"),
         };
         self.client.execute(&put, &[&key, &value]).await.unwrap();
@@ -280,7 +283,8 @@ struct Mariadb {
 impl Mariadb {
     async fn new() -> Self {
         let table = fresh_name();
-        mysql::run(&format!("CREATE TABLE {table} (k VARCHAR(99) COLLATE utf8mb4_bin PRIMARY KEY, v TEXT)")).await;
+        mysql::run(&format!("CREATE TABLE {table} (k VARCHAR(99) COLLATE utf8mb4_bin PRIMARY KEY, v TEXT)"))
+            .await;
         Self { pool: mysql_async::Pool::new(mysql::url().as_str()), table }
     }
 }
@@ -338,7 +342,9 @@ impl Application for Redis {
     async fn put(&self, key: &str, value: Option<&str>) {
         let mut command = ::redis::Cmd::new();
         match (&self.lookup, value) {
-            (Lookup::Prefix(prefix), Some(value)) => command.arg("SET").arg(format!("{prefix}{key}")).arg(value),
+            (Lookup::Prefix(prefix), Some(value)) => {
+                command.arg("SET").arg(format!("{prefix}{key}")).arg(value)
+            }
             (Lookup::Prefix(prefix), None) => command.arg("DEL").arg(format!("{prefix}{key}")),
             (Lookup::Hash(hash), Some(value)) => command.arg("HSET").arg(&**hash).arg(key).arg(value),
             (Lookup::Hash(hash), None) => command.arg("HDEL").arg(&**hash).arg(key),
