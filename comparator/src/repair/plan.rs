@@ -89,7 +89,7 @@ pub(crate) struct Planned {
 }
 
 /// Kinds of disagreement of which it is known that the store holds an older write of the map, or none.
-const MAP_IS_NEWER: [&str; 5] = ["missing", "stale", "resurrected", "inverted", "partial"];
+const MAP_IS_NEWER: [&str; 6] = ["missing", "stale", "resurrected", "inverted", "partial", "reverted"];
 
 /// What would be done about the divergence `row`; `has_value` says whether there is somebody who may have the map's value.
 pub(super) fn of(row: &Row, terms: &Terms, direction: Direction, has_value: bool) -> Planned {
