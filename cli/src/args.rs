@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::exit::{self, Answer, Failure};
-use crate::{config, contract, demo, divergences, gate, generate, key, load, replay, verify};
+use crate::{config, contract, demo, divergences, gate, generate, key, load, repair, replay, verify};
 use clap::{Parser, Subcommand};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -77,6 +77,18 @@ Examples:
 
 Exit codes: 0 the comparator answered, and did what it was told to; 2 it did not.";
 
+const REPAIR_EXAMPLES: &str = "\
+Examples:
+  counterfoil repair plan --map cart --output plan.json --token-file token
+  counterfoil repair apply plan.json --token-file token          say what would be asked for
+  counterfoil repair apply plan.json --token-file token --yes
+  counterfoil repair list --state overtaken
+  counterfoil repair undo 0123456789abcdef0123456789abcdef-1 --token-file token
+  counterfoil repair breaker close --map cart --token-file token
+  counterfoil repair audit verify ledger.db
+
+Exit codes: 0 the comparator answered, and did what it was told to; 1 the audit log was changed; 2 it did not.";
+
 const GATE_EXAMPLES: &str = "\
 Examples:
   counterfoil gate --map cart --window 1h
@@ -135,6 +147,9 @@ pub(crate) enum Command {
     /// List what a comparator found, and say what is done about it
     #[command(subcommand, after_help = DIVERGENCES_EXAMPLES)]
     Divergences(divergences::DivergencesCommand),
+    /// Plan what is to be done about divergences in the store, have it done, and look at what became of it
+    #[command(subcommand, after_help = REPAIR_EXAMPLES)]
+    Repair(repair::RepairCommand),
     /// Ask a comparator whether traffic may be moved over
     #[command(after_help = GATE_EXAMPLES)]
     Gate(gate::GateArgs),
@@ -164,6 +179,7 @@ impl Command {
             Self::Config(command) => answer(|out| config::run(&command, out)),
             Self::Contract(command) => answer(|out| contract::run(&command, out)),
             Self::Divergences(command) => answer(|out| divergences::run(&command, out)),
+            Self::Repair(command) => answer(|out| repair::run(&command, out)),
             Self::Gate(args) => answer(|out| gate::run(&args, out)),
             Self::Verify(args) => answer(|out| verify::run(&args, out)),
             Self::Key(command) => answer(|out| key::run(&command, out)),
@@ -203,6 +219,7 @@ mod tests {
             "config",
             "contract",
             "divergences",
+            "repair",
             "gate",
             "verify",
             "key",

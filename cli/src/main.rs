@@ -12,6 +12,7 @@
 //! | `config` | checks configurations and prints their schema |
 //! | `contract` | checks the contracts of a comparator against its stores |
 //! | `divergences` | lists what a comparator found, and says what is done about it |
+//! | `repair` | plans repairs, has them done, and shows what became of them |
 //! | `gate` | asks a comparator whether traffic may be moved over |
 //! | `verify` | judges again what stands in bundles of evidence |
 //! | `key` | prints new keys, the keys of tenants and public halves |
@@ -36,6 +37,7 @@ mod pace;
 mod plant;
 mod progress;
 mod random;
+mod repair;
 mod replay;
 mod verify;
 

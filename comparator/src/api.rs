@@ -15,6 +15,8 @@
 //!   `POST /v1/gate/flagger` is the same for Flagger.
 //! - `GET /v1/notify`: who is told of divergences, and whether that works.
 //!
+//! - `POST /v1/repairs/plan`, `/apply`, `/ID/undo`, `/breaker/close`, `GET /v1/repairs`, `/ID`, `/breakers`, `/audit`: repairs.
+//!
 //! Whatever is wrong with a request is told as `{"error": "…"}`. Where callers have tokens, each request has to show one.
 
 mod acts;
@@ -28,6 +30,7 @@ mod export;
 mod gate;
 mod notify;
 mod parameters;
+mod repairs;
 mod sweep;
 mod values;
 
@@ -38,6 +41,7 @@ use crate::contract::MapId;
 use crate::ledger::{Count, Ignored, Ledger, LedgerError, shown};
 use crate::metrics;
 use crate::notify::Board;
+use crate::repair::Repairs;
 use crate::sources::{Phase, Report, Source};
 use crate::store::Reader;
 use crate::table::Census;
@@ -60,25 +64,28 @@ use tokio::sync::Semaphore;
 pub(crate) struct Api {
     pub(crate) parts: Arc<Parts>,
     pub(crate) ledger: Ledger,
-    callers: Arc<Callers>,
+    pub(crate) callers: Arc<Callers>,
     /// Values may be shown to operators: they do not leave this machine in plain text, or somebody said that they may.
     may_show_values: bool,
     /// How many more keys may be read at a time for operators who look at values.
     value_reads: Arc<Semaphore>,
     notify: Arc<Board>,
+    /// `None` where no map may be repaired.
+    pub(crate) repairs: Option<Arc<Repairs>>,
 }
 
 impl Api {
-    /// Answers `callers` from `parts`, `ledger` and `notify`.
+    /// Answers `callers` from `parts`, `ledger`, `notify` and `repairs`.
     pub(crate) fn new(
         parts: Arc<Parts>,
         ledger: Ledger,
         callers: Callers,
         may_show_values: bool,
         notify: Arc<Board>,
+        repairs: Option<Arc<Repairs>>,
     ) -> Self {
-        let value_reads = Arc::new(Semaphore::new(values::READS_MAX));
-        Self { parts, ledger, callers: Arc::new(callers), may_show_values, value_reads, notify }
+        let (callers, value_reads) = (Arc::new(callers), Arc::new(Semaphore::new(values::READS_MAX)));
+        Self { parts, ledger, callers, may_show_values, value_reads, notify, repairs }
     }
 
     /// Brings the gauges of what is ignored up to date.
@@ -113,6 +120,7 @@ impl Api {
             .route("/v1/divergences/{id}/acknowledge", post(acts::acknowledge))
             .route("/v1/divergences/{id}/ignore", post(acts::ignore))
             .route("/v1/divergences/{id}/reopen", post(acts::reopen))
+            .merge(repairs::routes())
             .route("/v1/sources", get(sources))
             .route("/v1/clocks", get(clocks::clocks))
             .route("/v1/notify", get(notify::notify))

@@ -9,7 +9,7 @@
 //!
 //! # Invariants
 //!
-//! - It reads stores and never writes to one.
+//! - It reads stores and never writes to one, but for a repair, with a credential of its own.
 //! - No key, no value and no name of a field stands in a log line or a metric; keys and names stand in the ledger and its API.
 //! - Values are read where a person turned that on, from sidecars ([`recall`]) and stores, for whoever asks, and are not kept.
 //! - Each accepted event ends in exactly one outcome for each store of its map: per map and store, events = confirmed + superseded + divergent + undetermined
@@ -42,6 +42,7 @@ mod outbound;
 mod prober;
 mod recall;
 mod receiver;
+pub mod repair;
 mod restart;
 pub mod scheduler;
 mod serving;
@@ -68,6 +69,7 @@ use outbound::PostError;
 use prober::{Prober, Told};
 use recall::Recall;
 use receiver::Receiver;
+use repair::Repairs;
 use restart::RestartError;
 use serving::{Door, Serving};
 use std::net::SocketAddr;
@@ -264,6 +266,8 @@ impl Comparator {
             None => tracing::warn!("no journal: a comparator that is started over forgets what was open"),
         }
         let places = ledger.scan_places().await?;
+        let repairs = settings.repair.map(|repair| Repairs::open(repair, parts.clone(), ledger.clone()));
+        let repairs = repairs.transpose()?.map(Arc::new);
         metrics::INVARIANTS.counter(&[("id", "P3")]).increment(0);
         parts.set_gauges();
         Ok(Self {
@@ -272,7 +276,14 @@ impl Comparator {
             http_address,
             serving: Serving::new(grpc, door, Receiver::new(parts.clone()), settings.batch_bytes_max),
             prober: Prober::new(parts.clone(), &settings.sweep, &places),
-            api: Api::new(parts, ledger, settings.callers, settings.may_show_values, notifier.board()),
+            api: Api::new(
+                parts,
+                ledger,
+                settings.callers,
+                settings.may_show_values,
+                notifier.board(),
+                repairs,
+            ),
             notifier,
             ledger_retention_ns: settings.ledger_retention_ns,
             telemetry: telemetry.clone(),
@@ -304,6 +315,9 @@ impl Comparator {
         tasks.spawn(let_go(self.api.clone(), stop.clone()));
         tasks.spawn(tend(self.api.clone(), self.ledger_retention_ns, stop.clone()));
         tasks.spawn(self.serving.run(stop.clone()));
+        if let Some(repairs) = &self.api.repairs {
+            tasks.spawn(repair::Worker::new(repairs.clone()).run(stop.clone()));
+        }
         tracing::info!(grpc = %self.grpc_address, http = %self.http_address, "the comparator runs");
         stop.cancelled().await;
         ready.send_replace(false);

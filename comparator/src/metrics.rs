@@ -141,6 +141,11 @@ catalogue! {
         for (unasked).";
     VALUES_READ: Counter "counterfoil_recall_accesses_total" ["map"] "accesses"
         "Times that an operator had the values of a divergence shown.";
+    REPAIRS: Counter "counterfoil_repair_repairs_total" ["map", "result"] "repairs"
+        "Repairs by what became of them: applied, overtaken (somebody else wrote to the key, and nothing was done), refused, failed,
+        undone; of those applied also confirmed (the divergence was seen to be over) and recurred (it came back).";
+    REPAIR_BREAKER: Gauge "counterfoil_repair_breaker_open" ["map"] "breakers"
+        "1 while repairs of the map are stopped until an operator lets them go on. Anything but 0 is an alert.";
     INVARIANTS: Counter "counterfoil_invariant_violations_total" ["id"] "violations"
         "Breaches of the comparator's own invariants: P3 (an event ended twice), divergence_order (a divergence was
         confirmed or resolved that was not opened). Anything but 0 is a bug.";

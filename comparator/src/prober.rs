@@ -250,6 +250,6 @@ fn ending(error: &StoreError) -> Ending {
         StoreError::Connect { .. } | StoreError::Timeout | StoreError::Standby => {
             Ending::Unanswered(error.label())
         }
-        StoreError::Query { .. } | StoreError::TooManyKeys { .. } => Ending::Refused,
+        StoreError::Query { .. } | StoreError::Conflict | StoreError::TooManyKeys { .. } => Ending::Refused,
     }
 }

@@ -70,6 +70,9 @@ pub(crate) enum NoValue {
     /// Too many values are being asked for.
     #[error("too many values are being recalled; ask again later")]
     Busy,
+    /// Fields of it are masked, so that it can be looked at and no more.
+    #[error("fields of the value are masked by the sidecar: it is not what was written")]
+    Masked,
     /// What came is not what the write was reported with.
     #[error("the sidecar answered with another value than the one that it reported")]
     Mismatch,
@@ -101,6 +104,7 @@ impl NoValue {
             Self::Gone => "gone",
             Self::Late => "late",
             Self::Busy => "busy",
+            Self::Masked => "masked",
             Self::Mismatch => "mismatch",
         }
     }

@@ -17,3 +17,9 @@ pub(crate) const BATCH_SIGNATURE: &str = "counterfoil 2026 batch signature v1";
 /// Stands, with a space behind it, before what a comparator signs in an envelope: the name that DSSE gives itself.
 #[cfg(feature = "signing")]
 pub(crate) const ENVELOPE_SIGNATURE: &str = "DSSEv1";
+/// `derive_key` of the key that values replaced by a repair are sealed with, from a tenant's key.
+pub(crate) const REPAIR_UNDO: &str = "counterfoil 2026 repair undo v1";
+
+/// Stands, with a zero byte behind it, before the hash of an entry about repairs in what a comparator signs.
+#[cfg(feature = "signing")]
+pub(crate) const REPAIR_AUDIT_SIGNATURE: &str = "counterfoil 2026 repair audit signature v1";

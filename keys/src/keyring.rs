@@ -32,6 +32,12 @@ impl Key for TenantKey {
 pub struct KeyNumber(u8);
 
 impl KeyNumber {
+    /// The number of the key at a place, the current one's being 0; `None` where no keyring has so many.
+    #[must_use]
+    pub fn nth(place: usize) -> Option<Self> {
+        u8::try_from(place).ok().filter(|_| place < KEYS_MAX).map(Self)
+    }
+
     /// As an index, below [`KEYS_MAX`].
     #[must_use]
     pub fn index(self) -> usize {

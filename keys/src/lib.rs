@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! deployment key ──"tenant v1" ‖ name──▶ tenant key ──"value v1"─────▶ value key: digests of values
-//!  (64 hex digits)                                  └─"batch mac v1"─▶ MAC key: codes of batches
-//! signing key ──▶ signatures of batches' codes ("batch signature v1"), of envelopes ("DSSEv1")
+//!  (64 hex digits)                                  ├─"batch mac v1"─▶ MAC key: codes of batches
+//!                                                   └─"repair undo v1"─▶ seals values that a repair replaced
+//! signing key ──▶ signatures of batches' codes ("batch signature v1"), of envelopes ("DSSEv1"), of entries about repairs
 //! ```
 //!
 //! Each arrow of the first two lines is `blake3::derive_key` under a context of its own, and each context is a constant in

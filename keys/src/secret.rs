@@ -36,6 +36,11 @@ impl Secret {
         counterfoil_lanes::keyed_hashes(&messages)
     }
 
+    /// The bytes themselves, for a cipher.
+    pub(crate) fn bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+
     /// The bytes as 64 hexadecimal digits.
     pub(crate) fn to_hex(&self) -> String {
         blake3::Hash::from_bytes(self.0).to_hex().to_string()

@@ -17,6 +17,8 @@ pub enum Purpose {
     /// A document in an envelope as DSSE has it (v1.0): the message is what stands behind the first space of its
     /// pre-authentication encoding.
     Envelope,
+    /// The end of a chain of entries about repairs, signed by the comparator that wrote them.
+    RepairAudit,
 }
 
 impl Purpose {
@@ -25,6 +27,7 @@ impl Purpose {
         let (context, end) = match self {
             Self::Batch => (context::BATCH_SIGNATURE, 0),
             Self::Envelope => (context::ENVELOPE_SIGNATURE, b' '),
+            Self::RepairAudit => (context::REPAIR_AUDIT_SIGNATURE, 0),
         };
         [context.as_bytes(), &[end], message].concat()
     }

@@ -4,13 +4,14 @@ use crate::context;
 use crate::deployment::DeploymentKey;
 use crate::file::{KeyError, Text};
 use crate::mac::MacKey;
-use crate::secret::Secret;
+use crate::secret::{KEY_BYTES, Secret};
 use std::borrow::Borrow;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 /// Longest name of a tenant in bytes.
 const NAME_BYTES_MAX: usize = 63;
@@ -115,6 +116,12 @@ impl TenantKey {
     #[must_use]
     pub fn value_key(&self) -> ValueKey {
         ValueKey(self.secret.derive(context::VALUE, &[]))
+    }
+
+    /// The key that values replaced by a repair are sealed with: `derive_key("counterfoil 2026 repair undo v1", tenant key)`.
+    #[must_use]
+    pub fn repair_undo_key(&self) -> Zeroizing<[u8; KEY_BYTES]> {
+        Zeroizing::new(*self.secret.derive(context::REPAIR_UNDO, &[]).bytes())
     }
 
     /// What its file holds: `tenant NAME` and 64 hexadecimal digits.

@@ -37,6 +37,8 @@ pub(super) enum ApiError {
         /// What there is.
         now: Box<Told>,
     },
+    /// What is asked for cannot be done as things are: why.
+    Conflict(String),
     /// The ledger did not answer.
     Ledger(LedgerError),
 }
@@ -63,7 +65,7 @@ impl ApiError {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Unknown | Self::NoEvidence(_) | Self::NoPath => StatusCode::NOT_FOUND,
             Self::NoMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Stale { .. } => StatusCode::CONFLICT,
+            Self::Stale { .. } | Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Ledger(LedgerError::Late) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Ledger(_) | Self::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -80,7 +82,7 @@ impl ApiError {
 
     fn body(self) -> Body {
         let error = match self {
-            Self::Bad(what) | Self::Unread(_, what) | Self::Forbidden(what) => what,
+            Self::Bad(what) | Self::Unread(_, what) | Self::Forbidden(what) | Self::Conflict(what) => what,
             Self::NoToken => {
                 "no token; show one of listen.http_tokens as `Authorization: Bearer TOKEN`".to_owned()
             }

@@ -9,7 +9,7 @@ use super::door::Operator;
 use super::error::ApiError;
 use crate::budget::State as StoreState;
 use crate::contract::{Contract, Contracts, MapId, Values};
-use crate::ledger::{DivergenceId, Row};
+use crate::ledger::{DivergenceId, Row, digest_of};
 use crate::metrics;
 use crate::recall::NoValue;
 use crate::store::Found;
@@ -153,17 +153,6 @@ async fn of_store(api: &Api, row: &Row, contract: &Contract, Values { mask }: &V
         Ok(Some(Err(error))) => Side::none("store", error.to_string()),
         Ok(None) => Side::none("store", "the store said nothing"),
         Err(error) => Side::none("store", error.to_string()),
-    }
-}
-
-/// A digest as the ledger has it.
-fn digest_of(text: &str) -> Option<Digest> {
-    match text {
-        "absent" => Some(Digest::ABSENT),
-        digits if digits.len() == 32 => {
-            u128::from_str_radix(digits, 16).ok().map(|digest| Digest(digest.to_be_bytes()))
-        }
-        _ => None,
     }
 }
 

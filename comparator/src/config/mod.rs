@@ -4,16 +4,18 @@ mod evidence;
 mod gate;
 mod listen;
 mod maps;
-mod recall;
 mod notify;
+mod recall;
+mod repair;
 mod sweep;
 mod written;
 
 pub use evidence::WrittenEvidence;
 pub use gate::WrittenGate;
 pub use listen::{Security, Tls, WrittenHttpToken, WrittenListen, WrittenTls};
-pub use recall::WrittenRecall;
 pub use notify::{WrittenKind, WrittenNotify, WrittenReceiver};
+pub use recall::WrittenRecall;
+pub use repair::{WrittenApply, WrittenBreaker, WrittenRepair, WrittenRepairs};
 pub use sweep::WrittenSweep;
 pub use written::{
     Written, WrittenJournal, WrittenKey, WrittenLedger, WrittenLimits, WrittenMap, WrittenMapStore,
@@ -25,6 +27,7 @@ use crate::contract::Contracts;
 use crate::evidence as keeping_evidence;
 use crate::journal;
 use crate::notify as notifying;
+use crate::repair as repairing;
 use crate::sources::Silence;
 use crate::sweep as sweeping;
 use counterfoil_keys::{DeploymentKey, Keyring};
@@ -63,6 +66,8 @@ pub struct Settings {
     pub contracts: Contracts,
     /// File of the divergence ledger.
     pub ledger: PathBuf,
+    /// How maps are repaired that may be; `None` where none may.
+    pub repair: Option<repairing::Settings>,
     /// How long a divergence is kept there once it is resolved, in nanoseconds.
     pub ledger_retention_ns: i64,
     /// Who is told of divergences.
@@ -139,7 +144,9 @@ impl Settings {
         else {
             return Err(problems);
         };
+        let repair = repair::settings(&written, &contracts, &keys, &mut problems);
         problems.none_or(Self {
+            repair,
             grpc,
             http,
             security,

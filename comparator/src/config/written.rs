@@ -1,6 +1,9 @@
 //! The configuration of a comparator, as a person writes it.
 
-use super::{WrittenEvidence, WrittenGate, WrittenListen, WrittenNotify, WrittenRecall, WrittenSweep};
+use super::{
+    WrittenEvidence, WrittenGate, WrittenListen, WrittenNotify, WrittenRecall, WrittenRepair, WrittenRepairs,
+    WrittenSweep,
+};
 use crate::contract::Severity;
 use crate::store::{WrittenLookup, WrittenStore};
 use counterfoil_digest::{Codec, WrittenRules};
@@ -64,6 +67,9 @@ pub struct Written {
     /// How values are recalled from sidecars, of maps with `values: true`.
     #[serde(default)]
     pub recall: WrittenRecall,
+    /// What holds for the repairs of all maps that have a section `repair`.
+    #[serde(default)]
+    pub repair: Option<WrittenRepairs>,
     /// Bounds of what sidecars send.
     #[serde(default)]
     pub limits: WrittenLimits,
@@ -171,6 +177,9 @@ pub struct WrittenMap {
     #[serde(default)]
     #[schemars(length(max = 256))]
     pub mask: Vec<String>,
+    /// How the store is written to where it diverges. Without this section it never is.
+    #[serde(default)]
+    pub repair: Option<WrittenRepair>,
 }
 
 /// Whose map a contract is about.

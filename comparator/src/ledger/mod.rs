@@ -36,7 +36,7 @@ mod listing;
 pub mod outbox;
 mod query;
 mod row;
-mod schema;
+pub(crate) mod schema;
 mod transition;
 mod writer;
 
@@ -45,7 +45,7 @@ pub use error::LedgerError;
 pub use filter::{ActedOn, Cursor, Filter, Page};
 pub use history::{ENTRIES_MAX, Entry};
 pub use row::{Count, DivergenceId, Ignored, Life, Row, State};
-pub(crate) use row::{key_of, shown};
+pub(crate) use row::{digest_of, key_of, shown};
 pub use transition::{Opened, ScanPlace, Transition, Turned};
 
 use counterfoil_clock::wall_unix_ns;

@@ -4,6 +4,7 @@ use super::act::Acted;
 use super::history::Entry;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use counterfoil_judge::Digest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -182,6 +183,17 @@ pub(crate) fn shown(key: &[u8]) -> String {
     match std::str::from_utf8(key) {
         Ok(text) if !text.starts_with(BASE64) => text.to_owned(),
         _ => format!("{BASE64}{}", STANDARD.encode(key)),
+    }
+}
+
+/// The digest that is shown as `text`.
+pub(crate) fn digest_of(text: &str) -> Option<Digest> {
+    match text {
+        "absent" => Some(Digest::ABSENT),
+        digits if digits.len() == 32 => {
+            u128::from_str_radix(digits, 16).ok().map(|digest| Digest(digest.to_be_bytes()))
+        }
+        _ => None,
     }
 }
 

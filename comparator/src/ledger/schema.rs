@@ -12,7 +12,7 @@ use std::time::Duration;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The steps: the first makes version 1 of an empty file, each further one makes the next version.
-pub(super) const STEPS: [&str; 6] = [
+pub(super) const STEPS: [&str; 7] = [
     "
 CREATE TABLE divergence (
     row                  INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: it is the cursor of pages
@@ -83,10 +83,56 @@ CREATE INDEX divergence_by_end ON divergence (resolved_at_unix_ns) WHERE state =
 ",
     // What is to be told to people.
     outbox::TABLES,
+    // What is done about divergences in the stores, before it is done; and who had it done. Values stand there sealed alone.
+    "
+CREATE TABLE repair (
+    row                  INTEGER PRIMARY KEY AUTOINCREMENT,
+    id                   TEXT NOT NULL UNIQUE, -- the divergence's, and which time it was opened
+    divergence           BLOB NOT NULL,
+    times                INTEGER NOT NULL,
+    revision             INTEGER NOT NULL,
+    map                  TEXT NOT NULL,
+    store                TEXT NOT NULL,
+    key                  BLOB NOT NULL,
+    kind                 TEXT NOT NULL,
+    action               TEXT NOT NULL,
+    observed             TEXT NOT NULL,
+    wanted               TEXT NOT NULL,
+    source               TEXT NOT NULL,
+    seq                  INTEGER NOT NULL,
+    state                TEXT NOT NULL,
+    why                  TEXT,
+    who                  TEXT NOT NULL,
+    approved_at_unix_ns  INTEGER NOT NULL,
+    changed_at_unix_ns   INTEGER NOT NULL,
+    former               BLOB, -- sealed: what the store held before
+    former_until_unix_ns INTEGER
+) STRICT;
+CREATE INDEX repair_by_state ON repair (state, changed_at_unix_ns);
+CREATE INDEX repair_by_map ON repair (map, changed_at_unix_ns);
+CREATE TABLE repair_breaker (
+    map               TEXT PRIMARY KEY,
+    why               TEXT, -- NULL while it is closed
+    changed_at_unix_ns INTEGER NOT NULL,
+    who               TEXT NOT NULL
+) STRICT;
+CREATE TABLE repair_audit (
+    number     INTEGER PRIMARY KEY,
+    at_unix_ns INTEGER NOT NULL,
+    who        TEXT NOT NULL,
+    what       TEXT NOT NULL,
+    map        TEXT NOT NULL,
+    repair     TEXT, -- NULL where it is about the map
+    detail     TEXT NOT NULL,
+    hash       BLOB NOT NULL, -- of the entry before and of this one
+    signer     BLOB,
+    signature  BLOB
+) STRICT;
+",
 ];
 
 /// Opens the file to write, makes it if it is not there, and brings its schema up.
-pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
+pub(crate) fn open(path: &Path) -> Result<Connection, LedgerError> {
     let unusable = |source| LedgerError::Open { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(unusable)?;
     connection.busy_timeout(BUSY).map_err(unusable)?;

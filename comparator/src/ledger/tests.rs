@@ -303,7 +303,7 @@ fn a_newer_ledger_and_another_database_are_refused_and_left_alone() {
     std::fs::write(&text, "hello, I am not a database at all, but long enough to look like one").unwrap();
     let before = [&other, &text].map(|path| std::fs::read(path).unwrap());
     let refused = |path: &Path| Ledger::open(path, |_| ()).unwrap_err();
-    assert!(matches!(refused(&newer), LedgerError::Newer { found: 99, known: 6, .. }));
+    assert!(matches!(refused(&newer), LedgerError::Newer { found: 99, known: 7, .. }));
     assert!(matches!(refused(&other), LedgerError::NotALedger { .. }));
     assert!(matches!(refused(&text), LedgerError::Open { .. }));
     assert!(matches!(refused(&folder.path().join("no/such/folder")), LedgerError::Open { .. }));

@@ -21,6 +21,9 @@ pub enum StoreError {
     /// The server is a standby, whose answers may be old.
     #[error("the server is a standby and may answer with old values; point url at the primary")]
     Standby,
+    /// What was to be written had changed meanwhile: only a repair writes.
+    #[error("somebody else wrote to the key meanwhile")]
+    Conflict,
     /// More keys than one read may ask for.
     #[error("{keys} keys in one read; keys_per_read_max is {keys_per_read_max}")]
     TooManyKeys {
@@ -33,7 +36,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// The names that [`Self::label`] gives.
-    pub const LABELS: [&str; 5] = ["connect", "timeout", "query", "standby", "too_many_keys"];
+    pub const LABELS: [&str; 6] = ["connect", "timeout", "query", "standby", "conflict", "too_many_keys"];
 
     /// A short name of the cause, for metrics.
     #[must_use]
@@ -43,6 +46,7 @@ impl StoreError {
             Self::Timeout => "timeout",
             Self::Query { .. } => "query",
             Self::Standby => "standby",
+            Self::Conflict => "conflict",
             Self::TooManyKeys { .. } => "too_many_keys",
         }
     }

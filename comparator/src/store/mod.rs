@@ -25,6 +25,7 @@
 //! the server likes.
 
 mod budget;
+mod change;
 mod describe;
 mod error;
 mod gather;
@@ -43,6 +44,7 @@ mod twice;
 mod written;
 
 pub use budget::WrittenBudget;
+pub(crate) use change::{Changer, SETTLE_MAX, Swap, Swapped, Writing, WrittenStatements};
 pub use describe::{About, Description, Eviction, Untold};
 pub use error::{KeyError, StoreError};
 pub use lookup::{KeyType, Lookup, Rows, Shape, WrittenLookup};
@@ -121,6 +123,18 @@ enum Store {
     Grpc(grpc::Grpc),
 }
 
+impl Store {
+    fn kind(&self) -> StoreKind {
+        match self {
+            Self::Sqlite(_) => StoreKind::Sqlite,
+            Self::Postgres(_) => StoreKind::Postgres,
+            Self::Mysql(_) => StoreKind::Mysql,
+            Self::Redis(_) => StoreKind::Redis,
+            Self::Grpc(_) => StoreKind::Grpc,
+        }
+    }
+}
+
 impl Reader {
     /// A reader of the store `name`. Does not connect: the first read does.
     ///
@@ -196,13 +210,7 @@ impl Reader {
     /// What kind of store it is; a map's lookup must fit it.
     #[must_use]
     pub fn kind(&self) -> StoreKind {
-        match self.store {
-            Store::Sqlite(_) => StoreKind::Sqlite,
-            Store::Postgres(_) => StoreKind::Postgres,
-            Store::Mysql(_) => StoreKind::Mysql,
-            Store::Redis(_) => StoreKind::Redis,
-            Store::Grpc(_) => StoreKind::Grpc,
-        }
+        self.store.kind()
     }
 
     /// How hard it may be read.

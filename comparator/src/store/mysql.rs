@@ -22,6 +22,7 @@
 //! in it has no form.
 
 mod cell;
+pub(super) mod change;
 mod describe;
 mod expand;
 mod grants;
@@ -226,6 +227,8 @@ fn classify_server(told: &ServerError) -> StoreError {
     match code {
         // Interrupted; max_statement_time; max_execution_time; a lock that was not to be had in time.
         1317 | 1969 | 3024 | 1205 => StoreError::Timeout,
+        // A row that changed since the look, a duplicate key, a deadlock.
+        1020 | 1062 | 1213 => StoreError::Conflict,
         // Too many connections, no access, no such database, shutting down, blocked host, quota, killed.
         1040 | 1044 | 1045 | 1049 | 1053 | 1129 | 1130 | 1203 | 1226 | 1698 | 1927 | 3159 => {
             StoreError::connect(format!("{message} ({code})"))

@@ -11,6 +11,7 @@
 //! of all these have a form too; what is left (`timetz`, `interval`, `money`, ranges, composites) must be cast.
 
 mod cell;
+pub(super) mod change;
 mod describe;
 mod encrypted;
 mod numeric;
@@ -252,6 +253,11 @@ fn classify(error: &tokio_postgres::Error) -> StoreError {
     let code = told.code();
     if *code == SqlState::QUERY_CANCELED {
         return StoreError::Timeout;
+    }
+    if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::UNIQUE_VIOLATION]
+        .contains(code)
+    {
+        return StoreError::Conflict;
     }
     match code.code().get(..2) {
         Some("08" | "28" | "3D" | "53" | "57") => {

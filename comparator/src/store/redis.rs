@@ -8,6 +8,7 @@
 //! `MGET` tells a key that holds something other than a string as absent, and so do we: the
 //! string that the map holds is indeed not there.
 
+pub(super) mod change;
 mod describe;
 mod step;
 
@@ -94,6 +95,11 @@ impl Redis {
             Lookup::Sql { .. } | Lookup::Collection(_) => Err(Lookup::unfit()),
         };
         lease.settle(session, page)
+    }
+
+    /// Whether keys are spread over several servers.
+    pub(super) fn is_cluster(&self) -> bool {
+        self.is_cluster
     }
 
     async fn session(&self) -> Result<(Lease<Session>, Session), StoreError> {

@@ -10,6 +10,7 @@
 //!
 //! A file in WAL mode needs its `-shm` and `-wal` files beside it, or a directory in which they can be made.
 
+pub(super) mod change;
 mod describe;
 mod line;
 
@@ -39,6 +40,9 @@ const STEPS_PER_LOOK: i32 = 10_000;
 /// How much of the file a connection keeps in memory, in KiB: the inner pages of its trees and the index of some hundred thousand
 /// keys, as long as nobody writes in between. SQLite's own 2 MiB are gone through by a few reads.
 const CACHE_KIB: i64 = 16_384;
+/// Constraints that say that a row is there already: a primary key, a unique index.
+const IS_THERE: [std::ffi::c_int; 2] =
+    [rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY, rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE];
 
 /// Reads one SQLite file.
 #[derive(Debug)]
@@ -274,6 +278,7 @@ fn classify(error: &rusqlite::Error) -> StoreError {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OperationInterrupted => {
             StoreError::Timeout
         }
+        ErrorCode::ConstraintViolation if IS_THERE.contains(&failure.extended_code) => StoreError::Conflict,
         ErrorCode::CannotOpen
         | ErrorCode::NotADatabase
         | ErrorCode::DatabaseCorrupt

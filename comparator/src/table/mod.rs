@@ -238,6 +238,22 @@ impl Table {
         probes
     }
 
+    /// Whether nothing is open of the map's key but a divergence: no write of it waits for its outcome. Of a map whose processes have
+    /// copies, nothing is told.
+    #[must_use]
+    pub fn is_only_divergent(&self, map: MapId, key: &[u8]) -> bool {
+        let hash = self.rules.hash(map, key);
+        self.shards.get(shard_of(hash)).is_some_and(|shard| lock(shard).is_only_divergent(map, key, hash))
+    }
+
+    /// Has the map's key read at `now` if it is to be read at all: what is in the store may have changed.
+    pub fn rouse_one(&self, map: MapId, key: &[u8], now: Time) {
+        let hash = self.rules.hash(map, key);
+        if let Some(shard) = self.shards.get(shard_of(hash)) {
+            lock(shard).rouse_one(map, key, hash, now);
+        }
+    }
+
     /// Writes to the tenant's keys of `buckets` that nobody reported may land until `until`.
     pub fn taint(&self, tenant: &TenantName, buckets: &BucketSet, until: Time, reason: Reason) {
         let place = self.rules.contracts.tenant_place(tenant);

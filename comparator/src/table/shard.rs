@@ -194,6 +194,23 @@ impl Shard {
         }
     }
 
+    /// Whether the key has a divergence and no open event.
+    pub(super) fn is_only_divergent(&mut self, map: MapId, key: &[u8], hash: u64) -> bool {
+        let slot = self.find(&Named { map, key, hash, copy: None, digested_under: KeyNumber::default() });
+        let entry = slot.and_then(|slot| self.entry(slot));
+        entry.is_some_and(|entry| entry.has_divergence() && entry.open_events() == 0)
+    }
+
+    /// Lets a key be read at `now` that is not at rest and not being read.
+    pub(super) fn rouse_one(&mut self, map: MapId, key: &[u8], hash: u64, now: Time) {
+        let slot = self.find(&Named { map, key, hash, copy: None, digested_under: KeyNumber::default() });
+        let Some((slot, entry)) = slot.and_then(|slot| Some((slot, self.entry(slot)?))) else { return };
+        if entry.due > now && entry.due < Time::MAX {
+            entry.rouse(now);
+            self.await_due(map, now, slot);
+        }
+    }
+
     /// Counts the keys of each map. Of confirmed divergences it tells apart whether the write had ended by then, by map.
     pub(super) fn count(&self, ended_since: &[Time], census: &mut [Census]) {
         for entry in self.entries.iter().flatten() {

@@ -45,11 +45,17 @@ pub(crate) async fn with_divergences(count: u32) -> TempDir {
     directory
 }
 
-const ALICE: &str = "authorization: Bearer alice-0123456789\r\n";
-const BOB: &str = "authorization: Bearer bob-9876543210abc\r\n";
+pub(crate) const ALICE: &str = "authorization: Bearer alice-0123456789\r\n";
+pub(crate) const BOB: &str = "authorization: Bearer bob-9876543210abc\r\n";
 
 /// Alice is an operator, and Bob is a viewer.
 async fn start_with_tokens(directory: TempDir) -> Running {
+    let tokens = tokens(&directory);
+    start_with(directory, "", vec![tokens]).await
+}
+
+/// What says so in the configuration.
+pub(crate) fn tokens(directory: &TempDir) -> String {
     let file = |name: &str, header: &str| {
         let path = directory.path().join(name);
         counterfoil_keys::create_file(&path, header.trim_start_matches("authorization: Bearer ").trim())
@@ -57,10 +63,9 @@ async fn start_with_tokens(directory: TempDir) -> Running {
         path.display().to_string()
     };
     let (alice, bob) = (file("alice", ALICE), file("bob", BOB));
-    let tokens = format!(
+    format!(
         "listen.http_tokens=[{{name: alice, role: operator, file: {alice}}}, {{name: bob, role: viewer, file: {bob}}}]"
-    );
-    start_with(directory, "", vec![tokens]).await
+    )
 }
 
 impl Running {

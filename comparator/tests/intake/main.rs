@@ -13,6 +13,7 @@ mod notify;
 mod orphans;
 mod reader;
 mod recall;
+mod repairs;
 mod restart;
 mod stores;
 #[path = "../support/mod.rs"]

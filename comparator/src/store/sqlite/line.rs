@@ -45,6 +45,11 @@ impl Line {
         Self { file: Arc::new(file), threads_max, state: Mutex::default() }
     }
 
+    /// The file.
+    pub(super) fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
     /// Puts a read in line and waits for what it tells.
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
+mod changes;
 mod describe;
 mod grpc;
 mod mysql;
@@ -14,6 +15,7 @@ mod types;
 mod written;
 
 use super::*;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The URL of a server that the test run has started.

@@ -1,0 +1,362 @@
+//! The book: what was approved and what became of it, in the ledger's file, over a connection of its own.
+//!
+//! # Invariants
+//!
+//! - A turn of a repair and its entry in the audit log are one transaction.
+//! - A repair turns from one of the states that its writer names, or not at all: two that turn it cannot both do so.
+//! - Beyond [`REPAIRS_MAX`] repairs the oldest that came to their end are deleted.
+
+mod sql;
+
+use super::audit::{self, AuditEntry, Note};
+use super::breaker::{Counts, WINDOW_NS};
+use super::row::{Repair, RepairState};
+use super::{COMPARATOR, RepairState as State};
+use crate::ledger::{LedgerError, schema};
+use counterfoil_clock::wall_unix_ns;
+use counterfoil_keys::SigningKey;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use serde::Serialize;
+use sql::{APPROVE, BACK, COUNTS, FORGET_FORMER, KEEP, OVER, PAGE, PRUNE, SET_BREAKER, TURN, WAITING};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Repairs that are kept.
+const REPAIRS_MAX: u32 = 100_000;
+/// How long it is watched whether a divergence comes back after its repair was confirmed, in nanoseconds: a day.
+const WATCHED_NS: i64 = 86_400_000_000_000;
+/// How long a divergence may go on after its repair was applied until that is a recurrence, in nanoseconds: 5 minutes.
+const SETTLED_NS: i64 = 300_000_000_000;
+
+/// What became of an approval in the book.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Approved {
+    /// It is written down.
+    Now,
+    /// It stood there, and was not changed.
+    Before(State),
+}
+
+/// Repairs, those approved last first.
+#[derive(Debug, Serialize)]
+pub(crate) struct Page {
+    pub(crate) repairs: Vec<Repair>,
+    /// Where the next page begins; `null` on the last one.
+    pub(crate) next: Option<i64>,
+}
+
+/// The breaker of a map that was ever open.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct BreakerRow {
+    pub(crate) map: String,
+    /// Why it is open; `null` if it is closed.
+    pub(crate) why: Option<String>,
+    pub(crate) changed_at_unix_ns: i64,
+    /// Who closed or opened it.
+    pub(crate) by: String,
+}
+
+/// How a repair turns.
+#[derive(Clone, Debug)]
+pub(super) struct Turn {
+    pub(super) from: State,
+    pub(super) to: State,
+    pub(super) why: Option<String>,
+    pub(super) by: String,
+}
+
+impl Turn {
+    /// By the comparator itself.
+    pub(super) fn new(from: State, to: State, why: Option<String>) -> Self {
+        Self { from, to, why, by: COMPARATOR.to_owned() }
+    }
+}
+
+/// The book.
+pub(crate) struct Book {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    connection: Mutex<Connection>,
+    signing: Option<SigningKey>,
+}
+
+impl Book {
+    /// Opens it.
+    pub(super) fn open(path: PathBuf, signing: Option<SigningKey>) -> Result<Self, LedgerError> {
+        let connection = Mutex::new(schema::open(&path)?);
+        Ok(Self { shared: Arc::new(Shared { connection, signing }) })
+    }
+
+    /// Writes down what somebody wants done, unless it is there already and did not come to nothing.
+    pub(super) async fn approve(&self, repair: Repair) -> Result<Approved, LedgerError> {
+        self.write(move |transaction, signing| {
+            let state =
+                transaction.query_row("SELECT state FROM repair WHERE id = ?1", [&repair.id], |row| {
+                    row.get::<_, String>(0)
+                });
+            let found = state.optional()?.and_then(|state| State::of(&state));
+            if let Some(state) = found.filter(|state| !state.came_to_nothing()) {
+                return Ok(Approved::Before(state));
+            }
+            transaction.prepare_cached(APPROVE)?.execute(params![
+                repair.id,
+                repair.divergence.0,
+                repair.times,
+                repair.revision,
+                repair.map,
+                repair.store,
+                repair.key_bytes,
+                repair.kind,
+                repair.action.label(),
+                repair.observed_digest,
+                repair.wanted_digest,
+                repair.source,
+                repair.seq.cast_signed(),
+                repair.by,
+                repair.approved_at_unix_ns,
+            ])?;
+            transaction.prepare_cached(PRUNE)?.execute([REPAIRS_MAX])?;
+            let what = format!("{} of a {} divergence", repair.action.label(), repair.kind);
+            audit::add(transaction, signing, &note(&repair, &repair.by, State::Approved, &what))?;
+            Ok(Approved::Now)
+        })
+        .await
+    }
+
+    /// Turns a repair; whether it was in the state that it turns from.
+    pub(super) async fn turn(&self, repair: &Repair, turn: Turn) -> Result<bool, LedgerError> {
+        let repair = repair.clone();
+        self.write(move |transaction, signing| {
+            let Turn { from, to, why, by } = &turn;
+            let parameters = params![repair.id, to.as_str(), why, wall_unix_ns(), from.as_str()];
+            if transaction.prepare_cached(TURN)?.execute(parameters)? == 0 {
+                return Ok(false);
+            }
+            let detail = why.as_deref().unwrap_or_default();
+            audit::add(transaction, signing, &note(&repair, by, *to, detail))?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Keeps what a repair is about to replace, sealed, until a wall-clock time.
+    pub(super) async fn keep(
+        &self,
+        id: &str,
+        former: Vec<u8>,
+        until_unix_ns: i64,
+    ) -> Result<(), LedgerError> {
+        let id = id.to_owned();
+        self.write(move |transaction, _| {
+            transaction.prepare_cached(KEEP)?.execute((id, former, until_unix_ns)).map(|_| ())
+        })
+        .await
+    }
+
+    /// Lets go of what was kept long enough.
+    pub(super) async fn forget_former(&self) -> Result<(), LedgerError> {
+        self.write(|transaction, _| {
+            transaction.prepare_cached(FORGET_FORMER)?.execute([wall_unix_ns()]).map(|_| ())
+        })
+        .await
+    }
+
+    /// One repair.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Read`].
+    pub(crate) async fn get(&self, id: &str) -> Result<Option<Repair>, LedgerError> {
+        let id = id.to_owned();
+        self.with(move |connection, _| {
+            connection.query_row("SELECT * FROM repair WHERE id = ?1", [id], Repair::of).optional()
+        })
+        .await
+    }
+
+    /// A page of the repairs of `map` in `state`.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Read`].
+    pub(crate) async fn list(
+        &self,
+        map: Option<String>,
+        state: Option<State>,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Page, LedgerError> {
+        self.with(move |connection, _| {
+            let mut statement = connection.prepare_cached(PAGE)?;
+            let placed = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>("row")?, Repair::of(row)?));
+            let parameters = params![map, state.map(State::as_str), after, limit];
+            let rows = statement.query_map(parameters, placed)?.collect::<rusqlite::Result<Vec<_>>>()?;
+            let is_full = u32::try_from(rows.len()).is_ok_and(|count| count == limit);
+            let next = rows.last().filter(|_| is_full).map(|(place, _)| *place);
+            Ok(Page { repairs: rows.into_iter().map(|(_, repair)| repair).collect(), next })
+        })
+        .await
+    }
+
+    /// Repairs that are to be carried out, those approved first in front.
+    pub(super) async fn waiting(&self, limit: u32) -> Result<Vec<Repair>, LedgerError> {
+        self.with(move |connection, _| {
+            connection.prepare_cached(WAITING)?.query_map([limit], Repair::of)?.collect()
+        })
+        .await
+    }
+
+    /// Notes whose divergence was seen to be over, and whose came back or goes on; gives these turns.
+    pub(super) async fn follow(&self) -> Result<Vec<(Repair, RepairState)>, LedgerError> {
+        self.write(|transaction, signing| {
+            let now = wall_unix_ns();
+            let over = repairs(transaction, OVER, [])?.into_iter().map(|repair| (repair, State::Confirmed));
+            let since = (now.saturating_sub(WATCHED_NS), now.saturating_sub(SETTLED_NS));
+            let back = repairs(transaction, BACK, since)?.into_iter().map(|repair| (repair, State::Recurred));
+            let turns: Vec<_> = over.chain(back).collect();
+            for (repair, to) in &turns {
+                let parameters = params![repair.id, to.as_str(), None::<String>, now, repair.state.as_str()];
+                transaction.prepare_cached(TURN)?.execute(parameters)?;
+                audit::add(transaction, signing, &note(repair, COMPARATOR, *to, ""))?;
+            }
+            Ok(turns)
+        })
+        .await
+    }
+
+    /// What the breaker of a map is decided by, but for how few confirmed divergences there were.
+    pub(super) async fn counts(&self, map: &str) -> Result<Counts, LedgerError> {
+        let map = map.to_owned();
+        let of_row = |row: &rusqlite::Row<'_>| {
+            let count = |at| row.get::<_, i64>(at).map(i64::unsigned_abs);
+            Ok(Counts {
+                recurred: count(0)?,
+                tried: count(1)?,
+                nothing: count(2)?,
+                open: count(3)?,
+                open_min: 0,
+            })
+        };
+        self.with(move |connection, _| {
+            let since = wall_unix_ns().saturating_sub(WINDOW_NS);
+            connection.prepare_cached(COUNTS)?.query_row((map, since), of_row)
+        })
+        .await
+    }
+
+    /// Why the breaker of a map is open; `None` if it is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Read`].
+    pub(crate) async fn breaker(&self, map: &str) -> Result<Option<String>, LedgerError> {
+        let of_map = self.breakers().await?.into_iter().find(|breaker| breaker.map == map);
+        Ok(of_map.and_then(|breaker| breaker.why))
+    }
+
+    /// Every breaker that was ever open.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Read`].
+    pub(crate) async fn breakers(&self) -> Result<Vec<BreakerRow>, LedgerError> {
+        self.with(|connection, _| {
+            let breaker = |row: &rusqlite::Row<'_>| {
+                Ok(BreakerRow {
+                    map: row.get("map")?,
+                    why: row.get("why")?,
+                    changed_at_unix_ns: row.get("changed_at_unix_ns")?,
+                    by: row.get("who")?,
+                })
+            };
+            connection
+                .prepare_cached("SELECT * FROM repair_breaker ORDER BY map")?
+                .query_map([], breaker)?
+                .collect()
+        })
+        .await
+    }
+
+    /// Opens the breaker of a map, or closes it without a `why`; whether it was the other way before.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Read`] if it could not be written.
+    pub(crate) async fn set_breaker(
+        &self,
+        map: &str,
+        why: Option<String>,
+        by: &str,
+    ) -> Result<bool, LedgerError> {
+        let (map, by) = (map.to_owned(), by.to_owned());
+        self.write(move |transaction, signing| {
+            let at_unix_ns = wall_unix_ns();
+            let is_known: bool = transaction.query_row(
+                "SELECT EXISTS (SELECT 1 FROM repair_breaker WHERE map = ?1)",
+                [&map],
+                |row| row.get(0),
+            )?;
+            if (why.is_none() && !is_known)
+                || transaction.prepare_cached(SET_BREAKER)?.execute(params![map, why, at_unix_ns, by])? == 0
+            {
+                return Ok(false);
+            }
+            let what = if why.is_some() { "breaker opened" } else { "breaker closed" };
+            let detail = why.as_deref().unwrap_or_default();
+            let note = Note { at_unix_ns, who: &by, what, map: &map, repair: None, detail };
+            audit::add(transaction, signing, &note)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Up to `limit` entries of the audit log after a number.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Read`].
+    pub(crate) async fn audit(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, LedgerError> {
+        self.with(move |connection, _| audit::page(connection, after, limit)).await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Transaction<'_>, Option<&SigningKey>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        self.with(move |connection, signing| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let written = write(&transaction, signing)?;
+            transaction.commit()?;
+            Ok(written)
+        })
+        .await
+    }
+
+    async fn with<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Connection, Option<&SigningKey>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let shared = Arc::clone(&self.shared);
+        let acted = tokio::task::spawn_blocking(move || {
+            // A panic in the middle rolled its transaction back.
+            let mut connection = shared.connection.lock().unwrap_or_else(PoisonError::into_inner);
+            act(&mut connection, shared.signing.as_ref())
+        });
+        Ok(acted.await.map_err(|_| LedgerError::Stopped)??)
+    }
+}
+
+fn repairs(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+) -> rusqlite::Result<Vec<Repair>> {
+    transaction.prepare_cached(sql)?.query_map(parameters, Repair::of)?.collect()
+}
+
+fn note<'a>(repair: &'a Repair, who: &'a str, state: State, detail: &'a str) -> Note<'a> {
+    let (at_unix_ns, what) = (wall_unix_ns(), state.as_str());
+    Note { at_unix_ns, who, what, map: &repair.map, repair: Some(&repair.id), detail }
+}

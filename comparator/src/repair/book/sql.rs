@@ -1,0 +1,55 @@
+//! What the book asks its file.
+
+pub(super) const APPROVE: &str = "
+INSERT INTO repair (id, divergence, times, revision, map, store, key, kind, action, observed, wanted, source, seq, state, who,
+    approved_at_unix_ns, changed_at_unix_ns)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'approved', ?14, ?15, ?15)
+ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, kind = excluded.kind, action = excluded.action,
+    observed = excluded.observed, wanted = excluded.wanted, source = excluded.source, seq = excluded.seq, state = 'approved',
+    why = NULL, who = excluded.who, approved_at_unix_ns = excluded.approved_at_unix_ns,
+    changed_at_unix_ns = excluded.changed_at_unix_ns, former = NULL, former_until_unix_ns = NULL";
+
+pub(super) const TURN: &str =
+    "UPDATE repair SET state = ?2, why = ?3, changed_at_unix_ns = ?4 WHERE id = ?1 AND state = ?5";
+
+pub(super) const KEEP: &str = "UPDATE repair SET former = ?2, former_until_unix_ns = ?3 WHERE id = ?1";
+
+pub(super) const FORGET_FORMER: &str =
+    "UPDATE repair SET former = NULL, former_until_unix_ns = NULL WHERE former_until_unix_ns < ?1";
+
+pub(super) const PRUNE: &str = "
+DELETE FROM repair WHERE row IN (
+    SELECT row FROM repair WHERE state NOT IN ('approved', 'applying', 'applied') ORDER BY row
+    LIMIT max(0, (SELECT count(*) FROM repair) - ?1))";
+
+pub(super) const PAGE: &str = "
+SELECT * FROM repair WHERE (?1 IS NULL OR map = ?1) AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR row < ?3)
+ORDER BY row DESC LIMIT ?4";
+
+pub(super) const WAITING: &str =
+    "SELECT * FROM repair WHERE state IN ('approved', 'applying') ORDER BY row LIMIT ?1";
+
+/// Divergences that are over since their repair was applied.
+pub(super) const OVER: &str = "
+SELECT repair.* FROM repair JOIN divergence ON divergence.id = repair.divergence
+WHERE repair.state = 'applied' AND divergence.state = 'resolved' AND divergence.times = repair.times";
+
+/// Divergences that came back, or never went.
+pub(super) const BACK: &str = "
+SELECT repair.* FROM repair JOIN divergence ON divergence.id = repair.divergence
+WHERE repair.state IN ('applied', 'confirmed') AND changed_at_unix_ns > ?1
+    AND (divergence.times > repair.times
+        OR repair.state = 'applied' AND divergence.state = 'confirmed' AND changed_at_unix_ns < ?2)";
+
+pub(super) const COUNTS: &str = "
+SELECT count(*) FILTER (WHERE state = 'recurred'),
+    count(*) FILTER (WHERE state NOT IN ('approved', 'applying', 'undone')),
+    count(*) FILTER (WHERE state IN ('overtaken', 'refused', 'failed')),
+    (SELECT count(*) FROM divergence WHERE map = ?1 AND state = 'confirmed')
+FROM repair WHERE map = ?1
+    AND changed_at_unix_ns > max(?2, coalesce((SELECT changed_at_unix_ns FROM repair_breaker WHERE map = ?1), 0))";
+
+pub(super) const SET_BREAKER: &str = "
+INSERT INTO repair_breaker (map, why, changed_at_unix_ns, who) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (map) DO UPDATE SET why = excluded.why, changed_at_unix_ns = excluded.changed_at_unix_ns, who = excluded.who
+WHERE (why IS NULL) <> (excluded.why IS NULL)";
