@@ -324,3 +324,20 @@ fn what_is_resolved_is_kept_for_90_days_unless_something_else_is_written() {
         assert!(problems.starts_with("ledger.retention_days"), "{problems}");
     }
 }
+
+#[test]
+fn pages_have_a_path_in_front_of_them_and_lead_to_traces() {
+    let written = |path: &str, url: &str| {
+        settings(|yaml| {
+            yaml.replace("insecure: true", &format!("insecure: true, http_base_path: '{path}'"))
+                + &format!("dashboard: {{trace_url: '{url}'}}\n")
+        })
+    };
+    let dashboard = written("/watch/", "http://t.example/{trace_id}").unwrap().dashboard;
+    assert_eq!(dashboard.base_path.as_str(), "/watch");
+    assert_eq!(dashboard.trace_url.unwrap().to("07"), "http://t.example/07");
+    let text = written("watch", "http://t.example/").unwrap_err();
+    for expected in ["listen.http_base_path: `watch` is no path", "dashboard.trace_url: ", "{trace_id}"] {
+        assert!(text.contains(expected), "{expected} in:\n{text}");
+    }
+}

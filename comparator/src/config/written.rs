@@ -1,6 +1,6 @@
 //! The configuration of a comparator, as a person writes it.
 
-use super::{WrittenGate, WrittenListen, WrittenSweep};
+use super::{WrittenDashboard, WrittenGate, WrittenListen, WrittenSweep};
 use crate::contract::Severity;
 use crate::store::{WrittenLookup, WrittenStore};
 use counterfoil_digest::{Codec, WrittenRules};
@@ -62,6 +62,9 @@ pub struct Written {
     #[serde(default = "drain_ms_max")]
     #[schemars(range(min = 1, max = 600_000))]
     pub drain_ms_max: u32,
+    /// The comparator's own pages.
+    #[serde(default)]
+    pub dashboard: WrittenDashboard,
     /// Logs and traces.
     #[serde(default)]
     pub telemetry: counterfoil_telemetry::Written,
