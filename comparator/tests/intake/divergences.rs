@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tempfile::TempDir;
 
-fn id(number: u32) -> DivergenceId {
+pub(crate) fn id(number: u32) -> DivergenceId {
     DivergenceId(u128::from(number).to_be_bytes())
 }
 
 /// A divergence that the comparator will not look at again: nobody knows its source.
-fn opened(number: u32) -> Opened {
+pub(crate) fn opened(number: u32) -> Opened {
     Opened {
         id: id(number),
         map: "cart".into(),
@@ -34,7 +34,7 @@ fn opened(number: u32) -> Opened {
 }
 
 /// A folder with a ledger of so many divergences; the last one is resolved.
-async fn with_divergences(count: u32) -> TempDir {
+pub(crate) async fn with_divergences(count: u32) -> TempDir {
     let directory = prepared();
     let ledger = Ledger::open(&directory.path().join("ledger.db"), |_| ()).unwrap();
     let transitions = (0..count).map(|number| Transition::from(opened(number)));
@@ -45,11 +45,11 @@ async fn with_divergences(count: u32) -> TempDir {
     directory
 }
 
-const ALICE: &str = "authorization: Bearer alice-0123456789\r\n";
-const BOB: &str = "authorization: Bearer bob-9876543210abc\r\n";
+pub(crate) const ALICE: &str = "authorization: Bearer alice-0123456789\r\n";
+pub(crate) const BOB: &str = "authorization: Bearer bob-9876543210abc\r\n";
 
 /// Alice is an operator, and Bob is a viewer.
-async fn start_with_tokens(directory: TempDir) -> Running {
+pub(crate) async fn start_with_tokens(directory: TempDir) -> Running {
     let file = |name: &str, header: &str| {
         let path = directory.path().join(name);
         counterfoil_keys::create_file(&path, header.trim_start_matches("authorization: Bearer ").trim())
