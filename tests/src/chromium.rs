@@ -42,7 +42,12 @@ impl Chromium {
         let log = File::create(folder.join(format!("{name}.log"))).expect("a log file");
         let mut process = Command::new("sh")
             .args(["-c", WITH_PIPES, "sh", &program, "--headless", "--no-sandbox", "--disable-gpu"])
-            .args(["--remote-debugging-pipe", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars"])
+            .args([
+                "--remote-debugging-pipe",
+                "--disable-dev-shm-usage",
+                "--no-first-run",
+                "--hide-scrollbars",
+            ])
             .arg(format!("--user-data-dir={}", folder.join(name).display()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -54,7 +59,8 @@ impl Chromium {
         let (heard, messages) = sync_channel(MESSAGES_MAX);
         std::thread::spawn(move || listen(answers, &heard));
         let (complaints, loads) = (Vec::new(), 0);
-        let mut browser = Self { process, commands, messages, commands_sent: 0, session: None, complaints, loads };
+        let mut browser =
+            Self { process, commands, messages, commands_sent: 0, session: None, complaints, loads };
         browser.open_page();
         browser
     }
@@ -120,7 +126,8 @@ impl Chromium {
     pub fn press(&mut self, key: &str) {
         let (code, text) = if key == "Enter" { (13, "\r") } else { (9, "") };
         for kind in ["keyDown", "keyUp"] {
-            let event = json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text });
+            let event =
+                json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text });
             self.tell("Input.dispatchKeyEvent", &event);
         }
     }
@@ -194,7 +201,9 @@ impl Chromium {
             }
             Some("Runtime.exceptionThrown") => true,
             Some("Runtime.consoleAPICalled") => told["type"] == "error" || told["type"] == "warning",
-            Some("Log.entryAdded") => told["entry"]["level"] == "error" || told["entry"]["level"] == "warning",
+            Some("Log.entryAdded") => {
+                told["entry"]["level"] == "error" || told["entry"]["level"] == "warning"
+            }
             _ => false,
         };
         if is_complaint {

@@ -45,7 +45,8 @@ impl Shop {
         }
         setup = setup.comparator("/maps/0/severity", json!("critical"));
         setup = setup.comparator("/sweep", json!({ "keys_every_s": 60 }));
-        setup = setup.comparator("/dashboard", json!({ "trace_url": "https://traces.example/trace/{trace_id}" }));
+        setup =
+            setup.comparator("/dashboard", json!({ "trace_url": "https://traces.example/trace/{trace_id}" }));
         if has_tokens {
             let token = setup.folder().join("token");
             counterfoil_keys::create_file(&token, TOKEN).unwrap();
@@ -78,7 +79,10 @@ impl Shop {
         let round = self.next_seq;
         for map in ["cart", "price"] {
             let keys: Vec<_> = (0..count).map(|number| format!("user-{}", round + number)).collect();
-            let kept = keys.iter().map(|key| dual_put(key, b"2 apples", || self.put(map, key, "2 apples"))).collect();
+            let kept = keys
+                .iter()
+                .map(|key| dual_put(key, b"2 apples", || self.put(map, key, "2 apples")))
+                .collect();
             self.report(map, kept);
         }
     }
@@ -93,7 +97,12 @@ impl Shop {
         self.keep(KEPT);
         // Of values in a form that nobody knows yet nothing would be told.
         for map in ["cart", "price"] {
-            self.until(&format!("map=\"{map}\""), "counterfoil_outcome_events_total", "outcome=\"confirmed\"", 20.0);
+            self.until(
+                &format!("map=\"{map}\""),
+                "counterfoil_outcome_events_total",
+                "outcome=\"confirmed\"",
+                20.0,
+            );
         }
         self.lose("cart", &["user-lost-1", "user-lost-2", "a <b>key</b> & more"]);
         let bytes = Event { key: Bytes::from_static(b"\xff\x00\x07"), ..dual_put("", b"1 pear", || ()) };
@@ -110,7 +119,9 @@ impl Shop {
 
     /// Waits until a metric of a map has come to `least`.
     fn until(&self, map: &str, metric: &str, label: &str, least: f64) {
-        wait::until(metric, || (self.harness.comparator_metric(metric, &[map, label]) >= least).then_some(()));
+        wait::until(metric, || {
+            (self.harness.comparator_metric(metric, &[map, label]) >= least).then_some(())
+        });
     }
 }
 
@@ -216,7 +227,13 @@ fn an_operator_needs_no_mouse_and_sees_what_changes() {
     browser.tab_to("it.textContent === 'Do it'");
     browser.press("Enter");
     browser.until("document.querySelector('q')?.textContent === 'the import of last night'");
-    assert!(browser.evaluate("document.querySelector('main').innerText").as_str().unwrap().contains("acknowledged by alice"));
+    assert!(
+        browser
+            .evaluate("document.querySelector('main').innerText")
+            .as_str()
+            .unwrap()
+            .contains("acknowledged by alice")
+    );
 
     browser.tab_to("it.textContent === 'Sign out'");
     browser.press("Enter");

@@ -2,11 +2,11 @@
 //!
 //! What is sent goes the way of the API's acts, so it is checked and written down as those are.
 
+use super::Pages;
 use super::forms::Form;
 use super::one::Facts;
 use super::shell::{Shell, rendered};
 use super::visitor::Visitor;
-use super::Pages;
 use crate::api::acts::{Asked, WHY_BYTES_MAX, acknowledge, ignore, reopen};
 use crate::api::divergences::{Id, life};
 use crate::api::door::Operator;
@@ -102,7 +102,8 @@ async fn done(pages: &Pages, operator: Operator, id: Id, form: &Form) -> Result<
     let api = State(pages.api.clone());
     let why = form.text("why").unwrap_or_default().to_owned();
     let revision = form.text("revision").and_then(|text| text.parse().ok());
-    let revision = revision.ok_or_else(|| ApiError::Bad("revision: is missing; load the form again".to_owned()))?;
+    let revision =
+        revision.ok_or_else(|| ApiError::Bad("revision: is missing; load the form again".to_owned()))?;
     let asked = |until: Option<String>| Asked::on_form(why, revision, until);
     let acted = match form.text("what") {
         Some("acknowledge") => acknowledge(api, operator, id, asked(None)?).await,

@@ -52,14 +52,19 @@ pub(super) fn version() -> &'static str {
 }
 
 /// Answers with a file. Asked for by its version it is never asked for again; else whoever has it asks whether it is the same.
-pub(super) async fn asset(Path(name): Path<String>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+pub(super) async fn asset(
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
     let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let is_versioned = query.is_some_and(|query| query.strip_prefix("v=") == Some(version()));
     let keep = if is_versioned { "public, max-age=31536000, immutable" } else { "no-cache" };
     let about = [(header::ETAG, asset.etag.as_str()), (header::CACHE_CONTROL, keep)];
-    let has_it = headers.get(header::IF_NONE_MATCH).is_some_and(|etag| etag.as_bytes() == asset.etag.as_bytes());
+    let has_it =
+        headers.get(header::IF_NONE_MATCH).is_some_and(|etag| etag.as_bytes() == asset.etag.as_bytes());
     if has_it {
         return (StatusCode::NOT_MODIFIED, about).into_response();
     }

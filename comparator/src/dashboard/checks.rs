@@ -106,10 +106,12 @@ impl Headline {
         });
         let gate = |ruling: Ruling| {
             let checks = rows.iter().filter(|row| row.cohort.is_none());
-            let its = checks.filter(|row| row.figures.first().is_some_and(|gate| gate.text == ruling.label()));
+            let its =
+                checks.filter(|row| row.figures.first().is_some_and(|gate| gate.text == ruling.label()));
             its.count()
         };
-        let total: u64 = checks.iter().filter_map(|(id, _)| census.get(id.index())).map(|it| it.divergences).sum();
+        let total: u64 =
+            checks.iter().filter_map(|(id, _)| census.get(id.index())).map(|it| it.divergences).sum();
         let sentence = format!(
             "{}; the gate of {} passes, {} fail, of {} too little is known.",
             counted(total, "open divergence"),
@@ -153,7 +155,8 @@ impl Figure {
 /// The row of a check, and those of its cohorts.
 fn rows(parts: &Parts, present: &Present, (id, contract): (MapId, &Contract)) -> Vec<Row> {
     let store = parts.engine.contracts().store_name(id).unwrap_or_default();
-    let cohorts = contract.cohorts.iter().map(String::as_str).chain((!contract.cohorts.is_empty()).then_some(OTHER));
+    let cohorts =
+        contract.cohorts.iter().map(String::as_str).chain((!contract.cohorts.is_empty()).then_some(OTHER));
     let slots = [None].into_iter().chain(cohorts.enumerate().map(Some));
     let row = |cohort: Option<(usize, &str)>| {
         let slots = Slots { cohort: cohort.map(|(slot, _)| slot), against: None };
@@ -164,7 +167,9 @@ fn rows(parts: &Parts, present: &Present, (id, contract): (MapId, &Contract)) ->
             Some((slot, _)) => format!("c{}-{slot}", id.0),
         };
         let mut figures = of_window(&place, &facts, &decision);
-        if let (None, Some(tally), Some(census)) = (cohort, parts.tallies.of(id), present.census.get(id.index())) {
+        if let (None, Some(tally), Some(census)) =
+            (cohort, parts.tallies.of(id), present.census.get(id.index()))
+        {
             figures.extend(since_the_start(&place, tally, census, &facts));
         }
         Some(Row {
@@ -205,7 +210,11 @@ fn since_the_start(row: &str, tally: &Tally, census: &Census, facts: &Facts) -> 
     let within = tally.within().pop();
     let share = within.and_then(|within| within.share);
     let nines = within.and_then(|within| {
-        Some(format!("{:.1} nines in {}", within.nines?, show::span(within.age_ms?.saturating_mul(1_000_000))))
+        Some(format!(
+            "{:.1} nines in {}",
+            within.nines?,
+            show::span(within.age_ms?.saturating_mul(1_000_000))
+        ))
     });
     let (form, form_tone) = match facts.calibration {
         Calibration::Calibrated => ("calibrated", Tone::Good),
@@ -218,7 +227,12 @@ fn since_the_start(row: &str, tally: &Tally, census: &Census, facts: &Facts) -> 
             .more(quantiles.unwrap_or_default()),
         Figure::new("within", row, share.map_or_else(none, show::share), Tone::Plain)
             .more(nines.unwrap_or_default()),
-        Figure::new("verified", row, facts.behind.map_or_else(none, |ns| format!("{} ago", show::span(ns))), Tone::Plain),
+        Figure::new(
+            "verified",
+            row,
+            facts.behind.map_or_else(none, |ns| format!("{} ago", show::span(ns))),
+            Tone::Plain,
+        ),
         Figure::new("form", row, form.to_owned(), form_tone),
         Figure::new("open", row, show::count(census.divergences), open_tone),
         Figure::new("events", row, show::count(tally.events()), Tone::Plain),

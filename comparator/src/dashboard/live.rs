@@ -97,7 +97,9 @@ fn event(checks: &Checks, at_unix_ns: i64) -> Option<Bytes> {
     let tick = Tick {
         at: show::time(at_unix_ns),
         sentence: &checks.headline.sentence,
-        figures: figures.map(|it| (it.id.as_str(), (it.text.as_str(), it.more.as_str(), it.tone.label()))).collect(),
+        figures: figures
+            .map(|it| (it.id.as_str(), (it.text.as_str(), it.more.as_str(), it.tone.label())))
+            .collect(),
     };
     let json = serde_json::to_string(&tick).ok()?;
     Some(format!("data: {json}\n\n").into())

@@ -82,11 +82,9 @@ async fn shown<'a>(pages: &Pages, shell: &'a Shell, id: Result<Id, ApiError>) ->
 
 /// What may be done about a divergence that stands so.
 fn acts(mark: Option<Mark>) -> Vec<(&'static str, &'static str)> {
-    let all = [
-        ("acknowledge", "Acknowledge", Mark::Acknowledged),
-        ("ignore", "Ignore", Mark::Ignored),
-    ];
-    let others = all.into_iter().filter(|(.., makes)| mark != Some(*makes)).map(|(name, label, _)| (name, label));
+    let all = [("acknowledge", "Acknowledge", Mark::Acknowledged), ("ignore", "Ignore", Mark::Ignored)];
+    let others =
+        all.into_iter().filter(|(.., makes)| mark != Some(*makes)).map(|(name, label, _)| (name, label));
     others.chain(mark.map(|_| ("reopen", "Take back"))).collect()
 }
 

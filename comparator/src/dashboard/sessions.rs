@@ -127,7 +127,8 @@ mod tests {
     #[test]
     fn there_are_no_more_than_so_many_and_the_oldest_goes_first() {
         let sessions = Sessions::default();
-        let all: Vec<_> = (0..=SESSIONS_MAX).map(|at| begin(&sessions, Time(at.cast_signed() as i64))).collect();
+        let all: Vec<_> =
+            (0..=SESSIONS_MAX).map(|at| begin(&sessions, Time(at.cast_signed() as i64))).collect();
         assert_eq!(sessions.lock().len(), SESSIONS_MAX);
         let goes_on = |at: usize| all.get(at).is_some_and(|headers| sessions.of(headers, Time(9)).is_some());
         assert!(!goes_on(0) && goes_on(1) && goes_on(SESSIONS_MAX));

@@ -73,9 +73,10 @@ impl Shell {
     pub(super) fn answer(&self, page: Result<impl Template, ApiError>) -> Response {
         match page {
             Ok(page) => rendered(StatusCode::OK, &page),
-            Err(error) => {
-                rendered(error.status(), &Refused { shell: self, status: error.status(), message: error.message() })
-            }
+            Err(error) => rendered(
+                error.status(),
+                &Refused { shell: self, status: error.status(), message: error.message() },
+            ),
         }
     }
 }

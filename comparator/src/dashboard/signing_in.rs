@@ -3,11 +3,11 @@
 //! Wrong tokens are taken at a bounded rate, over all who try. A token has sixteen bytes at least, so nobody finds one by trying;
 //! the rate keeps those who do from costing anything.
 
+use super::Pages;
 use super::forms::Form;
 use super::sessions::{COOKIE, LASTS_S};
 use super::shell::{Shell, rendered};
 use super::visitor::{Visitor, from_these_pages};
-use super::Pages;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::budget::Bucket;
@@ -81,12 +81,14 @@ pub(super) async fn sign_in(
         Err(error) => return shell.answer(Err::<Login<'_>, _>(error)),
     };
     let next = own_path(form.text("next"));
-    let refuse = |status, why| rendered(status, &Login { shell: &shell, next: next.clone(), refused: Some(why) });
+    let refuse =
+        |status, why| rendered(status, &Login { shell: &shell, next: next.clone(), refused: Some(why) });
     if !pages.attempts.may_try(now()) {
         let why = "too many wrong tokens were tried just now; try again in a second";
         return refuse(StatusCode::TOO_MANY_REQUESTS, why);
     }
-    let Some(caller) = form.text("token").and_then(|token| pages.api.callers.of_token(token.as_bytes())) else {
+    let Some(caller) = form.text("token").and_then(|token| pages.api.callers.of_token(token.as_bytes()))
+    else {
         pages.attempts.was_wrong();
         return refuse(StatusCode::UNAUTHORIZED, "the token is none of listen.http_tokens");
     };

@@ -54,7 +54,8 @@ fn urgency(phase: &str) -> u8 {
 
 impl Row {
     fn of(source: SourceSummary) -> Self {
-        let reasons = source.lost.iter().chain([(&"undeclared", &source.undeclared)]).filter(|(_, count)| **count > 0);
+        let reasons =
+            source.lost.iter().chain([(&"undeclared", &source.undeclared)]).filter(|(_, count)| **count > 0);
         let why: Vec<_> = reasons.map(|(why, count)| format!("{why} {}", show::count(*count))).collect();
         let lost = source.lost.values().sum::<u64>() + source.undeclared;
         let tone = match source.phase {

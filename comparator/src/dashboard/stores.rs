@@ -101,7 +101,8 @@ fn reading(parts: &Parts, place: usize) -> Vec<(&'static str, String)> {
     let its: Vec<_> = (0..).map(MapId).zip(contracts.iter()).filter(|(_, it)| it.store == place).collect();
     let rates = parts.recent.keys_per_s();
     let known: Vec<f64> = its.iter().filter_map(|(id, _)| *rates.get(id.index())?).collect();
-    let read = if known.is_empty() { "–".to_owned() } else { format!("{:.1} keys/s", known.iter().sum::<f64>()) };
+    let read =
+        if known.is_empty() { "–".to_owned() } else { format!("{:.1} keys/s", known.iter().sum::<f64>()) };
     let tallies = its.iter().filter_map(|(id, _)| parts.tallies.of(*id));
     let undetermined: u64 = tallies
         .flat_map(|tally| tally.undetermined())

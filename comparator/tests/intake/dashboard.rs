@@ -60,9 +60,28 @@ async fn each_page_shows_what_the_api_tells_and_lets_a_browser_load_nothing_from
     let found = running.get("/v1/divergences?state=confirmed").await.1["divergences"][0]["id"].clone();
     let one = format!("/divergences/{}", found.as_str().unwrap());
     for (path, parts) in [
-        ("/", &["1 open divergence; the gate of 0 checks passes, 1 fail", ">50.0 %<", "1 of 2", "bad_ratio", "in main, warning"][..]),
+        (
+            "/",
+            &[
+                "1 open divergence; the gate of 0 checks passes, 1 fail",
+                ">50.0 %<",
+                "1 of 2",
+                "bad_ratio",
+                "in main, warning",
+            ][..],
+        ),
         ("/divergences", &[">lost<", ">missing<", ">confirmed<", "cart/a/1", "format=csv\""]),
-        (&one, &["missing in cart", ">lost<", "<svg", "opened: missing", "not explained", "write a token with the role"]),
+        (
+            &one,
+            &[
+                "missing in cart",
+                ">lost<",
+                "<svg",
+                "opened: missing",
+                "not explained",
+                "write a token with the role",
+            ],
+        ),
         ("/sources", &["cart/a/1", ">ended<", "Clock error", ">2<"]),
         ("/stores", &[">healthy<", "as many as it bears", "write <code>sweep</code>"]),
     ] {
@@ -81,7 +100,10 @@ async fn each_page_shows_what_the_api_tells_and_lets_a_browser_load_nothing_from
         ] {
             assert!(page.head.contains(line), "{line} of {path}:\n{}", page.head);
         }
-        assert!(!page.body.contains("style=") && !page.body.contains("<script>"), "{path} has something inline");
+        assert!(
+            !page.body.contains("style=") && !page.body.contains("<script>"),
+            "{path} has something inline"
+        );
     }
     let past = running.get("/dashboard/past").await.1;
     assert_eq!(past["lines"][0]["name"], "cart · main", "{past}");
@@ -109,7 +131,11 @@ async fn whatever_comes_from_outside_is_shown_and_never_run() {
         let page = running.page(&path).await;
         assert_eq!(page.status, 200, "{path}");
         assert!(!page.body.contains("<script>alert"), "{path}:\n{}", page.body);
-        assert!(page.body.contains("&#60;script&#62;alert(1)&#60;/script&#62;&#34;&#39;&#38;"), "{path}:\n{}", page.body);
+        assert!(
+            page.body.contains("&#60;script&#62;alert(1)&#60;/script&#62;&#34;&#39;&#38;"),
+            "{path}:\n{}",
+            page.body
+        );
     }
     let bytes = running.page(&format!("/divergences/{}", id(8))).await.body;
     assert!(bytes.contains("ff001b5b324a") && !bytes.contains('\u{1b}'), "{bytes}");
@@ -137,7 +163,8 @@ async fn divergences_are_filtered_and_paged_as_those_of_the_api() {
         }
     }
     let page = running.page("/divergences?kind=stale&limit=2").await.body;
-    let (_, rest) = page.split_once("<a href=\"/divergences?kind=stale&#38;limit=2&#38;after=").expect("a next page");
+    let (_, rest) =
+        page.split_once("<a href=\"/divergences?kind=stale&#38;limit=2&#38;after=").expect("a next page");
     let after = rest.split('"').next().unwrap();
     let next = running.page(&format!("/divergences?kind=stale&limit=2&after={after}")).await.body;
     assert!(next.contains(&id(1).to_string()) && !next.contains(&id(3).to_string()), "{next}");
@@ -152,7 +179,11 @@ async fn divergences_are_filtered_and_paged_as_those_of_the_api() {
     ] {
         let page = running.page(&format!("/divergences?{query}")).await;
         assert_eq!(page.status, 400, "{query}");
-        assert!(page.body.contains(message) && page.body.contains("role=\"alert\""), "{query}:\n{}", page.body);
+        assert!(
+            page.body.contains(message) && page.body.contains("role=\"alert\""),
+            "{query}:\n{}",
+            page.body
+        );
     }
     for path in ["/divergences/abc".to_owned(), format!("/divergences/{}", id(99))] {
         let page = running.page(&path).await;
@@ -164,7 +195,8 @@ async fn divergences_are_filtered_and_paged_as_those_of_the_api() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_a_large_ledger_is_found_without_going_through_it() {
     let running = start_in(prepared(), "").await;
-    record(&running, (0..100_000).map(|number| Opened { map: format!("m{}", number % 7), ..opened(number) })).await;
+    record(&running, (0..100_000).map(|number| Opened { map: format!("m{}", number % 7), ..opened(number) }))
+        .await;
     for query in ["", "?kind=stale&state=opened&acted=none", "?map=m3&limit=1000", "?source=shop/pod-2/7"] {
         let begun = counterfoil_clock::now();
         let page = running.page(&format!("/divergences{query}")).await;
@@ -181,7 +213,9 @@ async fn a_page_of_a_large_ledger_is_found_without_going_through_it() {
 async fn without_a_session_or_token_a_page_leads_to_where_one_signs_in() {
     let running = start_with_tokens(with_divergences(1).await).await;
     let one = format!("/divergences/{}", id(0));
-    for (path, next) in [("/", "%2F"), ("/divergences?map=a%26b", "%2Fdivergences%3Fmap%3Da%2526b"), ("/stores", "%2Fstores")] {
+    for (path, next) in
+        [("/", "%2F"), ("/divergences?map=a%26b", "%2Fdivergences%3Fmap%3Da%2526b"), ("/stores", "%2Fstores")]
+    {
         let answer = running.page(path).await;
         assert_eq!(answer.status, 303, "{path}");
         let to = format!("location: /login?next={}\r\n", next.to_ascii_lowercase());
@@ -192,7 +226,10 @@ async fn without_a_session_or_token_a_page_leads_to_where_one_signs_in() {
         assert_eq!(running.page(path).await.status, 401, "{path}");
     }
     assert_eq!(running.ask("POST", &format!("{one}/act"), ORIGIN, "what=ignore").await.status, 401);
-    assert_eq!(running.ask("GET", "/", "authorization: Bearer somebody-0123456789\r\n", "").await.status, 401);
+    assert_eq!(
+        running.ask("GET", "/", "authorization: Bearer somebody-0123456789\r\n", "").await.status,
+        401
+    );
     assert_eq!(running.ask("GET", "/", BOB, "").await.status, 200, "a token is shown as for the API");
     assert_eq!(running.page("/assets/dashboard.css").await.status, 200);
     let form = running.page("/login?next=/stores").await;
@@ -219,7 +256,11 @@ async fn a_session_is_begun_with_a_token_reads_and_ends() {
     .await
     .expect("another try is allowed");
     let secure = running.ask("POST", "/login", "origin: https://test\r\n", "token=bob-9876543210abc").await;
-    assert!(secure.head.contains("path=/; max-age=28800; httponly; samesite=strict; secure\r\n"), "{}", secure.head);
+    assert!(
+        secure.head.contains("path=/; max-age=28800; httponly; samesite=strict; secure\r\n"),
+        "{}",
+        secure.head
+    );
     let bob = running.signed_in(BOB).await;
     assert!(!bob.contains("bob-"), "the token is not in the cookie");
     let page = running.ask("GET", "/", &bob, "").await;
@@ -254,23 +295,46 @@ async fn an_operator_acts_on_what_he_saw_and_nobody_else_does() {
 
     assert_eq!(running.ask("GET", &path, &bob, "").await.status, 403);
     let bobs = hidden(&running.ask("GET", "/", &bob, "").await.body, "form_token").to_owned();
-    let as_bob = running.ask("POST", &path, &format!("{bob}{ORIGIN}"), &format!("form_token={bobs}&what=ignore&why=w&revision=1")).await;
+    let as_bob = running
+        .ask(
+            "POST",
+            &path,
+            &format!("{bob}{ORIGIN}"),
+            &format!("form_token={bobs}&what=ignore&why=w&revision=1"),
+        )
+        .await;
     assert!(as_bob.status == 403 && as_bob.body.contains("`bob` is a viewer"), "{}", as_bob.body);
     for (headers, body, status, message) in [
-        (format!("{alice}origin: http://evil.example\r\n"), sent("what=ignore&why=w"), 403, "not sent from this address"),
-        (alice_sends.clone(), format!("form_token={bobs}&revision={revision}&what=ignore&why=w"), 403, "of another session"),
+        (
+            format!("{alice}origin: http://evil.example\r\n"),
+            sent("what=ignore&why=w"),
+            403,
+            "not sent from this address",
+        ),
+        (
+            alice_sends.clone(),
+            format!("form_token={bobs}&revision={revision}&what=ignore&why=w"),
+            403,
+            "of another session",
+        ),
         (alice_sends.clone(), sent("what=ignore&why=+"), 400, "write a reason"),
         (alice_sends.clone(), sent("what=forget&why=w"), 400, "choose acknowledge"),
         (alice_sends.clone(), sent("what=ignore&why=kept%26&until=2000-01-01T00:00"), 400, "still to come"),
         (alice_sends.clone(), format!("form_token={token}&what=ignore&why=w"), 400, "revision: is missing"),
     ] {
         let answer = running.ask("POST", &path, &headers, &body).await;
-        assert!(answer.status == status && answer.body.contains(message), "{status} {message}: {}", answer.body);
+        assert!(
+            answer.status == status && answer.body.contains(message),
+            "{status} {message}: {}",
+            answer.body
+        );
     }
     let told = running.ask("GET", &format!("/v1{one}"), ALICE, "").await.body;
     assert_eq!(serde_json::from_str::<Value>(&told).unwrap()["acted"], Value::Null, "none of these was done");
 
-    let done = running.ask("POST", &path, &alice_sends, &sent("what=ignore&why=test+data&until=2100-01-01T00:00")).await;
+    let done = running
+        .ask("POST", &path, &alice_sends, &sent("what=ignore&why=test+data&until=2100-01-01T00:00"))
+        .await;
     assert!(done.status == 303 && done.head.contains(&format!("location: {one}\r\n")), "{}", done.body);
     let page = running.ask("GET", &one, &alice, "").await.body;
     for part in ["ignored by alice", "until 2100-01-01 00:00:00 UTC", "<q>test data</q>", ">Take back</a>"] {
@@ -278,17 +342,28 @@ async fn an_operator_acts_on_what_he_saw_and_nobody_else_does() {
     }
     let late = running.ask("POST", &path, &alice_sends, &sent("what=acknowledge&why=my+words")).await;
     assert_eq!(late.status, 409);
-    assert!(late.body.contains("Changed meanwhile") && late.body.contains(">my words</textarea>"), "{}", late.body);
+    assert!(
+        late.body.contains("Changed meanwhile") && late.body.contains(">my words</textarea>"),
+        "{}",
+        late.body
+    );
     let again = format!("form_token={token}&revision={}&what=reopen&why=w", hidden(&late.body, "revision"));
     assert_eq!(running.ask("POST", &path, &alice_sends, &again).await.status, 303);
     let by_token = "revision=3&what=acknowledge&why=w";
-    assert_eq!(running.ask("POST", &path, ALICE, by_token).await.status, 303, "a script with a token needs no session");
+    assert_eq!(
+        running.ask("POST", &path, ALICE, by_token).await.status,
+        303,
+        "a script with a token needs no session"
+    );
     running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_are_shown_under_a_base_path_and_every_link_has_it() {
-    let overlays = vec!["listen.http_base_path=/watch/it".to_owned(), "dashboard.trace_url=https://t.example/{trace_id}".to_owned()];
+    let overlays = vec![
+        "listen.http_base_path=/watch/it".to_owned(),
+        "dashboard.trace_url=https://t.example/{trace_id}".to_owned(),
+    ];
     let running = start_with(with_divergences(2).await, "", overlays).await;
     record(&running, [Opened { trace_id: Some([0xab; 16]), ..opened(7) }].into_iter()).await;
     let one = format!("/divergences/{}", id(7));
@@ -307,8 +382,13 @@ async fn pages_are_shown_under_a_base_path_and_every_link_has_it() {
         let page = running.page(path).await;
         assert_eq!(page.status, status, "{path}");
         let is_page = page.head.contains("content-type: text/html");
-        let mut links = ["href=\"", "src=\"", "action=\""].into_iter().flat_map(|name| page.body.split(name).skip(1));
-        let ours = |link: &str| link.starts_with("/watch/it") || link.starts_with("#main") || link.starts_with("https://t.example/");
+        let mut links =
+            ["href=\"", "src=\"", "action=\""].into_iter().flat_map(|name| page.body.split(name).skip(1));
+        let ours = |link: &str| {
+            link.starts_with("/watch/it")
+                || link.starts_with("#main")
+                || link.starts_with("https://t.example/")
+        };
         assert!(!is_page || links.all(ours), "{path}:\n{}", page.body);
     }
     let page = running.page(&one).await.body;
@@ -323,7 +403,11 @@ async fn an_asset_is_fetched_once_for_each_version() {
     let (_, rest) = page.split_once("href=\"/assets/dashboard.css").expect("a style sheet");
     let versioned = format!("/assets/dashboard.css{}", rest.split('"').next().unwrap());
     let answer = running.page(&versioned).await;
-    assert!(answer.head.contains("cache-control: public, max-age=31536000, immutable\r\n"), "{}", answer.head);
+    assert!(
+        answer.head.contains("cache-control: public, max-age=31536000, immutable\r\n"),
+        "{}",
+        answer.head
+    );
     assert!(answer.head.contains("content-type: text/css"), "{}", answer.head);
     let (_, rest) = answer.head.split_once("etag: ").expect("an etag");
     let etag = rest.split("\r\n").next().unwrap();
