@@ -5,17 +5,22 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use counterfoil_proto::wire::emit::Event;
+use counterfoil_proto::wire::emit::{Event, Heartbeat, frame::Body};
 use counterfoil_tests::chromium::Chromium;
-use counterfoil_tests::emit::{Client, dual_put};
+use counterfoil_tests::emit::{Client, dual_put, now_ns};
 use counterfoil_tests::{Harness, Map, Setup, environment, wait};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 const TOKEN: &str = "alice-0123456789";
 
 /// Writes that reach the store, before any that do not.
 const KEPT: u64 = 40;
+
+/// How often the application says that it is there.
+const BEAT_EVERY: Duration = Duration::from_millis(100);
 
 /// Pixels of the screens that pages are looked at on.
 const SCREENS: [(&str, u32); 2] = [("wide", 1_280), ("narrow", 390)];
@@ -27,8 +32,30 @@ const NARROWEST: u32 = 360;
 struct Shop {
     harness: Harness,
     store: rusqlite::Connection,
+    reporter: Arc<Mutex<Reporter>>,
+}
+
+/// The application, as far as it reports.
+struct Reporter {
     client: Client,
     next_seq: u64,
+}
+
+impl Reporter {
+    /// Says now and then that there is nothing else, for as long as anybody has the reporter: one that is silent is lost.
+    fn beat(reporter: &Weak<Mutex<Self>>) {
+        while let Some(reporter) = reporter.upgrade() {
+            let mut reporter = reporter.lock().unwrap();
+            let next_seq = reporter.next_seq;
+            reporter.client.send(Body::Heartbeat(Heartbeat {
+                next_seq,
+                watermark_ns: now_ns(),
+                ..Heartbeat::default()
+            }));
+            drop(reporter);
+            std::thread::sleep(BEAT_EVERY);
+        }
+    }
 }
 
 impl Shop {
@@ -37,13 +64,18 @@ impl Shop {
         let setup = Setup::new();
         let file = setup.folder().join("app.db");
         let store = rusqlite::Connection::open(&file).unwrap();
-        store.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE cart (k BLOB PRIMARY KEY, v TEXT); CREATE TABLE price (k BLOB PRIMARY KEY, v TEXT)").unwrap();
+        store.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE cart (k TEXT PRIMARY KEY, v TEXT); CREATE TABLE price (k TEXT PRIMARY KEY, v TEXT)").unwrap();
         let place = |map: &str| ("query", format!("SELECT k, v FROM {map} WHERE k IN rarray(?1)"));
         let mut setup = setup.store("main", &format!("sqlite:{}", file.display()));
         for map in ["cart", "price"] {
             setup = setup.map(&Map { deadline_ms: 300, ..Map::new(map, place(map)) });
         }
-        setup = setup.comparator("/maps/0/severity", json!("critical"));
+        let contract = |map: &str, severity: &str| {
+            let query = place(map).1;
+            json!({ "name": map, "store": "main", "query": query, "deadline_ms": 300, "severity": severity })
+        };
+        setup =
+            setup.comparator("/maps", json!([contract("cart", "critical"), contract("price", "warning")]));
         setup = setup.comparator("/sweep", json!({ "keys_every_s": 60 }));
         setup =
             setup.comparator("/dashboard", json!({ "trace_url": "https://traces.example/trace/{trace_id}" }));
@@ -56,27 +88,31 @@ impl Shop {
         let harness = setup.start();
         let (client, _) = Client::welcomed(&harness.socket(), "shop");
         client.discard_answers();
-        Self { harness, store, client, next_seq: 0 }
+        let reporter = Arc::new(Mutex::new(Reporter { client, next_seq: 0 }));
+        let its = Arc::downgrade(&reporter);
+        std::thread::spawn(move || Reporter::beat(&its));
+        Self { harness, store, reporter }
     }
 
     fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.harness.http())
     }
 
-    fn report(&mut self, map: &str, events: Vec<Event>) {
-        let first = self.next_seq;
-        self.next_seq += events.len() as u64;
-        self.client.report(map, first, events);
+    fn report(&self, map: &str, events: Vec<Event>) {
+        let mut reporter = self.reporter.lock().unwrap();
+        let first = reporter.next_seq;
+        reporter.next_seq += events.len() as u64;
+        reporter.client.report(map, first, events);
     }
 
     fn put(&self, map: &str, key: &str, value: &str) {
         let sql = format!("INSERT INTO {map} VALUES (?1, ?2) ON CONFLICT (k) DO UPDATE SET v = excluded.v");
-        self.store.execute(&sql, (key.as_bytes(), value)).unwrap();
+        self.store.execute(&sql, (key, value)).unwrap();
     }
 
     /// So many writes of each map that reach the store.
-    fn keep(&mut self, count: u64) {
-        let round = self.next_seq;
+    fn keep(&self, count: u64) {
+        let round = self.reporter.lock().unwrap().next_seq;
         for map in ["cart", "price"] {
             let keys: Vec<_> = (0..count).map(|number| format!("user-{}", round + number)).collect();
             let kept = keys
@@ -88,12 +124,12 @@ impl Shop {
     }
 
     /// A write of each of these keys that never reaches the store.
-    fn lose(&mut self, map: &str, keys: &[&str]) {
+    fn lose(&self, map: &str, keys: &[&str]) {
         self.report(map, keys.iter().map(|key| dual_put(key, b"1 pear", || ())).collect());
     }
 
     /// Everything that can be seen on the pages.
-    fn go_wrong(&mut self) {
+    fn go_wrong(&self) {
         self.keep(KEPT);
         // Of values in a form that nobody knows yet nothing would be told.
         for map in ["cart", "price"] {
@@ -112,8 +148,8 @@ impl Shop {
         self.put("price", "user-3", "7 plums");
         self.report("price", vec![dual_put("user-3", b"3 plums", || ())]);
         self.lose("cart", &["user-mended"]);
-        self.until("map=\"cart\"", "counterfoil_divergence_turns_total", "turn=\"confirmed\"", 7.0);
-        self.until("map=\"price\"", "counterfoil_divergence_turns_total", "turn=\"confirmed\"", 2.0);
+        self.until("map=\"cart\"", "counterfoil_divergence_turns_total", "turn=\"confirmed\"", 5.0);
+        self.until("map=\"price\"", "counterfoil_divergence_turns_total", "turn=\"confirmed\"", 1.0);
         self.put("cart", "user-mended", "1 pear");
     }
 
@@ -155,7 +191,7 @@ fn assert_content(browser: &Chromium, what: &str) {
 
 #[test]
 fn every_page_is_shown_without_a_complaint_on_every_screen() {
-    let mut shop = Shop::open(true);
+    let shop = Shop::open(true);
     shop.go_wrong();
     let mut browser = Chromium::start(shop.harness.setup().folder());
     browser.set_size(1_280, 900);
@@ -166,7 +202,7 @@ fn every_page_is_shown_without_a_complaint_on_every_screen() {
     }
     sign_in(&mut browser, &shop);
     if folder.is_some() {
-        live_through(&mut shop);
+        live_through(&shop);
     }
     for (name, path) in paths(&mut browser, &shop) {
         browser.go(&shop.url(&path));
@@ -198,7 +234,7 @@ fn every_page_is_shown_without_a_complaint_on_every_screen() {
 
 #[test]
 fn an_operator_needs_no_mouse_and_sees_what_changes() {
-    let mut shop = Shop::open(true);
+    let shop = Shop::open(true);
     shop.go_wrong();
     let mut browser = Chromium::start(shop.harness.setup().folder());
     browser.set_size(1_280, 900);
@@ -285,12 +321,12 @@ fn keep(browser: &mut Chromium, folder: &Path, name: &str) {
 }
 
 /// Half a minute in which most writes arrive, for charts that show something.
-fn live_through(shop: &mut Shop) {
+fn live_through(shop: &Shop) {
     for round in 0..60 {
         shop.keep(20);
         if round % 9 == 4 {
             shop.lose("cart", &[&format!("late-{round}")]);
         }
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        std::thread::sleep(Duration::from_millis(500));
     }
 }

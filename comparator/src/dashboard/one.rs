@@ -3,7 +3,7 @@
 use super::Pages;
 use super::shell::Shell;
 use super::show::{self, Key};
-use super::timeline::{Bar, Drawing, Span, Tick, Timeline};
+use super::timeline::{Bar, Picture, Span, Tick, Timeline};
 use crate::api::divergences::{Id, Life, Told, life};
 use crate::api::error::ApiError;
 use crate::contract::Severity;
@@ -17,9 +17,7 @@ use axum::response::Response;
 struct One<'a> {
     shell: &'a Shell,
     facts: Facts,
-    drawing: Option<Drawing>,
-    /// Of the picture's beginning.
-    drawing_begins: String,
+    picture: Option<Picture>,
     history: Vec<Turn>,
     history_dropped: u32,
     /// What may be done about it now: name, and what it means.
@@ -73,11 +71,10 @@ async fn shown<'a>(pages: &Pages, shell: &'a Shell, id: Result<Id, ApiError>) ->
     let id = id?;
     pages.api.ledger.catch_up().await?;
     let Life { told, history, history_dropped } = life(&pages.api, id).await?;
-    let drawing = timeline(&told.row, &history).drawn();
-    let drawing_begins = drawing.as_ref().map(|drawing| show::time(drawing.begin_ns)).unwrap_or_default();
+    let picture = timeline(&told.row, &history).picture();
     let acts = acts(told.row.acted.as_ref().map(|acted| acted.what));
     let history = history.into_iter().map(Turn::of).collect();
-    Ok(One { shell, facts: Facts::of(pages, told), drawing, drawing_begins, history, history_dropped, acts })
+    Ok(One { shell, facts: Facts::of(pages, told), picture, history, history_dropped, acts })
 }
 
 /// What may be done about a divergence that stands so.

@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of where its data comes from: the ledger's row, or all that a bundle of evidence holds.
 
+use askama::Template;
+
 /// Writes that are drawn; those that come before are counted.
 const WRITES_MAX: usize = 40;
 
@@ -74,52 +76,61 @@ pub(crate) struct Tick {
     pub(crate) is_legal: bool,
 }
 
+/// The picture as a part of a page, and the table that says the same.
+#[derive(Template)]
+#[template(path = "timeline.html")]
+pub(super) struct Picture {
+    drawing: Drawing,
+    /// When its beginning is.
+    begins: String,
+}
+
 /// The picture, in its own units.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Drawing {
-    pub(super) width: f64,
-    pub(super) height: f64,
+struct Drawing {
+    width: f64,
+    height: f64,
     /// Where the time begins and ends, and the rows end.
-    pub(super) left: f64,
-    pub(super) right: f64,
-    pub(super) bottom: f64,
-    pub(super) rows: Vec<DrawnRow>,
-    pub(super) looks: Vec<DrawnLook>,
+    left: f64,
+    right: f64,
+    bottom: f64,
+    rows: Vec<DrawnRow>,
+    looks: Vec<DrawnLook>,
     /// Places on the axis, with how long after the beginning they are.
-    pub(super) marks: Vec<(f64, String)>,
+    marks: Vec<(f64, String)>,
     /// When the beginning is.
-    pub(super) begin_ns: i64,
+    begin_ns: i64,
     /// What is not drawn, for want of room.
-    pub(super) writes_left_out: usize,
-    pub(super) looks_left_out: usize,
+    writes_left_out: usize,
+    looks_left_out: usize,
 }
 
 /// A write in the picture, and in the table beside it.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct DrawnRow {
-    pub(super) y: f64,
-    pub(super) label: String,
-    pub(super) full_label: String,
-    pub(super) is_due: bool,
-    pub(super) map_leg: Option<DrawnSpan>,
-    pub(super) store_leg: Option<DrawnSpan>,
+struct DrawnRow {
+    y: f64,
+    label: String,
+    full_label: String,
+    is_due: bool,
+    map_leg: Option<DrawnSpan>,
+    store_leg: Option<DrawnSpan>,
 }
 
 /// A look in the picture, and in the table beside it.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct DrawnLook {
-    pub(super) span: DrawnSpan,
-    pub(super) middle: f64,
-    pub(super) saw: String,
-    pub(super) is_legal: bool,
+struct DrawnLook {
+    span: DrawnSpan,
+    middle: f64,
+    saw: String,
+    is_legal: bool,
 }
 
 /// An interval in the picture, and how long after the beginning it is.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct DrawnSpan {
-    pub(super) x: f64,
-    pub(super) width: f64,
-    pub(super) text: String,
+struct DrawnSpan {
+    x: f64,
+    width: f64,
+    text: String,
 }
 
 /// From times to places.
@@ -129,8 +140,13 @@ struct Scale {
 }
 
 impl Timeline {
-    /// The picture of it; `None` if nothing is known that has a time.
-    pub(super) fn drawn(&self) -> Option<Drawing> {
+    /// The picture of it, whose times are nanoseconds since 1970; `None` if nothing is known that has a time.
+    pub(super) fn picture(&self) -> Option<Picture> {
+        let drawing = self.drawn()?;
+        Some(Picture { begins: super::show::time(drawing.begin_ns), drawing })
+    }
+
+    fn drawn(&self) -> Option<Drawing> {
         let (writes, writes_left_out) = latest(&self.writes, WRITES_MAX);
         let (looks, looks_left_out) = latest(&self.looks, LOOKS_MAX);
         let legs = writes.iter().flat_map(|bar| [bar.map_leg, bar.store_leg]).flatten();
@@ -279,6 +295,26 @@ mod tests {
         assert_eq!((drawing.looks.len(), drawing.looks_left_out), (LOOKS_MAX, 40));
         assert_eq!(drawing.begin_ns, 40 * MS, "the latest are drawn");
         assert_eq!(drawing.rows[0].label.chars().count(), LABEL_CHARS_MAX);
+    }
+
+    #[test]
+    fn a_page_has_every_bar_and_look_as_a_shape_and_as_a_row_and_runs_nothing() {
+        let writes = (0..3).map(|at| bar("<script>x</script>", span(at, at + 5), Some(span(at + 5, at + 9))));
+        let timeline = Timeline {
+            writes: writes.chain([bar("b", span(20, 21), None)]).collect(),
+            looks: vec![look(span(30, 31), true), look(span(40, 41), false), look(span(50, 51), false)],
+        };
+        let page = timeline.picture().unwrap().render().unwrap();
+        let count = |part: &str| page.matches(part).count();
+        assert_eq!((count("<rect class=\"map\""), count("<rect class=\"store\"")), (4, 3), "{page}");
+        assert_eq!((count("<g class=\"legal\""), count("<g class=\"illegal\"")), (1, 2));
+        assert_eq!(
+            (count("<circle"), count("<path"), count(", explained<"), count(", not explained<")),
+            (1, 2, 1, 2)
+        );
+        assert_eq!((count("<tr role=\"row\"><th role=\"rowheader\""), count("should have shown")), (7, 1));
+        assert!(!page.contains("<script>") && !page.contains("style="), "{page}");
+        assert!(page.contains("from 1970-01-01 00:00:00 UTC on"), "{page}");
     }
 
     proptest! {
