@@ -47,6 +47,7 @@ impl Chromium {
                 "--disable-dev-shm-usage",
                 "--no-first-run",
                 "--hide-scrollbars",
+                "--disable-lcd-text",
             ])
             .arg(format!("--user-data-dir={}", folder.join(name).display()))
             .stdin(Stdio::piped())

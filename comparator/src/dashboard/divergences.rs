@@ -138,7 +138,7 @@ fn options(mut known: Vec<String>, chosen: Option<String>) -> Vec<(String, bool)
 
 fn texts(query: &str) -> [Text; 4] {
     [
-        ("key", "Key", "exact; bytes as base64:…"),
+        ("key", "Key", "exact, or base64:…"),
         ("source", "Source", "service/instance/epoch"),
         ("opened_since", "Opened since", "2026-02-03T04:05:06Z"),
         ("opened_before", "Opened before", "2026-02-03T04:05:06Z"),

@@ -121,7 +121,7 @@ fn others(told: &Told) -> Vec<(&'static str, String)> {
     let Told { row, age_ms, .. } = told;
     let behind = row.stale_versions.map(|versions| {
         let for_least = row.stale_at_least_ns.map(|ns| format!(", for {} at least", show::span(ns)));
-        format!("{versions} acknowledged writes{}", for_least.unwrap_or_default())
+        format!("{versions}{}", for_least.unwrap_or_default())
     });
     let fields = row.fields.as_ref().map(|names| names.join(", "));
     let missing = row.fields_missing.filter(|count| *count > 0).map(|count| count.to_string());
@@ -135,7 +135,7 @@ fn others(told: &Told) -> Vec<(&'static str, String)> {
         ("Source", Some(row.source.clone())),
         ("Its write", Some(format!("number {}", row.seq))),
         ("Seen after the write", row.seen_after_ns.map(show::span)),
-        ("The store is behind by", behind),
+        ("Acknowledged writes that the store is behind", behind),
         ("Fields that differ", fields.filter(|names| !names.is_empty())),
         ("Fields missing", missing),
         ("The store holds (digest)", Some(row.store_digest.clone())),

@@ -75,7 +75,7 @@ impl Recent {
     /// before two points were noted.
     pub(super) fn keys_per_s(&self) -> Vec<Option<f64>> {
         let checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        checks.iter().map(|points| keys_per_s(points)).collect()
+        checks.iter().map(keys_per_s).collect()
     }
 
     fn points(&self, place: usize) -> Vec<Point> {

@@ -113,7 +113,7 @@ fn reading(parts: &Parts, place: usize) -> Vec<(&'static str, String)> {
     vec![
         ("Maps", maps.join(", ")),
         ("Read in the last minute", read),
-        ("Undetermined for its sake", format!("{} events", show::count(undetermined))),
+        ("Events undetermined for its sake", show::count(undetermined)),
     ]
 }
 

@@ -15,8 +15,8 @@ const MARKS: u32 = 5;
 
 /// The picture's width, and where its time begins and ends, in its own units.
 const WIDTH: f64 = 960.0;
-const LEFT: f64 = 220.0;
-const RIGHT: f64 = 940.0;
+const LEFT: f64 = 250.0;
+const RIGHT: f64 = 915.0;
 
 /// Height of a write's row, of what stands above all rows, and of the axis below them.
 const ROW_HEIGHT: f64 = 34.0;

@@ -27,7 +27,8 @@ function setFigure(id, [text, more, tone]) {
   if (!figure) return;
   const first = figure.classList.item(0);
   figure.className = `${first} ${tone}`;
-  if (say(figure.querySelector(".text"), text)) {
+  // An age is another one at each tick, which is no news.
+  if (say(figure.querySelector(".text"), text) && !id.endsWith("-verified")) {
     // Begins the animation anew.
     void figure.offsetWidth;
     figure.classList.add("changed");
@@ -41,8 +42,10 @@ function setLive(is_live) {
   say(badge, is_live ? "live" : "not connected");
 }
 
+let events = null;
+
 function watch() {
-  const events = new EventSource(`${base}/dashboard/live`);
+  events = new EventSource(`${base}/dashboard/live`);
   events.onmessage = ({ data }) => {
     const { at, sentence, figures } = JSON.parse(data);
     setLive(true);
@@ -54,6 +57,9 @@ function watch() {
 }
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** The time of day, in UTC, of seconds since 1970. */
+const clock = (seconds) => new Date(seconds * 1e3).toISOString().slice(11, 19);
 
 /** A chart of one value of each line. */
 function chart(element, past, value, unit) {
@@ -69,10 +75,9 @@ function chart(element, past, value, unit) {
   const options = {
     width: element.clientWidth,
     height: 200,
-    series: [{ value: "{HH}:{mm}:{ss}" }, ...lines],
-    axes: [axis, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => `${tick} ${unit}`) }],
+    series: [{ value: (_, seconds) => (seconds == null ? "–" : clock(seconds)) }, ...lines],
+    axes: [{ ...axis, space: 80, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => `${tick} ${unit}`) }],
     scales: { y: { range: (_, min, max) => [0, Math.max(max ?? 0, 1e-3) * 1.1] } },
-    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC"),
   };
   element.replaceChildren();
   new uPlot(options, [past.at_s, ...past.lines.map((line) => line[value])], element);
@@ -99,9 +104,20 @@ async function drawAgain() {
   }
 }
 
-watch();
-drawAgain();
-setInterval(drawAgain, CHARTS_EVERY_MS);
+/** What nobody sees is not asked for: a browser has few connections to one address, and this would hold one. */
+function begin() {
+  if (document.hidden) {
+    events?.close();
+    setLive(false);
+  } else {
+    watch();
+    drawAgain();
+  }
+}
+
+begin();
+document.addEventListener("visibilitychange", begin);
+setInterval(() => document.hidden || drawAgain(), CHARTS_EVERY_MS);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 let resized;
 addEventListener("resize", () => {
