@@ -1,6 +1,7 @@
 //! A Chromium without a window, told what to do over its DevTools protocol.
 //!
 //! Commands and answers go through two pipes, each message ended by a zero byte: no port, and no library.
+#![allow(clippy::indexing_slicing, reason = "what is not in a JSON value is null, and a test may panic")]
 
 use crate::{environment, unique, wait};
 use serde_json::{Value, json};
