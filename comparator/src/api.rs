@@ -19,25 +19,26 @@
 //!
 //! Whatever is wrong with a request is told as `{"error": "…"}`. Where callers have tokens, each request has to show one.
 
-mod acts;
+pub(crate) mod acts;
 mod calibration;
 mod clocks;
-mod divergences;
-mod door;
-mod error;
+pub(crate) mod divergences;
+pub(crate) mod door;
+pub(crate) mod error;
 mod evidence;
 mod export;
-mod gate;
+pub(crate) mod gate;
 mod notify;
-mod parameters;
+pub(crate) mod parameters;
 mod repairs;
-mod sweep;
+pub(crate) mod sweep;
 mod values;
 
 use crate::Parts;
 use crate::budget::Status;
 use crate::callers::Callers;
 use crate::contract::MapId;
+use crate::dashboard::Sessions;
 use crate::ledger::{Count, Ignored, Ledger, LedgerError, shown};
 use crate::metrics;
 use crate::notify::Board;
@@ -72,6 +73,8 @@ pub(crate) struct Api {
     notify: Arc<Board>,
     /// `None` where no map may be repaired.
     pub(crate) repairs: Option<Arc<Repairs>>,
+    /// Who has signed in to the pages.
+    pub(crate) sessions: Arc<Sessions>,
 }
 
 impl Api {
@@ -85,7 +88,8 @@ impl Api {
         repairs: Option<Arc<Repairs>>,
     ) -> Self {
         let (callers, value_reads) = (Arc::new(callers), Arc::new(Semaphore::new(values::READS_MAX)));
-        Self { parts, ledger, callers, may_show_values, value_reads, notify, repairs }
+        let sessions = Arc::default();
+        Self { parts, ledger, callers, may_show_values, value_reads, notify, repairs, sessions }
     }
 
     /// Brings the gauges of what is ignored up to date.
@@ -107,7 +111,7 @@ impl Api {
         gate::make_series(self.parts.engine.contracts());
         values::make_series(self.parts.engine.contracts());
         let hook = post(gate::flagger).layer(DefaultBodyLimit::max(gate::HOOK_BYTES_MAX));
-        let door = from_fn_with_state(self.callers.clone(), door::door);
+        let door = from_fn_with_state(self.clone(), door::door);
         Router::new()
             .route("/v1/gate", get(gate::gate))
             .route("/v1/gate/flagger", hook)
@@ -202,44 +206,46 @@ struct CheckSummary {
     store_noise: Option<calibration::NoiseSummary>,
 }
 
+/// What a source reported and lost.
 #[derive(Serialize)]
-struct SourceSummary {
-    source: String,
-    phase: &'static str,
+pub(crate) struct SourceSummary {
+    pub(crate) source: String,
+    pub(crate) phase: &'static str,
     /// Sequence numbers used so far: `accepted` + `lost` + `undeclared`, less those before the comparator knew it.
-    next_seq: u64,
-    accepted: u64,
-    duplicates: u64,
-    lost: BTreeMap<&'static str, u64>,
-    undeclared: u64,
+    pub(crate) next_seq: u64,
+    pub(crate) accepted: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) lost: BTreeMap<&'static str, u64>,
+    pub(crate) undeclared: u64,
     /// Sequence numbers used by the source, as far as it told, that have not come yet.
-    in_flight: u64,
+    pub(crate) in_flight: u64,
     /// Outcomes that events accepted wait for: one of each event for every store of its map.
-    open: u64,
+    pub(crate) open: u64,
     /// How far the watermark of a live source is behind the present, in milliseconds; `null` while its clock is not
     /// bounded or it has promised nothing.
-    watermark_lag_ms: Option<f64>,
+    pub(crate) watermark_lag_ms: Option<f64>,
     /// Bound of the clock error, in milliseconds; `null` while there is none.
-    clock_error_ms: Option<f64>,
+    pub(crate) clock_error_ms: Option<f64>,
     /// The same in nanoseconds.
-    clock_error_ns: Option<i64>,
+    pub(crate) clock_error_ns: Option<i64>,
     /// Maps of which it has told all that they hold.
-    whole_maps: Vec<String>,
+    pub(crate) whole_maps: Vec<String>,
     /// Since it was last heard of, in milliseconds.
-    silent_ms: f64,
+    pub(crate) silent_ms: f64,
 }
 
+/// How a store is.
 #[derive(Serialize)]
-struct StoreSummary {
-    name: String,
+pub(crate) struct StoreSummary {
+    pub(crate) name: String,
     /// `healthy`, `slow`, `refusing` or `down`.
-    state: &'static str,
+    pub(crate) state: &'static str,
     /// Why it is refusing or down; `null` while it is not.
-    reason: Option<&'static str>,
+    pub(crate) reason: Option<&'static str>,
     /// Keys a second that may be read now; `null` for as many as it bears.
-    keys_per_s: Option<f64>,
+    pub(crate) keys_per_s: Option<f64>,
     /// How long after its first key was due the last read was sent off, in milliseconds.
-    probe_delay_ms: f64,
+    pub(crate) probe_delay_ms: f64,
 }
 
 async fn summary(State(api): State<Api>) -> Result<Json<Summary>, ApiError> {
@@ -307,7 +313,8 @@ fn check_summary(parts: &Parts, id: MapId, tally: &Tally, census: Census) -> Che
     }
 }
 
-fn source_summaries(parts: &Parts) -> Vec<SourceSummary> {
+/// What each source reported and lost, by name.
+pub(crate) fn source_summaries(parts: &Parts) -> Vec<SourceSummary> {
     let mut sources: Vec<_> =
         parts.engine.sources().all().iter().map(|source| source_summary(parts, source)).collect();
     sources.sort_by(|left, right| left.source.cmp(&right.source));
@@ -338,7 +345,8 @@ fn source_summary(parts: &Parts, source: &Source) -> SourceSummary {
     }
 }
 
-fn store_summaries(parts: &Parts) -> Vec<StoreSummary> {
+/// How each store is, in the order of the contracts.
+pub(crate) fn store_summaries(parts: &Parts) -> Vec<StoreSummary> {
     let readers = parts.engine.contracts().readers().iter();
     let summary = |(reader, status): (&Arc<Reader>, Status)| StoreSummary {
         name: reader.name().to_owned(),

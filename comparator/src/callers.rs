@@ -63,13 +63,22 @@ impl Callers {
 
     /// Who asks with this `Authorization` header. Every token is looked at, so that the time it takes tells nothing of them.
     pub(crate) fn admit(&self, authorization: Option<&HeaderValue>) -> Result<Asking, TurnedAway> {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return Ok(Asking::Anybody);
         }
         let shown = authorization.and_then(|header| bearer(header.as_bytes())).ok_or(TurnedAway::NoToken)?;
-        let found =
-            self.0.iter().filter(|caller| caller.token.is(shown)).fold(None, |_, caller| Some(caller));
+        let found = self.of_token(shown);
         found.map(|caller| Asking::Known(caller.name.clone(), caller.role)).ok_or(TurnedAway::NotAToken)
+    }
+
+    /// Whose token that is.
+    pub(crate) fn of_token(&self, shown: &[u8]) -> Option<&Caller> {
+        self.0.iter().filter(|caller| caller.token.is(shown)).fold(None, |_, caller| Some(caller))
+    }
+
+    /// Nobody has a token.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

@@ -31,6 +31,7 @@ pub mod clocks;
 pub mod command;
 pub mod config;
 pub mod contract;
+pub mod dashboard;
 pub mod engine;
 pub mod evidence;
 pub mod gate;
@@ -60,6 +61,7 @@ use contract::MapId;
 use counterfoil_clock::Domain;
 use counterfoil_judge::Time;
 use counterfoil_telemetry::{Metric, Telemetry, serve_http};
+use dashboard::{Pages, Point};
 use engine::{Engine, Limits};
 use evidence::{Evidence, EvidenceError};
 use journal::{Journal, JournalError};
@@ -108,6 +110,8 @@ struct Parts {
     watch: gate::Watch,
     /// Asks sidecars for values.
     recall: Recall,
+    /// What was counted lately, for the charts of the pages.
+    recent: dashboard::Recent,
 }
 
 impl Parts {
@@ -121,6 +125,7 @@ impl Parts {
             self.tallies.iter().map(|tally| tally.outcomes().iter().map(|(_, n)| n).sum()).collect();
         let census = self.engine.table().census();
         let maps = (0..).map(MapId);
+        let mut points = Vec::with_capacity(census.len());
         for (((tally, ended), census), id) in self.tallies.iter().zip(ended).zip(census).zip(maps) {
             let check = [("map", tally.map.as_str()), ("store", tally.store.as_str())];
             if ended + census.open > self.engine.accepted(id) {
@@ -133,10 +138,11 @@ impl Parts {
             let of_severity = [map, store, ("severity", tally.severity.label())];
             metrics::OPEN_DIVERGENCES.gauge(&of_severity).set(census.divergences as f64);
             metrics::FIRST_DELAY.gauge(&check).set(self.engine.table().first_delay(id) as f64 / 1e9);
-            let behind =
-                self.behind(id, &horizons, &census, at).map_or(f64::NAN, |behind| behind as f64 / 1e9);
-            metrics::GATE_BEHIND.gauge(&check).set(behind);
+            let behind = self.behind(id, &horizons, &census, at);
+            metrics::GATE_BEHIND.gauge(&check).set(behind.map_or(f64::NAN, |behind| behind as f64 / 1e9));
+            points.push(Point::of(tally, behind, at));
         }
+        self.recent.note(points.into_iter());
         let (closed, reopened) = self.engine.table().shedding();
         metrics::CLOSED_BUCKETS.gauge(&[]).set(closed);
         metrics::REOPENED_BUCKETS.counter(&[]).absolute(reopened);
@@ -206,6 +212,7 @@ pub struct Comparator {
     prober: Prober,
     api: Api,
     notifier: Notifier,
+    dashboard: dashboard::Options,
     telemetry: Telemetry,
     ledger_retention_ns: i64,
     drain_max: Duration,
@@ -259,7 +266,9 @@ impl Comparator {
         let (statuses, swept) = (Told::default(), Told::default());
         let watch = gate::Watch::new(counterfoil_clock::now());
         let recall = Recall::new(engine.clone(), settings.recall);
-        let parts = Arc::new(Parts { engine, tallies, telling, journal, statuses, swept, watch, recall });
+        let recent = dashboard::Recent::default();
+        let parts =
+            Arc::new(Parts { engine, tallies, telling, journal, statuses, swept, watch, recall, recent });
         parts.note_counts();
         match past {
             Some(past) => restart::go_on(past, &parts, &ledger).await?,
@@ -285,6 +294,7 @@ impl Comparator {
                 repairs,
             ),
             notifier,
+            dashboard: settings.dashboard,
             ledger_retention_ns: settings.ledger_retention_ns,
             telemetry: telemetry.clone(),
             drain_max: settings.drain_max,
@@ -307,8 +317,11 @@ impl Comparator {
     /// `drain_ms_max`.
     pub async fn run(self, stop: CancellationToken) {
         let (ready, is_ready) = watch::channel(true);
-        let router = self.api.clone().router().merge(self.telemetry.admin_router(is_ready));
+        let pages = Pages::new(self.api.clone(), self.dashboard);
+        let router = pages.clone().beside(self.api.clone().router());
+        let router = router.merge(self.telemetry.admin_router(is_ready));
         let mut tasks = JoinSet::new();
+        tasks.spawn(pages.run(stop.clone()));
         tasks.spawn(serve_http(self.http, router, stop.clone()));
         tasks.spawn(self.prober.run(stop.clone()));
         tasks.spawn(self.notifier.run(stop.clone()));

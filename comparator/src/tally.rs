@@ -215,11 +215,17 @@ impl Tally {
         })
     }
 
+    /// Keys that were looked up in the store, each time anew.
+    #[must_use]
+    pub(crate) fn keys_looked_up(&self) -> u64 {
+        self.looked_up.get()
+    }
+
     /// Keys looked up for each confirmed event; `None` before one was confirmed.
     #[must_use]
     pub(crate) fn reads_per_confirmed(&self) -> Option<f64> {
         let confirmed = self.ended_as(CONFIRMED);
-        (confirmed > 0).then(|| self.looked_up.get() as f64 / confirmed as f64)
+        (confirmed > 0).then(|| self.keys_looked_up() as f64 / confirmed as f64)
     }
 
     fn ended_as(&self, outcome: usize) -> u64 {

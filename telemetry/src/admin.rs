@@ -15,8 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
-/// Connections served at a time; others wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 64;
+/// Connections served at a time; others wait in the kernel's queue. Browsers that watch the comparator's pages hold one each.
+const CONNECTIONS_MAX: usize = 128;
 
 /// A connection that gets no answer for this long has asked nothing, or asks too slowly: it is closed, so that those who hold
 /// connections open do not keep others out.
@@ -44,7 +44,7 @@ pub(crate) fn router(telemetry: Telemetry, ready: watch::Receiver<bool>) -> Rout
         .route("/metrics", get(metrics))
 }
 
-/// Serves `router` until `stop`, and then the requests under way for at most two seconds. At most 64 connections are
+/// Serves `router` until `stop`, and then the requests under way for at most two seconds. At most 128 connections are
 /// served at a time, and none for longer than 30 seconds without an answer.
 pub async fn serve_http(listener: TcpListener, router: Router, stop: CancellationToken) {
     let listener = Capped { listener, free: Arc::new(Semaphore::new(CONNECTIONS_MAX)) };

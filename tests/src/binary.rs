@@ -8,6 +8,9 @@ use std::time::SystemTime;
 /// Folders of the work tree that the command is not made of.
 const NOT_ITS_SOURCES: [&str; 5] = ["target", "tests", "fuzz", "xtask", ".git"];
 
+/// How the names of its sources end.
+const SOURCES: [&str; 6] = ["rs", "proto", "html", "css", "js", "svg"];
+
 /// The `counterfoil` command that belongs to this build: it lies beside the test programs. It is built first where it
 /// is missing or older than its sources, as when only this package's tests are run.
 ///
@@ -57,7 +60,7 @@ fn newest_source(path: &Path) -> Option<SystemTime> {
         let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
         return entries.filter_map(|entry| newest_source(&entry.path())).max();
     }
-    let is_source = path.extension().is_some_and(|it| it == "rs" || it == "proto");
+    let is_source = path.extension().is_some_and(|it| SOURCES.iter().any(|kind| it == *kind));
     is_source.then(|| path.metadata().and_then(|it| it.modified()).ok()).flatten()
 }
 

@@ -9,6 +9,7 @@
 
 mod binary;
 pub mod certificates;
+pub mod chromium;
 pub mod dashboards;
 pub mod docs;
 pub mod emit;

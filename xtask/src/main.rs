@@ -12,6 +12,7 @@ mod faults;
 mod fuzz;
 mod mutants;
 mod python;
+mod screenshots;
 mod server;
 mod sim;
 mod stores;
@@ -86,6 +87,8 @@ enum Recipe {
     Deny,
     /// Write a bill of materials (CycloneDX) of the shipped command to target/sbom
     Sbom,
+    /// Show the comparator's pages of a run that goes wrong, and write what is seen to docs/img
+    Screenshots,
     /// Write docs/config.md and docs/metrics.md from the types and the catalogues
     Docs,
 }
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         Recipe::Mutants { name, seeds } => mutants::run(name.as_deref(), seeds.as_deref()),
         Recipe::Deny => supply::deny(),
         Recipe::Sbom => supply::sbom(),
+        Recipe::Screenshots => screenshots::run(),
         Recipe::Docs => docs::run(),
     };
     match done {

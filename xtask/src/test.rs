@@ -32,6 +32,7 @@ pub(crate) fn run(filter: &[String], package: Option<&str>) -> Done {
     command.env("COUNTERFOIL_TEST_PYTHON", &tools.python);
     command.env("COUNTERFOIL_TEST_PROMETHEUS", &tools.prometheus);
     command.env("COUNTERFOIL_TEST_PROMTOOL", &tools.promtool);
+    command.env("COUNTERFOIL_TEST_CHROMIUM", &tools.chromium);
     command.env("COUNTERFOIL_TEST_SKIPS", &skips);
     let (status, counts) = follow(&mut command)?;
 

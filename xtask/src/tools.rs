@@ -21,6 +21,8 @@ pub(crate) struct Tools {
     pub(crate) prometheus: PathBuf,
     /// `promtool`, which tests alerting rules.
     pub(crate) promtool: PathBuf,
+    /// `chromium`, which shows the comparator's pages.
+    pub(crate) chromium: PathBuf,
     /// A Python that can import protobuf and gRPC.
     pub(crate) python: PathBuf,
 }
@@ -42,6 +44,7 @@ impl Tools {
         let (mariadb_install, mariadbd) = (mariadb("mariadb-install-db")?, mariadb("mariadbd")?);
         let of_prometheus = |program| on_path(program).ok_or_else(|| please_install(&["prometheus"]));
         let (prometheus, promtool) = (of_prometheus("prometheus")?, of_prometheus("promtool")?);
+        let chromium = on_path("chromium").ok_or_else(|| please_install(&["chromium"]))?;
         on_path("socat").ok_or_else(|| please_install(&["socat"]))?;
         Ok(Self {
             postgres,
@@ -50,6 +53,7 @@ impl Tools {
             redis,
             prometheus,
             promtool,
+            chromium,
             python: python::with_libraries()?,
         })
     }
@@ -68,6 +72,7 @@ fn missing_packages() -> Vec<&'static str> {
         ("socat", "socat"),
         ("python3", "python3-venv"),
         ("promtool", "prometheus"),
+        ("chromium", "chromium"),
     ] {
         if on_path(program).is_none() {
             missing.push(package);

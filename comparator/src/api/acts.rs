@@ -18,12 +18,12 @@ use serde::Deserialize;
 const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// Longest reason in bytes.
-const WHY_BYTES_MAX: usize = 2_000;
+pub(crate) const WHY_BYTES_MAX: usize = 2_000;
 
 /// What is asked for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     why: String,
     revision: u32,
     until: Option<String>,
@@ -48,13 +48,21 @@ impl Asked {
                 "the body: {error}; write {{\"why\": \"…\", \"revision\": N}}, N as the divergence has it"
             ))
         };
-        let asked: Self = serde_json::from_slice(body).map_err(malformed)?;
-        if asked.why.trim().is_empty() || asked.why.len() > WHY_BYTES_MAX {
-            let bytes = asked.why.len();
+        serde_json::from_slice::<Self>(body).map_err(malformed)?.checked()
+    }
+
+    /// Asked for on a form: why, and on which revision it was decided.
+    pub(crate) fn on_form(why: String, revision: u32, until: Option<String>) -> Result<Self, ApiError> {
+        Self { why, revision, until, by: None }.checked()
+    }
+
+    fn checked(self) -> Result<Self, ApiError> {
+        let bytes = self.why.len();
+        if self.why.trim().is_empty() || bytes > WHY_BYTES_MAX {
             let what = format!("why: has {bytes} bytes; write a reason of 1 to {WHY_BYTES_MAX} bytes");
             return Err(ApiError::Bad(what));
         }
-        Ok(asked)
+        Ok(self)
     }
 
     /// When it is to be over, in nanoseconds since 1970.
@@ -77,7 +85,7 @@ impl Asked {
 }
 
 /// Somebody has it in hand.
-pub(super) async fn acknowledge(
+pub(crate) async fn acknowledge(
     State(api): State<Api>,
     by: Operator,
     id: Id,
@@ -88,7 +96,7 @@ pub(super) async fn acknowledge(
 }
 
 /// It is not to count.
-pub(super) async fn ignore(
+pub(crate) async fn ignore(
     State(api): State<Api>,
     by: Operator,
     id: Id,
@@ -99,7 +107,7 @@ pub(super) async fn ignore(
 }
 
 /// What was done about it is taken back.
-pub(super) async fn reopen(
+pub(crate) async fn reopen(
     State(api): State<Api>,
     by: Operator,
     id: Id,

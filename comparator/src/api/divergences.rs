@@ -23,19 +23,20 @@ pub(super) const TIME: &str = "a time as in RFC 3339, such as 2026-02-03T04:05:0
 
 /// A divergence as it is told.
 #[derive(Debug, Serialize)]
-pub(super) struct Told {
+pub(crate) struct Told {
     #[serde(flatten)]
-    row: Row,
+    pub(crate) row: Row,
     /// How much it matters by its map's present contract; `null` if the map has none any more.
-    severity: Option<Severity>,
+    pub(crate) severity: Option<Severity>,
     /// From the time when it was opened last until it was resolved, or until now, in milliseconds.
-    age_ms: i64,
+    pub(crate) age_ms: i64,
     /// Whether there is a bundle from which it can be judged again.
-    evidence: bool,
+    pub(crate) evidence: bool,
 }
 
 impl Told {
-    pub(super) fn new(row: Row, contracts: &Contracts, evidence: Option<&Evidence>) -> Self {
+    /// By the contracts as they are now.
+    pub(crate) fn new(row: Row, contracts: &Contracts, evidence: Option<&Evidence>) -> Self {
         let evidence = evidence.is_some_and(|evidence| evidence.presence(row.id) == Presence::Kept);
         let end = row.resolved_at_unix_ns.unwrap_or_else(wall_unix_ns);
         let age_ms = end.saturating_sub(row.opened_at_unix_ns).max(0) / MS;
@@ -43,7 +44,7 @@ impl Told {
     }
 
     /// How often it changed.
-    pub(super) fn revision(&self) -> u32 {
+    pub(crate) fn revision(&self) -> u32 {
         self.row.revision
     }
 }
@@ -58,13 +59,13 @@ pub(super) struct Page {
 
 /// A divergence and what happened to it.
 #[derive(Serialize)]
-pub(super) struct Life {
+pub(crate) struct Life {
     #[serde(flatten)]
-    told: Told,
+    pub(crate) told: Told,
     /// Oldest first.
-    history: Vec<Entry>,
+    pub(crate) history: Vec<Entry>,
     /// How many entries are missing in the middle, or before the ledger kept any.
-    history_dropped: u32,
+    pub(crate) history_dropped: u32,
 }
 
 /// Answers with a page of the divergences that are asked for.
@@ -88,7 +89,7 @@ pub(super) async fn one(State(api): State<Api>, id: Id) -> Result<Json<Life>, Ap
 }
 
 /// What the ledger has of a divergence.
-pub(super) async fn life(api: &Api, Id(id): Id) -> Result<Life, ApiError> {
+pub(crate) async fn life(api: &Api, Id(id): Id) -> Result<Life, ApiError> {
     let life = api.ledger.life(id).await?.ok_or(ApiError::Unknown)?;
     let told = Told::new(life.row, api.parts.engine.contracts(), api.parts.telling.evidence());
     Ok(Life { told, history: life.history, history_dropped: life.dropped })
@@ -96,7 +97,7 @@ pub(super) async fn life(api: &Api, Id(id): Id) -> Result<Life, ApiError> {
 
 /// The divergence that a path names.
 #[derive(Clone, Copy)]
-pub(super) struct Id(pub(super) DivergenceId);
+pub(crate) struct Id(pub(crate) DivergenceId);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = ApiError;
@@ -108,7 +109,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 }
 
 /// Takes everything from `asked` that says which divergences.
-pub(super) fn filter(asked: &mut Parameters, contracts: &Contracts) -> Result<Filter, ApiError> {
+pub(crate) fn filter(asked: &mut Parameters, contracts: &Contracts) -> Result<Filter, ApiError> {
     let severity = asked.take("severity", "critical, warning or info", Severity::of)?;
     Ok(Filter {
         map: asked.text("map"),

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// Why a request was not answered.
 #[derive(Debug)]
-pub(super) enum ApiError {
+pub(crate) enum ApiError {
     /// It asks for what makes no sense: which part, what is allowed.
     Bad(String),
     /// Its body cannot be read: the status that says why, and the reason.
@@ -57,7 +57,8 @@ struct Body {
 }
 
 impl ApiError {
-    fn status(&self) -> StatusCode {
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Bad(_) => StatusCode::BAD_REQUEST,
             Self::Unread(status, _) => *status,
@@ -80,29 +81,36 @@ impl ApiError {
         }
     }
 
-    fn body(self) -> Body {
-        let error = match self {
-            Self::Bad(what) | Self::Unread(_, what) | Self::Forbidden(what) | Self::Conflict(what) => what,
+    /// What is wrong, and what to do.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Bad(what) | Self::Unread(_, what) | Self::Forbidden(what) | Self::Conflict(what) => {
+                what.clone()
+            }
             Self::NoToken => {
                 "no token; show one of listen.http_tokens as `Authorization: Bearer TOKEN`".to_owned()
             }
             Self::NotAToken => "the token is none of listen.http_tokens".to_owned(),
             Self::Unknown => "no such divergence; an id has 32 hex digits".to_owned(),
-            Self::NoEvidence(why) => why.to_owned(),
+            Self::NoEvidence(why) => (*why).to_owned(),
             Self::Unreadable(why) => format!("evidence.path: {why}"),
             Self::NoPath => "nothing is at this path; docs/operations.md lists what there is".to_owned(),
             Self::NoMethod => "this path takes other methods; see the header `Allow`".to_owned(),
             Self::Stale { revision, now } => {
                 let present = now.revision();
-                let error = format!(
+                format!(
                     "the divergence has changed since revision {revision}, nothing is done; look at what it is `now`, and name \
                      revision {present} if it still holds"
-                );
-                return Body { error, now: Some(now) };
+                )
             }
             Self::Ledger(error) => error.to_string(),
-        };
-        Body { error, now: None }
+        }
+    }
+
+    fn body(self) -> Body {
+        let error = self.message();
+        let now = if let Self::Stale { now, .. } = self { Some(now) } else { None };
+        Body { error, now }
     }
 }
 

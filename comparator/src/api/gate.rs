@@ -13,7 +13,8 @@ use crate::gate::{Ended, Facts, Lost, Ruling, decide};
 use crate::metrics;
 use crate::table::Census;
 use answer::{Answer, CheckAnswer};
-use asked::{Asked, Slots};
+use asked::Asked;
+pub(crate) use asked::{Slots, WINDOW};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -120,19 +121,20 @@ fn answer_of(
 }
 
 /// What all checks have in common.
-struct Present {
+pub(crate) struct Present {
     at: Time,
     wall_unix_ns: i64,
     /// When the window began.
     since: Time,
     horizons: Vec<Time>,
-    census: Vec<Census>,
+    pub(crate) census: Vec<Census>,
     lost: Vec<Lost>,
     tenants_of_lost: BTreeSet<TenantName>,
 }
 
 impl Present {
-    fn of(parts: &Parts, window: i64) -> Self {
+    /// As it is now; a window is in nanoseconds.
+    pub(crate) fn of(parts: &Parts, window: i64) -> Self {
         let (engine, at) = (&parts.engine, now());
         let since = at.minus(window);
         Self {
@@ -147,7 +149,8 @@ impl Present {
         }
     }
 
-    fn facts(
+    /// What is known of a check, or of one cohort of it, within the window.
+    pub(crate) fn facts(
         &self,
         parts: &Parts,
         window: i64,

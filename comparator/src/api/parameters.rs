@@ -13,7 +13,7 @@ const PAGE_ROWS: u32 = 100;
 
 /// The parameters of a request. Each is taken by its name, and what is left in the end has no meaning.
 #[derive(Debug)]
-pub(super) struct Parameters {
+pub(crate) struct Parameters {
     left: BTreeMap<String, String>,
     known: Vec<&'static str>,
 }
@@ -27,7 +27,8 @@ impl<S: Sync> FromRequestParts<S> for Parameters {
 }
 
 impl Parameters {
-    fn of(query: &str) -> Result<Self, ApiError> {
+    /// Those of a query.
+    pub(crate) fn of(query: &str) -> Result<Self, ApiError> {
         let mut left = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if left.insert(name.to_string(), value.into_owned()).is_some() {
@@ -38,7 +39,7 @@ impl Parameters {
     }
 
     /// The text of `name`, if it is there.
-    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
+    pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
         self.known.push(name);
         self.left.remove(name)
     }
@@ -56,19 +57,19 @@ impl Parameters {
     }
 
     /// How many rows a page may have.
-    pub(super) fn limit(&mut self) -> Result<u32, ApiError> {
+    pub(crate) fn limit(&mut self) -> Result<u32, ApiError> {
         let allowed = format!("a number of rows from 1 to {PAGE_ROWS_MAX}");
         let within = |text: &str| text.parse().ok().filter(|limit| (1..=PAGE_ROWS_MAX).contains(limit));
         Ok(self.take("limit", allowed, within)?.unwrap_or(PAGE_ROWS))
     }
 
     /// Where the page before ended.
-    pub(super) fn after<T>(&mut self, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, ApiError> {
+    pub(crate) fn after<T>(&mut self, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, ApiError> {
         self.take("after", "the `next` of the page before, or leave it out", parse)
     }
 
     /// All that has a meaning is taken.
-    pub(super) fn done(self) -> Result<(), ApiError> {
+    pub(crate) fn done(self) -> Result<(), ApiError> {
         let Some(name) = self.left.keys().next() else { return Ok(()) };
         let known = self.known.join(", ");
         Err(ApiError::Bad(format!("{name}: is no parameter of this path; there is: {known}")))

@@ -10,52 +10,55 @@ use std::collections::BTreeMap;
 
 /// What the sweep has done in one store.
 #[derive(Serialize)]
-pub(super) struct SweepSummary {
+pub(crate) struct SweepSummary {
     /// Over the keys of the table that nobody wrote to; `null` if they are not swept.
-    keys: Option<KeysSummary>,
+    pub(crate) keys: Option<KeysSummary>,
     /// Over the rows of the store, by the map's name; empty if they are not gone through.
-    rows: BTreeMap<String, RowsSummary>,
+    pub(crate) rows: BTreeMap<String, RowsSummary>,
 }
 
+/// Of the keys of the table.
 #[derive(Serialize)]
-struct KeysSummary {
+pub(crate) struct KeysSummary {
     /// Read again, or about to be.
-    keys: u64,
+    pub(crate) keys: u64,
     /// Which part of this round is done, from 0 to 1.
-    done: f64,
-    rounds: u64,
+    pub(crate) done: f64,
+    pub(crate) rounds: u64,
     /// How long the last round took; `null` before there was one.
-    last_round_ms: Option<f64>,
+    pub(crate) last_round_ms: Option<f64>,
 }
 
+/// Of the rows of the store.
 #[derive(Serialize)]
-struct RowsSummary {
+pub(crate) struct RowsSummary {
     #[serde(flatten)]
-    this_round: RowCounts,
-    rounds: u64,
+    pub(crate) this_round: RowCounts,
+    pub(crate) rounds: u64,
     /// What the last round found; `null` before there was one.
-    last_round: Option<RowCounts>,
+    pub(crate) last_round: Option<RowCounts>,
     /// How long it took; `null` before there was one.
-    last_round_ms: Option<f64>,
+    pub(crate) last_round_ms: Option<f64>,
 }
 
+/// What rows were.
 #[derive(Serialize)]
-struct RowCounts {
-    rows: u64,
+pub(crate) struct RowCounts {
+    pub(crate) rows: u64,
     /// A source told of the key.
-    known: u64,
+    pub(crate) known: u64,
     /// Of these, the row agrees with a key at rest.
-    agreeing: u64,
+    pub(crate) agreeing: u64,
     /// No map knows the key: it is looked at again, or is told as an orphan.
-    suspected: u64,
+    pub(crate) suspected: u64,
     /// Of which nothing can be said.
-    unknown_rows: u64,
+    pub(crate) unknown_rows: u64,
     /// Why.
-    unknown: BTreeMap<&'static str, u64>,
+    pub(crate) unknown: BTreeMap<&'static str, u64>,
 }
 
 /// By the store's name.
-pub(super) fn summaries(parts: &Parts) -> BTreeMap<String, SweepSummary> {
+pub(crate) fn summaries(parts: &Parts) -> BTreeMap<String, SweepSummary> {
     let contracts = parts.engine.contracts();
     let readers = contracts.readers().iter();
     let swept = parts.swept.get().into_iter().map(|progress| summary(contracts, progress));

@@ -30,6 +30,11 @@ pub struct WrittenListen {
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub http_tokens: Vec<WrittenHttpToken>,
+    /// The path under which a proxy shows the comparator's pages, such as `/counterfoil`: it stands in front of every link. What
+    /// is at `/` is also there, so the proxy may take the path away or leave it.
+    #[serde(default)]
+    #[schemars(length(max = 512))]
+    pub http_base_path: String,
 }
 
 /// Who may ask over HTTP.

@@ -1,5 +1,6 @@
 //! The configuration of a comparator: as written ([`Written`]) and as used ([`Settings`]).
 
+mod dashboard;
 mod evidence;
 mod gate;
 mod listen;
@@ -10,6 +11,7 @@ mod repair;
 mod sweep;
 mod written;
 
+pub use dashboard::WrittenDashboard;
 pub use evidence::WrittenEvidence;
 pub use gate::WrittenGate;
 pub use listen::{Security, Tls, WrittenHttpToken, WrittenListen, WrittenTls};
@@ -24,6 +26,7 @@ pub use written::{
 
 use crate::callers::Callers;
 use crate::contract::Contracts;
+use crate::dashboard as pages;
 use crate::evidence as keeping_evidence;
 use crate::journal;
 use crate::notify as notifying;
@@ -58,6 +61,8 @@ pub struct Settings {
     pub security: Security,
     /// Who may ask over HTTP.
     pub callers: Callers,
+    /// How the pages are shown.
+    pub dashboard: pages::Options,
     /// How many connections there may be, and how long one may take to come about.
     pub accept: AcceptLimits,
     /// Authenticate batches and key digests: the current one first, then the others that are accepted.
@@ -125,6 +130,7 @@ impl Settings {
         let tenants = written.maps.iter().map(|map| map.tenant.as_str()).collect();
         let security = listen::security(&written.listen, &written.clients, &tenants, &mut problems);
         let callers = listen::callers(&written.listen.http_tokens, &mut problems);
+        let dashboard = dashboard::options(&written, &mut problems);
         let (probe, table) = (&written.probe, &written.table);
         if probe.gap_ms_min > probe.gap_ms_max {
             problems
@@ -151,6 +157,7 @@ impl Settings {
             http,
             security,
             callers,
+            dashboard,
             accept: accept(&written.limits),
             keys,
             contracts,

@@ -390,3 +390,20 @@ fn values_do_not_travel_in_plain_text_unless_that_is_said_twice() {
     let bounds = with(here, here, "limits: {batch_bytes_max: 5000}\n").unwrap().recall;
     assert_eq!((bounds.value_bytes_max, bounds.in_flight_max, bounds.timeout.as_secs()), (5_000, 64, 5));
 }
+
+#[test]
+fn pages_have_a_path_in_front_of_them_and_lead_to_traces() {
+    let written = |path: &str, url: &str| {
+        settings(|yaml| {
+            yaml.replace("insecure: true", &format!("insecure: true, http_base_path: '{path}'"))
+                + &format!("dashboard: {{trace_url: '{url}'}}\n")
+        })
+    };
+    let dashboard = written("/watch/", "http://t.example/{trace_id}").unwrap().dashboard;
+    assert_eq!(dashboard.base_path.as_str(), "/watch");
+    assert_eq!(dashboard.trace_url.unwrap().to("07"), "http://t.example/07");
+    let text = written("watch", "http://t.example/").unwrap_err();
+    for expected in ["listen.http_base_path: `watch` is no path", "dashboard.trace_url: ", "{trace_id}"] {
+        assert!(text.contains(expected), "{expected} in:\n{text}");
+    }
+}

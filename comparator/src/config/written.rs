@@ -1,8 +1,8 @@
 //! The configuration of a comparator, as a person writes it.
 
 use super::{
-    WrittenEvidence, WrittenGate, WrittenListen, WrittenNotify, WrittenRecall, WrittenRepair, WrittenRepairs,
-    WrittenSweep,
+    WrittenDashboard, WrittenEvidence, WrittenGate, WrittenListen, WrittenNotify, WrittenRecall,
+    WrittenRepair, WrittenRepairs, WrittenSweep,
 };
 use crate::contract::Severity;
 use crate::store::{WrittenLookup, WrittenStore};
@@ -77,6 +77,9 @@ pub struct Written {
     #[serde(default = "drain_ms_max")]
     #[schemars(range(min = 1, max = 600_000))]
     pub drain_ms_max: u32,
+    /// The comparator's own pages.
+    #[serde(default)]
+    pub dashboard: WrittenDashboard,
     /// Logs and traces.
     #[serde(default)]
     pub telemetry: counterfoil_telemetry::Written,

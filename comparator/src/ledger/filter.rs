@@ -7,7 +7,7 @@ use serde::Serialize;
 /// Where a page ended. Means nothing beside that.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(transparent)]
-pub struct Cursor(pub(super) i64);
+pub struct Cursor(pub(crate) i64);
 
 impl Cursor {
     /// The cursor that was given out as `text`.

@@ -12,7 +12,7 @@ pub(crate) fn id(number: u32) -> DivergenceId {
 }
 
 /// A divergence that the comparator will not look at again: nobody knows its source.
-fn opened(number: u32) -> Opened {
+pub(crate) fn opened(number: u32) -> Opened {
     Opened {
         id: id(number),
         map: "cart".into(),
@@ -49,7 +49,7 @@ pub(crate) const ALICE: &str = "authorization: Bearer alice-0123456789\r\n";
 pub(crate) const BOB: &str = "authorization: Bearer bob-9876543210abc\r\n";
 
 /// Alice is an operator, and Bob is a viewer.
-async fn start_with_tokens(directory: TempDir) -> Running {
+pub(crate) async fn start_with_tokens(directory: TempDir) -> Running {
     let tokens = tokens(&directory);
     start_with(directory, "", vec![tokens]).await
 }

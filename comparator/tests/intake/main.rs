@@ -3,6 +3,7 @@
 
 mod budget;
 mod contracts;
+mod dashboard;
 mod divergences;
 mod evidence;
 mod fields;

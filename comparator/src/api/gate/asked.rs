@@ -8,7 +8,7 @@ use crate::tally::OTHER;
 use jiff::SignedDuration;
 
 /// The window of a question that does not say how long, in nanoseconds.
-const WINDOW: i64 = 600_000_000_000;
+pub(crate) const WINDOW: i64 = 600_000_000_000;
 
 const PARAMETERS: &str = "map, store, cohort, against, window";
 
@@ -29,11 +29,11 @@ pub(super) struct Asked {
 
 /// Places of cohorts among the counts of a check.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) struct Slots {
+pub(crate) struct Slots {
     /// Of the one that is asked about; `None` for all.
-    pub(super) cohort: Option<usize>,
+    pub(crate) cohort: Option<usize>,
     /// Of the one that it is compared with.
-    pub(super) against: Option<usize>,
+    pub(crate) against: Option<usize>,
 }
 
 impl Asked {
