@@ -123,10 +123,10 @@ impl Reader {
     pub async fn describe(&self, lookup: &Lookup, keys: &[Bytes]) -> Result<Description, StoreError> {
         match &self.store {
             Store::Sqlite(store) => store.describe(lookup, keys).await,
-            Store::Postgres(store) => self.in_turn(store.describe(lookup, keys)).await.told,
-            Store::Mysql(store) => self.in_turn(store.describe(lookup, keys)).await.told,
-            Store::Redis(store) => self.in_turn(store.describe(lookup, keys)).await.told,
-            Store::Grpc(store) => self.in_turn(store.describe(lookup)).await.told,
+            Store::Postgres(store) => self.in_turn(Box::pin(store.describe(lookup, keys))).await.told,
+            Store::Mysql(store) => self.in_turn(Box::pin(store.describe(lookup, keys))).await.told,
+            Store::Redis(store) => self.in_turn(Box::pin(store.describe(lookup, keys))).await.told,
+            Store::Grpc(store) => self.in_turn(Box::pin(store.describe(lookup))).await.told,
         }
     }
 }

@@ -177,10 +177,10 @@ impl Reader {
         }
         match &self.store {
             Store::Sqlite(store) => store.read_many(lookup, keys).await,
-            Store::Postgres(store) => self.in_turn(store.read_many(lookup, keys)).await,
-            Store::Mysql(store) => self.in_turn(store.read_many(lookup, keys)).await,
-            Store::Redis(store) => self.in_turn(store.read_many(lookup, keys)).await,
-            Store::Grpc(store) => self.in_turn(store.read_many(lookup, keys)).await,
+            Store::Postgres(store) => self.in_turn(Box::pin(store.read_many(lookup, keys))).await,
+            Store::Mysql(store) => self.in_turn(Box::pin(store.read_many(lookup, keys))).await,
+            Store::Redis(store) => self.in_turn(Box::pin(store.read_many(lookup, keys))).await,
+            Store::Grpc(store) => self.in_turn(Box::pin(store.read_many(lookup, keys))).await,
         }
     }
 
@@ -194,10 +194,10 @@ impl Reader {
         let limit = limit.max(1);
         match &self.store {
             Store::Sqlite(store) => store.scan(scan, after, limit).await,
-            Store::Postgres(store) => self.in_turn(store.scan(scan, after, limit)).await,
-            Store::Mysql(store) => self.in_turn(store.scan(scan, after, limit)).await,
-            Store::Redis(store) => self.in_turn(store.scan(scan, after, limit)).await,
-            Store::Grpc(store) => self.in_turn(store.scan(scan, after, limit)).await,
+            Store::Postgres(store) => self.in_turn(Box::pin(store.scan(scan, after, limit))).await,
+            Store::Mysql(store) => self.in_turn(Box::pin(store.scan(scan, after, limit))).await,
+            Store::Redis(store) => self.in_turn(Box::pin(store.scan(scan, after, limit))).await,
+            Store::Grpc(store) => self.in_turn(Box::pin(store.scan(scan, after, limit))).await,
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{Reader, StoreError};
 use counterfoil_clock::now;
 use counterfoil_judge::Interval;
+use std::pin::Pin;
 
 /// What a read of a store told.
 #[derive(Clone, Debug)]
@@ -22,8 +23,11 @@ impl<T> Reading<T> {
 }
 
 impl Reader {
-    /// Makes a read once it is its turn. It has its time from then on.
-    pub(super) async fn in_turn<T>(&self, read: impl Future<Output = Result<T, StoreError>>) -> Reading<T> {
+    /// Makes a read once it is its turn. It has its time from then on. It is boxed, as what it holds of a client library is large.
+    pub(super) async fn in_turn<T>(
+        &self,
+        read: Pin<Box<impl Future<Output = Result<T, StoreError>>>>,
+    ) -> Reading<T> {
         let _turn = self.turns.acquire().await.expect("nothing closes the semaphore");
         let begin = now();
         let told = tokio::time::timeout(self.timeout, read).await.unwrap_or(Err(StoreError::Timeout));
@@ -60,8 +64,11 @@ mod tests {
             Ok(())
         };
         let hung = async { std::future::pending::<Result<(), _>>().await };
-        let (first, late, last) =
-            tokio::join!(reader.in_turn(read()), reader.in_turn(hung), reader.in_turn(read()));
+        let (first, late, last) = tokio::join!(
+            reader.in_turn(Box::pin(read())),
+            reader.in_turn(Box::pin(hung)),
+            reader.in_turn(Box::pin(read()))
+        );
         assert_eq!((first.told, late.told, last.told), (Ok(()), Err(StoreError::Timeout), Ok(())));
         assert!(first.at.end <= late.at.begin && late.at.end <= last.at.begin);
         assert!(late.at.end.since(late.at.begin) >= 50_000_000);

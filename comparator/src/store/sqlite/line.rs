@@ -144,7 +144,7 @@ mod tests {
     async fn reads_are_made_one_behind_the_other_and_each_has_its_own_time() {
         let folder = tempfile::tempdir().unwrap();
         let line = line(&folder, 10_000);
-        let (free, held) = std::sync::mpsc::channel::<()>();
+        let (free, held) = std::sync::mpsc::sync_channel::<()>(1);
         let first = line.read(move |_| held.recv().map_err(|_| StoreError::Timeout));
         let second = line.read(|_| Ok(()));
         let freed = async {
@@ -176,7 +176,7 @@ mod tests {
     async fn a_read_that_nobody_waits_for_is_not_begun() {
         let folder = tempfile::tempdir().unwrap();
         let line = line(&folder, 10_000);
-        let (free, held) = std::sync::mpsc::channel::<()>();
+        let (free, held) = std::sync::mpsc::sync_channel::<()>(1);
         let first = tokio::spawn({
             let line = Arc::clone(&line);
             async move { line.read(move |_| held.recv().map_err(|_| StoreError::Timeout)).await }
@@ -194,7 +194,7 @@ mod tests {
     async fn a_read_that_takes_too_long_is_a_timeout_though_it_cannot_be_ended() {
         let folder = tempfile::tempdir().unwrap();
         let line = line(&folder, 20);
-        let (free, held) = std::sync::mpsc::channel::<()>();
+        let (free, held) = std::sync::mpsc::sync_channel::<()>(1);
         let hung = line.read(move |_| held.recv().map_err(|_| StoreError::Timeout)).await;
         assert_eq!(hung.told, Err(StoreError::Timeout));
         assert!(hung.at.end.since(hung.at.begin) >= 20_000_000);
