@@ -27,7 +27,7 @@ const ROUNDS: usize = 3;
 const RATIO_MIN: f64 = 5.0;
 const MAP: &str = "cart";
 /// A round over the keys takes as long at least, in seconds; it waits for one over the rows.
-const KEYS_EVERY_S: u32 = 2;
+const KEYS_EVERY_S: u32 = 1;
 /// Most keys in a read and rows in a page.
 const KEYS_PER_READ: u32 = 2_000;
 /// From one look at what the comparator tells to the next.
