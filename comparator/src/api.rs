@@ -25,7 +25,7 @@ mod clocks;
 pub(crate) mod divergences;
 pub(crate) mod door;
 pub(crate) mod error;
-mod evidence;
+pub(crate) mod evidence;
 mod export;
 pub(crate) mod gate;
 mod notify;
@@ -39,10 +39,14 @@ use crate::budget::Status;
 use crate::callers::Callers;
 use crate::contract::MapId;
 use crate::dashboard::Sessions;
-use crate::ledger::{Count, Ignored, Ledger, LedgerError, shown};
+use crate::gate::IgnoredOne;
+use crate::ledger::{
+    ActedOn, Count, Filter, Ignored, Ledger, LedgerError, Mark, State as DivergenceState, shown,
+};
 use crate::metrics;
 use crate::notify::Board;
 use crate::repair::Repairs;
+use crate::restart;
 use crate::sources::{Phase, Report, Source};
 use crate::store::Reader;
 use crate::table::Census;
@@ -59,6 +63,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+
+/// Open divergences that are known to be ignored, in each state; of more, those that are not known count.
+const IGNORED_MAX: usize = 10_000;
 
 /// What the API answers from.
 #[derive(Clone)]
@@ -92,8 +99,9 @@ impl Api {
         Self { parts, ledger, callers, may_show_values, value_reads, notify, repairs, sessions }
     }
 
-    /// Brings the gauges of what is ignored up to date.
-    pub(crate) async fn count_ignored(&self) -> Result<(), LedgerError> {
+    /// Brings up to date what is known to be ignored, and its gauges.
+    pub(crate) async fn look_at_ignored(&self) -> Result<(), LedgerError> {
+        self.list_ignored().await?;
         let ignored = self.ledger.ignored().await?;
         let tallies = &self.parts.tallies;
         for tally in tallies.iter() {
@@ -104,6 +112,24 @@ impl Api {
             let (map, store) = (("map", tally.map.as_str()), ("store", tally.store.as_str()));
             metrics::IGNORED.gauge(&[map, store, ("severity", tally.severity.label())]).set(count as f64);
         }
+        Ok(())
+    }
+
+    /// Tells the gate which open divergences are ignored; of very many the newest ones.
+    async fn list_ignored(&self) -> Result<(), LedgerError> {
+        let mut rows = Vec::new();
+        for state in [DivergenceState::Confirmed, DivergenceState::Opened] {
+            let (state, acted) = (Some(state), Some(ActedOn::By(Mark::Ignored)));
+            rows.extend(self.ledger.newest(Filter { state, acted, ..Filter::default() }, IGNORED_MAX).await?);
+        }
+        let engine = &self.parts.engine;
+        let sources = restart::ids(engine.sources());
+        let ones = rows.into_iter().filter_map(|row| {
+            let (map, named) = restart::named(&row, engine.contracts(), &sources)?;
+            let until_unix_ns = row.acted?.until_unix_ns;
+            Some(IgnoredOne { map, named, key: row.key_bytes, until_unix_ns })
+        });
+        self.parts.ignored.set(ones);
         Ok(())
     }
 
@@ -146,6 +172,8 @@ struct Summary {
     divergences: BTreeMap<&'static str, u64>,
     /// All that the ledger has, by map, store, kind and state.
     ledger: Vec<Count>,
+    /// Tries in a row to write the ledger that did not succeed; 0 while it can be written.
+    ledger_retries: u64,
     /// Events accepted, over all maps.
     accepted: u64,
     /// Events lost on the way, declared or not.
@@ -262,7 +290,9 @@ async fn summary(State(api): State<Api>) -> Result<Json<Summary>, ApiError> {
     let lost = sources.iter().map(|source| source.lost.values().sum::<u64>() + source.undeclared).sum();
     let accepted = maps.values().map(MapSummary::events).sum();
     let (stores, sweep) = (store_summaries(parts), sweep::summaries(parts));
-    Ok(Json(Summary { maps, sources, stores, sweep, divergences, ledger, accepted, lost }))
+    let ledger_retries = api.ledger.stats().retries;
+    let told = Summary { maps, sources, stores, sweep, divergences, ledger, ledger_retries, accepted, lost };
+    Ok(Json(told))
 }
 
 fn map_summaries(parts: &Parts, census: Vec<Census>) -> BTreeMap<String, MapSummary> {

@@ -80,7 +80,7 @@ use std::time::Duration;
 use sweep::Progress;
 use table::Census;
 use tally::{Tallies, Tally};
-use telling::Telling;
+use telling::{Announcer, Telling};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -108,6 +108,8 @@ struct Parts {
     swept: Told<Progress>,
     /// What was counted when, for the gate.
     watch: gate::Watch,
+    /// Which divergences somebody ignores, for the gate.
+    ignored: gate::IgnoredOnes,
     /// Asks sidecars for values.
     recall: Recall,
     /// What was counted lately, for the charts of the pages.
@@ -232,8 +234,8 @@ impl Comparator {
         let door = Door::new(settings.security, settings.accept)?;
         let contracts = Arc::new(settings.contracts);
         let tallies = Arc::new(Tallies::new(&contracts));
-        let announced = tallies.clone();
-        let announce = move |turned: &ledger::Turned| telling::announce(&announced, turned);
+        let announcer = Announcer::new(tallies.clone(), telemetry.logger());
+        let announce = move |turned: &ledger::Turned| announcer.announce(turned);
         let ledger = Ledger::open_with(&settings.ledger, settings.notify.routes(), announce)?;
         let notifier = Notifier::new(settings.notify, &ledger)?;
         let evidence = settings.evidence.map(Evidence::open).transpose()?;
@@ -267,8 +269,10 @@ impl Comparator {
         let watch = gate::Watch::new(counterfoil_clock::now());
         let recall = Recall::new(engine.clone(), settings.recall);
         let recent = dashboard::Recent::default();
+        let ignored = gate::IgnoredOnes::default();
         let parts =
-            Arc::new(Parts { engine, tallies, telling, journal, statuses, swept, watch, recall, recent });
+            Parts { engine, tallies, telling, journal, statuses, swept, watch, ignored, recall, recent };
+        let parts = Arc::new(parts);
         parts.note_counts();
         match past {
             Some(past) => restart::go_on(past, &parts, &ledger).await?,
@@ -361,7 +365,7 @@ async fn let_go(api: Api, stop: CancellationToken) {
     }
 }
 
-/// Has the ledger forget what was resolved long enough ago, and counts what is ignored, once in a while.
+/// Has the ledger forget what was resolved long enough ago, and looks what is ignored, once in a while.
 async fn tend(api: Api, retention_ns: i64, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(TEND_EVERY);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -369,7 +373,7 @@ async fn tend(api: Api, retention_ns: i64, stop: CancellationToken) {
         let before_unix_ns = counterfoil_clock::wall_unix_ns().saturating_sub(retention_ns);
         let tended = async {
             api.ledger.forget(before_unix_ns).await?;
-            api.count_ignored().await
+            api.look_at_ignored().await
         };
         if let Err(error) = tended.await {
             tracing::error!(%error, "the ledger cannot be looked through");

@@ -12,7 +12,7 @@ macro_rules! catalogue {
         )*
         /// Every metric of the comparator.
         pub(crate) static ALL: &[&Metric] =
-            &[$(&$name),*, &counterfoil_tls::INSECURE, &counterfoil_tls::RELOADS, &counterfoil_tls::REMAINING];
+            &[$(&$name),*, &counterfoil_telemetry::DROPPED, &counterfoil_tls::INSECURE, &counterfoil_tls::RELOADS, &counterfoil_tls::REMAINING];
     };
 }
 
@@ -113,7 +113,7 @@ catalogue! {
         "Observations that wait for the sources' watermarks.";
     SOURCES: Gauge "counterfoil_source_sources" ["phase"] "sources" "Sources by phase: live, ended, lost or expired.";
     SOURCES_LOST: Counter "counterfoil_source_lost_total" [] "sources" "Sources that fell silent.";
-    LEDGER_RETRIES: Gauge "counterfoil_ledger_retries" [] "writes" "Writes of the ledger that had to be tried again.";
+    LEDGER_RETRIES: Gauge "counterfoil_ledger_retries" [] "writes" "Tries in a row to write the ledger that did not succeed; 0 while it can be written.";
     EVIDENCE_WRITTEN: Counter "counterfoil_evidence_written_total" [] "bundles" "Bundles of evidence written.";
     EVIDENCE_SKIPPED: Counter "counterfoil_evidence_skipped_total" ["reason"] "bundles"
         "Bundles of evidence left out: more divergences were confirmed at once than could be written (queue), the disk did not take
@@ -143,7 +143,8 @@ catalogue! {
         "Times that an operator had the values of a divergence shown.";
     REPAIRS: Counter "counterfoil_repair_repairs_total" ["map", "result"] "repairs"
         "Repairs by what became of them: applied, overtaken (somebody else wrote to the key, and nothing was done), refused, failed,
-        undone; of those applied also confirmed (the divergence was seen to be over) and recurred (it came back).";
+        undone, handed (to a webhook); of those applied or handed also confirmed (the divergence was seen to be over) and recurred (it
+        came back).";
     REPAIR_BREAKER: Gauge "counterfoil_repair_breaker_open" ["map"] "breakers"
         "1 while repairs of the map are stopped until an operator lets them go on. Anything but 0 is an alert.";
     INVARIANTS: Counter "counterfoil_invariant_violations_total" ["id"] "violations"

@@ -84,6 +84,30 @@ pub(crate) struct Posted {
     pub(crate) body: Bytes,
 }
 
+/// What an attempt to post says about what was posted.
+pub(crate) enum Verdict {
+    /// It is there.
+    Delivered,
+    /// It may be taken later: why it was not, and how long to wait at least.
+    Later(String, Option<Duration>),
+    /// It will never be taken, and why.
+    Never(String),
+}
+
+impl Verdict {
+    /// What this attempt says.
+    pub(crate) fn of(attempt: &Result<Posted, PostError>) -> Self {
+        match attempt {
+            Err(error) => Self::Later(error.label().to_owned(), None),
+            Ok(Posted { status: 200..=299, .. }) => Self::Delivered,
+            Ok(Posted { status: status @ (408 | 429 | 500..=599), retry_after, .. }) => {
+                Self::Later(format!("status {status}"), *retry_after)
+            }
+            Ok(Posted { status, .. }) => Self::Never(format!("status {status}")),
+        }
+    }
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum PostError {

@@ -20,6 +20,7 @@ pub(crate) use value::{Recalled, Value};
 
 use crate::contract::{Contract, MapId};
 use crate::engine::Engine;
+use crate::ledger::digest_of;
 use crate::metrics;
 use ::metrics::Counter;
 use counterfoil_clock::{Throttle, now};
@@ -108,6 +109,11 @@ impl NoValue {
             Self::Mismatch => "mismatch",
         }
     }
+
+    /// Whether there may be a value if it is asked for again a little later.
+    pub(crate) const fn may_pass(self) -> bool {
+        matches!(self, Self::Gone | Self::Late | Self::Busy)
+    }
 }
 
 /// What came of a recall, as labels.
@@ -166,8 +172,29 @@ impl Recall {
         }
     }
 
+    /// The value that the write with number `seq` of the source that is called `source` put into the map of a check, which was
+    /// reported with the digest that is shown as `digest`: a write as the ledger names it.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none, as of [`Self::value_of`].
+    pub(crate) async fn reported(
+        &self,
+        map: MapId,
+        source: &str,
+        seq: u64,
+        digest: &str,
+    ) -> Result<Arc<Recalled>, NoValue> {
+        let digest = digest_of(digest).ok_or(NoValue::Mismatch)?;
+        if digest.is_absent() {
+            return Err(NoValue::Absent);
+        }
+        let write = self.write_of(map, source, seq).ok_or(NoValue::Gone)?;
+        self.value_of(map, write, digest).await
+    }
+
     /// The write with number `seq` of the source that is called `source`, of a check's tenant; `None` if no such source is known.
-    pub(crate) fn write_of(&self, map: MapId, source: &str, seq: u64) -> Option<WriteId> {
+    fn write_of(&self, map: MapId, source: &str, seq: u64) -> Option<WriteId> {
         let contract = self.engine.contracts().get(map)?;
         let is_it =
             |name: &crate::sources::SourceName| name.tenant == contract.tenant && name.to_string() == source;
@@ -180,17 +207,9 @@ impl Recall {
     /// # Errors
     ///
     /// Why there is none. It may be there later for some of the reasons.
-    pub(crate) async fn value_of(
-        &self,
-        map: MapId,
-        write: WriteId,
-        digest: Digest,
-    ) -> Result<Arc<Recalled>, NoValue> {
+    async fn value_of(&self, map: MapId, write: WriteId, digest: Digest) -> Result<Arc<Recalled>, NoValue> {
         let contract = self.engine.contracts().get(map).filter(|contract| contract.values.is_some());
         let contract = contract.ok_or(NoValue::NotWanted)?;
-        if digest.is_absent() {
-            return Err(NoValue::Absent);
-        }
         let landing = self.flights.entry((write, digest)).or_default().clone();
         let flying = Flying { flights: &self.flights, flight: (write, digest), landing };
         flying.landing.get_or_init(|| self.fetch(contract, write, digest)).await.clone()

@@ -4,15 +4,16 @@
 //! is. Its key is looked at at once.
 
 use crate::Parts;
+use crate::contract::{Contracts, MapId};
 use crate::journal::{Past, Replayed};
-use crate::ledger::{Filter, Ledger, LedgerError, PAGE_ROWS_MAX, Row, State};
+use crate::ledger::{Filter, Ledger, LedgerError, Row, State, digest_of};
 use crate::metrics;
 use crate::sources::Sources;
 use crate::table::{Change, NOBODY, Unresolved};
 use crate::telling::{NOBODY_NAME, divergence_id};
 use counterfoil_clock::{Domain, now};
 use counterfoil_digest::key_hash;
-use counterfoil_judge::{Digest, Divergence, Kind, Time, WriteId};
+use counterfoil_judge::{Divergence, Kind, Time, WriteId};
 use counterfoil_spool::ReadError;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -71,16 +72,9 @@ async fn reopen(parts: &Parts, ledger: &Ledger) -> Result<usize, LedgerError> {
     let sources = ids(parts.engine.sources());
     let mut unresolved = Vec::new();
     for state in [State::Confirmed, State::Opened] {
-        let mut after = None;
-        loop {
-            let filter = Filter { state: Some(state), limit: PAGE_ROWS_MAX, after, ..Filter::default() };
-            let page = ledger.list(filter).await?;
-            unresolved.extend(page.rows.iter().filter_map(|row| unresolved_of(row, parts, &sources)));
-            after = page.next;
-            if after.is_none() || unresolved.len() >= REOPENED_MAX {
-                break;
-            }
-        }
+        let filter = Filter { state: Some(state), ..Filter::default() };
+        let rows = ledger.newest(filter, REOPENED_MAX).await?;
+        unresolved.extend(rows.iter().filter_map(|row| unresolved_of(row, parts, &sources)));
     }
     let count = unresolved.len();
     let effects = parts.engine.table().apply(Change::Reopen(unresolved), now());
@@ -89,31 +83,38 @@ async fn reopen(parts: &Parts, ledger: &Ledger) -> Result<usize, LedgerError> {
 }
 
 /// The numbers of the sources by their names.
-fn ids(sources: &Sources) -> HashMap<String, u32> {
+pub(crate) fn ids(sources: &Sources) -> HashMap<String, u32> {
     let named = sources.all().into_iter().map(|source| (source.name.to_string(), source.id));
     named.chain([(NOBODY_NAME.to_owned(), NOBODY.source)]).collect()
+}
+
+/// The check of a row and the write that it names, if the check is still made and the source is known.
+pub(crate) fn named(
+    row: &Row,
+    contracts: &Contracts,
+    sources: &HashMap<String, u32>,
+) -> Option<(MapId, WriteId)> {
+    let named = WriteId { source: *sources.get(&row.source)?, seq: row.seq };
+    let map = contracts.named(&row.map, row.store.as_deref())?;
+    let id = divergence_id(contracts, map, &row.key_bytes, &row.source, row.seq);
+    (id == row.id).then_some((map, named))
 }
 
 /// The divergence of a row, if its check is still made and its source is known. A check whose place among its map's stores
 /// has changed gives its divergences other ids; what was open stays in the ledger as it is then. So does what is open about a
 /// key that is not in the contract's sample any more: its later writes are not taken.
 fn unresolved_of(row: &Row, parts: &Parts, sources: &HashMap<String, u32>) -> Option<Unresolved> {
-    let named = WriteId { source: *sources.get(&row.source)?, seq: row.seq };
+    let contracts = parts.engine.contracts();
+    let (map, named) = named(row, contracts, sources)?;
     let divergence = Divergence {
         kind: kind(row)?,
         confirmed: row.state == State::Confirmed,
         named,
-        expected: digest(&row.map_digest)?,
+        expected: digest_of(&row.map_digest)?,
         ended: row.write_ended_ns.map_or(Time::MIN, Time),
     };
-    let contracts = parts.engine.contracts();
-    let map = contracts.named(&row.map, row.store.as_deref())?;
-    let id = divergence_id(contracts, map, &row.key_bytes, &row.source, row.seq);
     let is_sampled = contracts.get(map)?.sample.has(key_hash(&row.map, &row.key_bytes));
-    if id != row.id || !is_sampled {
-        return None;
-    }
-    Some(Unresolved { map, key: row.key_bytes.clone(), divergence })
+    is_sampled.then(|| Unresolved { map, key: row.key_bytes.clone(), divergence })
 }
 
 fn kind(row: &Row) -> Option<Kind> {
@@ -123,26 +124,4 @@ fn kind(row: &Row) -> Option<Kind> {
         [Kind::Missing, Kind::Resurrected, Kind::Inverted, Kind::Foreign, Kind::Corrupt, Kind::Partial];
     let of_copies = [Kind::MapBehind, Kind::Reverted, Kind::Orphan, stale];
     others.into_iter().chain(of_copies).find(|kind| kind.label() == row.kind)
-}
-
-/// The digest that is shown as `text`.
-fn digest(text: &str) -> Option<Digest> {
-    if text == Digest::ABSENT.to_string() {
-        return Some(Digest::ABSENT);
-    }
-    let number = u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32)?;
-    Some(Digest(number.to_be_bytes()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_digest_is_read_as_it_is_shown() {
-        for shown in [Digest::ABSENT, Digest([0x0f; 16]), Digest(*b"0123456789abcdef")] {
-            assert_eq!(digest(&shown.to_string()), Some(shown));
-        }
-        assert_eq!((digest(""), digest("0f"), digest(&"g".repeat(32))), (None, None, None));
-    }
 }

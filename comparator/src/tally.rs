@@ -191,11 +191,19 @@ impl Tally {
         add(&self.verdicts, at, verdicts as u64);
     }
 
-    /// Counts a turn of a divergence of some kind: `opened`, `confirmed` or `resolved`.
-    pub(crate) fn turned(&self, kind: &str, turn: &str) {
-        let kind = Kind::LABELS.iter().position(|label| *label == kind);
-        if let Some(turns) = kind.and_then(|kind| self.turns.get(kind)) {
-            add(turns, TURNS.iter().position(|label| *label == turn), 1);
+    /// Counts a turn of a divergence of some kind: `opened`, `confirmed` or `resolved`. The trace of the write becomes the
+    /// exemplar of the count.
+    pub(crate) fn turned(&self, kind: &str, turn: &str, trace_id: Option<[u8; 16]>) {
+        let at = Kind::LABELS.iter().position(|label| *label == kind);
+        let turns = at.and_then(|kind| self.turns.get(kind));
+        let count = turns.zip(TURNS.iter().position(|label| *label == turn));
+        let Some(count) = count.and_then(|(turns, turn)| turns.get(turn)) else { return };
+        count.add(1);
+        if let Some(trace_id) = trace_id {
+            let (check, severity) = ([("map", &*self.map), ("store", &*self.store)], self.severity.label());
+            let [map, store] = check;
+            let labels = [map, store, ("kind", kind), ("turn", turn), ("severity", severity)];
+            metrics::TURNS.exemplify(&labels, trace_id);
         }
     }
 

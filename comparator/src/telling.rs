@@ -1,44 +1,34 @@
 //! Telling: carries out what the table says has to be done. Counts outcomes and verdicts, records what happened to
 //! divergences, and leaves a span for the check of a write that was traced.
 
+mod spans;
+mod turns;
+
+pub(crate) use turns::Announcer;
+
 use crate::contract::{Contracts, MapId};
 use crate::engine::Engine;
 use crate::evidence::{Confirmed, Evidence, facts};
-use crate::ledger::{self, DivergenceId, Ledger, Opened, ScanPlace, Stats, Transition};
+use crate::ledger::{DivergenceId, Ledger, Opened, ScanPlace, Stats, Transition};
 use crate::metrics;
-use crate::table::{Calibration, Effects, Ended, NOBODY, Turn, Turned};
+use crate::table::{Calibration, Effects, NOBODY, Turn, Turned};
 use crate::tally::{OTHER, Tallies};
 use counterfoil_digest::Hint;
-use counterfoil_judge::{Kind, Outcome, Shed, Time, Verdict, WriteId};
-use counterfoil_proto::TraceRef;
-use opentelemetry::trace::{
-    Link, Span, SpanBuilder, SpanContext, SpanId, TraceFlags, TraceId, TraceState, Tracer,
-};
-use opentelemetry::{Context, KeyValue};
+use counterfoil_judge::{Kind, Time, Verdict, WriteId};
 use opentelemetry_sdk::trace::SdkTracer;
+use spans::Spans;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// In the ledger, in place of the source of a write that no source told of. No source has such a name.
 pub(crate) const NOBODY_NAME: &str = "nobody";
-
-/// A ratio is kept in parts of this.
-const RATIO_UNIT: u64 = 1 << 32;
 
 /// Carries out effects.
 pub(crate) struct Telling {
     engine: Arc<Engine>,
     tallies: Arc<Tallies>,
     ledger: Ledger,
-    traces: Option<Traces>,
+    spans: Option<Spans>,
     evidence: Option<Evidence>,
-}
-
-struct Traces {
-    tracer: SdkTracer,
-    /// Of checks with a consistent verdict, every so many in [`RATIO_UNIT`] gets a span.
-    ratio: u64,
-    sum: AtomicU64,
 }
 
 impl Telling {
@@ -51,8 +41,8 @@ impl Telling {
         tracer: Option<SdkTracer>,
         ratio: f64,
     ) -> Self {
-        let traces = tracer.map(|tracer| Traces { tracer, ratio: parts(ratio), sum: AtomicU64::new(0) });
-        Self { engine, tallies, ledger, traces, evidence: None }
+        let spans = tracer.map(|tracer| Spans::new(tracer, ratio));
+        Self { engine, tallies, ledger, spans, evidence: None }
     }
 
     /// The same, with evidence of what is confirmed.
@@ -85,7 +75,7 @@ impl Telling {
             let tally = of_map.first().and_then(|ended| self.tallies.of(ended.map));
             tally.into_iter().for_each(|tally| tally.ended(of_map));
         }
-        effects.ended.iter().for_each(|ended| self.trace(ended));
+        self.trace(&effects);
         let transitions: Vec<_> = effects.turned.iter().map(|turned| self.transition(turned)).collect();
         if !transitions.is_empty()
             && let Err(error) = self.ledger.record(transitions).await
@@ -209,40 +199,6 @@ impl Telling {
         }
     }
 
-    /// The span of a check, linked to the span of the write: the check is no part of the application's trace.
-    fn trace(&self, ended: &Ended) {
-        let (Some(traces), Some(write)) = (&self.traces, ended.marks.trace) else { return };
-        let outcome = match ended.outcome {
-            Outcome::Confirmed { .. } | Outcome::Superseded if !traces.is_sampled() => return,
-            // There was no check.
-            Outcome::Shed(Shed::Sampled) => return,
-            Outcome::Confirmed { .. } => "confirmed",
-            Outcome::Superseded => "superseded",
-            Outcome::Divergent => "divergent",
-            Outcome::Undetermined(_) => "undetermined",
-            Outcome::Shed(Shed::Room) => "shed",
-        };
-        let mut attributes = vec![
-            KeyValue::new("counterfoil.map", self.name(ended.map).to_owned()),
-            KeyValue::new("counterfoil.outcome", outcome),
-            KeyValue::new("counterfoil.source", self.source(ended.id)),
-        ];
-        let store = self.store(ended.map).map(|store| KeyValue::new("counterfoil.store", store.to_owned()));
-        attributes.extend(store);
-        match ended.outcome {
-            Outcome::Confirmed { lag } if !ended.held => {
-                attributes.push(KeyValue::new("counterfoil.lag_ns", lag))
-            }
-            Outcome::Undetermined(reason) => {
-                attributes.push(KeyValue::new("counterfoil.reason", reason.label()))
-            }
-            Outcome::Confirmed { .. } | Outcome::Superseded | Outcome::Divergent | Outcome::Shed(_) => {}
-        }
-        let builder = SpanBuilder::from_name("counterfoil check").with_attributes(attributes);
-        let builder = builder.with_links(vec![Link::new(span_context(write), Vec::new(), 0)]);
-        traces.tracer.build_with_context(builder, &Context::new()).end();
-    }
-
     fn name(&self, map: MapId) -> &str {
         self.engine.contracts().get(map).map_or(OTHER, |contract| &*contract.name)
     }
@@ -260,35 +216,6 @@ impl Telling {
             .get(write.source)
             .map_or_else(|| "forgotten".to_owned(), |source| source.name.to_string())
     }
-}
-
-/// Tells of a divergence that came into another state and stands so in the ledger: a turn is told once, whatever happens.
-pub(crate) fn announce(tallies: &Tallies, turned: &ledger::Turned) {
-    let ledger::Turned { id, map, store, kind, turn } = turned;
-    let tally = tallies.named(map, store.as_deref());
-    if let Some(tally) = tally {
-        tally.turned(kind, turn);
-    }
-    let severity = tally.map(|tally| tally.severity.label());
-    tracing::info!(%id, map, store, kind, severity, "divergence {turn}");
-}
-
-impl Traces {
-    /// Spreads the sampled checks evenly.
-    fn is_sampled(&self) -> bool {
-        let before = self.sum.fetch_add(self.ratio, Ordering::Relaxed);
-        before / RATIO_UNIT != before.wrapping_add(self.ratio) / RATIO_UNIT
-    }
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the ratio is clamped to 0..=1")]
-fn parts(ratio: f64) -> u64 {
-    (ratio.clamp(0.0, 1.0) * RATIO_UNIT as f64) as u64
-}
-
-fn span_context(write: TraceRef) -> SpanContext {
-    let (trace, span) = (TraceId::from_bytes(write.trace_id), SpanId::from_bytes(write.span_id));
-    SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::default())
 }
 
 /// The id of a divergence: the same from the same facts, whoever computes it and whenever. It does not name the map's

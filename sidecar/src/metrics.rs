@@ -15,7 +15,7 @@ macro_rules! metrics {
 
         /// Every metric of the sidecar.
         pub static METRICS: &[&Metric] =
-            &[$(&$constant),*, &counterfoil_tls::INSECURE, &counterfoil_tls::RELOADS, &counterfoil_tls::REMAINING];
+            &[$(&$constant),*, &counterfoil_telemetry::DROPPED, &counterfoil_tls::INSECURE, &counterfoil_tls::RELOADS, &counterfoil_tls::REMAINING];
     };
 }
 

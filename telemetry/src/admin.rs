@@ -1,8 +1,8 @@
 //! The admin endpoints: alive, ready, metrics.
 
-use crate::Telemetry;
+use crate::{Telemetry, openmetrics};
 use axum::Router;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use std::io;
@@ -34,9 +34,14 @@ pub(crate) fn router(telemetry: Telemetry, ready: watch::Receiver<bool>) -> Rout
             if ready { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
         }
     };
-    let metrics = move || {
-        let text = telemetry.render_metrics();
-        async move { ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], text).into_response() }
+    let metrics = move |headers: HeaderMap| {
+        let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|it| it.to_str().ok());
+        let (kind, text) = if accepted.any(openmetrics::is_accepted) {
+            (openmetrics::CONTENT_TYPE, telemetry.render_openmetrics())
+        } else {
+            (PROMETHEUS_TEXT, telemetry.render_metrics())
+        };
+        async move { ([(header::CONTENT_TYPE, kind)], text).into_response() }
     };
     Router::new()
         .route("/livez", get(|| async { "alive\n" }))

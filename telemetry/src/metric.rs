@@ -8,6 +8,7 @@
 //!
 //! - Label values come from configuration or from a closed list, never from data: the number of series is bounded.
 
+use crate::exemplars::{self, Exemplar};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Unit};
 use std::fmt::Write;
 
@@ -66,6 +67,19 @@ impl Metric {
         metrics::with_recorder(|recorder| recorder.register_counter(&key, &METADATA))
     }
 
+    /// Notes the trace of what the counter with these label values counted just now, as its exemplar in place of the one before.
+    /// It shows once the counter exists.
+    pub fn exemplify(&self, labels: &[(&'static str, &str)], trace_id: [u8; 16]) {
+        debug_assert!(
+            self.has_labels(labels),
+            "{} has the labels {:?}, not those of {labels:?}",
+            self.name,
+            self.labels
+        );
+        let at_unix_ns = counterfoil_clock::wall_unix_ns();
+        exemplars::keep(self.name, labels, Exemplar { trace_id, at_unix_ns });
+    }
+
     /// The gauge with these label values; it exists from now on.
     pub fn gauge(&self, labels: &[(&'static str, &str)]) -> Gauge {
         let key = self.key(Kind::Gauge, labels);
@@ -81,13 +95,17 @@ impl Metric {
     fn key(&self, kind: Kind, labels: &[(&'static str, &str)]) -> Key {
         debug_assert_eq!(self.kind, kind, "{} is used as another kind of metric", self.name);
         debug_assert!(
-            labels.iter().map(|(name, _)| name).eq(self.labels),
+            self.has_labels(labels),
             "{} has the labels {:?}, not those of {labels:?}",
             self.name,
             self.labels
         );
         let labels: Vec<_> = labels.iter().map(|&(name, value)| Label::new(name, value.to_owned())).collect();
         Key::from_parts(self.name, labels)
+    }
+
+    fn has_labels(&self, labels: &[(&'static str, &str)]) -> bool {
+        labels.iter().map(|(name, _)| name).eq(self.labels)
     }
 }
 

@@ -31,8 +31,13 @@ static LAG: Metric = Metric {
 };
 
 async fn get(address: SocketAddr, path: &str) -> String {
+    get_as(address, path, "*/*").await
+}
+
+async fn get_as(address: SocketAddr, path: &str, accept: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: test\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut response = String::new();
     stream.read_to_string(&mut response).await.unwrap();
@@ -67,6 +72,13 @@ async fn the_admin_endpoints_tell_life_readiness_and_metrics_and_end_at_the_stop
         "counterfoil_test_lag_seconds_bucket{le=\"0.025\"} 1",
     ] {
         assert!(metrics.contains(expected), "{expected} in:\n{metrics}");
+    }
+    let openmetrics =
+        get_as(address, "/metrics", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5").await;
+    for expected in
+        ["application/openmetrics-text; version=1.0.0", "# TYPE counterfoil_test_events counter", "# EOF"]
+    {
+        assert!(openmetrics.contains(expected), "{expected} in:\n{openmetrics}");
     }
     let shared = "counterfoil_test_events_total{reason=\"limit\"} 3";
     assert!(telemetry.render_metrics().contains(shared), "both handles are of one recorder");
@@ -116,6 +128,10 @@ fn settings_that_cannot_be_used_name_their_key() {
     let error = refused(no_scheme);
     assert!(matches!(error, TelemetryError::Scheme(_)));
     assert!(error.to_string().contains("telemetry.otlp_endpoint"), "{error}");
+    let nowhere = Written { otlp_logs: true, ..Written::default() };
+    assert!(refused(nowhere).to_string().starts_with("telemetry.otlp_logs: "));
+    let nowhere = Written { otlp_metrics_every_s: Some(1), ..Written::default() };
+    assert!(refused(nowhere).to_string().starts_with("telemetry.otlp_metrics_every_s: "));
     let directives = Written { log: "counterfoil=loud".to_owned(), ..Written::default() };
     assert!(refused(directives).to_string().contains("telemetry.log"));
 }

@@ -99,7 +99,20 @@ impl Harness {
     /// If it does not answer.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        Summary::of(self.setup.http)
+        Summary::read(self.json("/v1/summary"))
+    }
+
+    /// The document at a path of the comparator's API, as its operator sees it where there is one.
+    ///
+    /// # Panics
+    ///
+    /// If the comparator answers with none.
+    #[must_use]
+    pub fn json(&self, path: &str) -> Value {
+        match &self.setup.token {
+            Some(token) => http::json_as(token, self.setup.http, path),
+            None => http::json(self.setup.http, path),
+        }
     }
 
     /// Every divergence, newest first.
@@ -112,7 +125,7 @@ impl Harness {
         let mut all = Vec::new();
         let mut after = String::new();
         loop {
-            let page = http::json(self.setup.http, &format!("/v1/divergences?limit={PAGE_ROWS}{after}"));
+            let page = self.json(&format!("/v1/divergences?limit={PAGE_ROWS}{after}"));
             let rows = page.get("divergences").and_then(Value::as_array);
             all.extend(rows.unwrap_or_else(|| panic!("no list of divergences in {page}")).iter().cloned());
             match page.get("next") {
@@ -197,7 +210,7 @@ impl Harness {
 fn wait_until_ready(process: &mut Process, port: u16) {
     wait::until("readiness", || {
         assert!(process.is_running(), "the process ended before it was ready");
-        http::get(port, "/readyz").ok().filter(|(status, _)| *status == 200)
+        http::is_ok(port, "/readyz").then_some(())
     });
 }
 

@@ -7,6 +7,7 @@
 //! - Postgres, Redis and a Python come from the environment that `cargo xtask test` sets up ([`stores`], [`foreign`]).
 //! - Nothing is timed. A test waits for what it wants to see, and gives up after a bound ([`wait`]).
 
+pub mod alertmanager;
 mod binary;
 pub mod certificates;
 pub mod chromium;
@@ -19,9 +20,11 @@ mod harness;
 pub mod http;
 pub mod intake;
 pub mod memory;
+pub mod otelcol;
 pub mod otlp;
 mod process;
 pub mod prometheus;
+pub mod script;
 pub mod sender;
 mod series;
 mod served;
@@ -29,16 +32,18 @@ mod setup;
 pub mod stores;
 pub mod summary;
 pub mod wait;
+pub mod webhook;
 
 pub use binary::counterfoil;
 pub use harness::Harness;
 pub use process::{Ended, Process};
 pub use setup::{Map, Setup};
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::TcpListener;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Notes that a test left something out, for the end of `cargo xtask test`, and says so on stderr.
@@ -57,6 +62,17 @@ pub fn skipped(what: &str, why: &str) {
 #[allow(clippy::disallowed_methods, reason = "the test run is configured by its environment")]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The text of a file of the work tree.
+///
+/// # Panics
+///
+/// If it cannot be read.
+#[must_use]
+pub fn text_of(path: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    fs::read_to_string(file).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// A name that no other test of any process uses, made of letters, digits and underscores.

@@ -17,6 +17,8 @@ pub struct Setup {
     pub(crate) http: u16,
     /// The sidecar's admin port.
     pub(crate) admin: u16,
+    /// What the operator shows over HTTP, where only he may ask.
+    pub(crate) token: Option<String>,
     sidecar: Value,
     comparator: Value,
 }
@@ -81,7 +83,7 @@ impl Setup {
             "maps": [],
             "ledger": { "path": at("ledger.db") },
         });
-        Self { folder, grpc, http, admin, sidecar, comparator }
+        Self { folder, grpc, http, admin, token: None, sidecar, comparator }
     }
 
     /// Adds a store.
@@ -125,6 +127,20 @@ impl Setup {
     pub fn comparator(mut self, pointer: &str, value: Value) -> Self {
         set(&mut self.comparator, pointer, value);
         self
+    }
+
+    /// Lets nobody ask the comparator over HTTP but an operator, `alice`, with this token; the file `alice.token` has it.
+    ///
+    /// # Panics
+    ///
+    /// If the file cannot be written.
+    #[must_use]
+    pub fn operator(mut self, token: &str) -> Self {
+        let file = self.folder().join("alice.token");
+        counterfoil_keys::create_file(&file, token).expect("a file in the test's folder");
+        self.token = Some(token.to_owned());
+        let alice = json!({ "name": "alice", "role": "operator", "file": file });
+        self.comparator("/listen/http_tokens", json!([alice]))
     }
 
     /// The sidecar's admin port.

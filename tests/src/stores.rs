@@ -4,6 +4,7 @@ use crate::process::Process;
 use crate::{environment, free_port, unique, wait};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use url::Url;
 
 /// The private Redis of this test run.
 ///
@@ -99,6 +100,7 @@ impl Redis {
 /// A table `(k text primary key, v bytea)` in Postgres.
 pub struct Postgres {
     client: postgres::Client,
+    url: Url,
     /// The table's name.
     pub name: String,
 }
@@ -116,7 +118,22 @@ impl Postgres {
         client
             .batch_execute(&format!("CREATE TABLE {name} (k text PRIMARY KEY, v bytea)"))
             .expect("a new table");
-        Self { client, name }
+        Self { client, url: url.parse().expect("a URL"), name }
+    }
+
+    /// The URL of a new role that may do this with the table, such as `SELECT, INSERT`, and nothing else.
+    ///
+    /// # Panics
+    ///
+    /// If Postgres refuses.
+    #[must_use]
+    pub fn role(&mut self, rights: &str) -> String {
+        let (role, table) = (unique("role"), &self.name);
+        let made = format!("CREATE ROLE {role} LOGIN; GRANT {rights} ON {table} TO {role}");
+        self.client.batch_execute(&made).expect("a new role");
+        let mut url = self.url.clone();
+        url.set_username(&role).expect("a URL with a user");
+        url.into()
     }
 
     /// What the comparator's contract says about the place: a query.
@@ -134,6 +151,17 @@ impl Postgres {
         let sql =
             format!("INSERT INTO {} VALUES ($1, $2) ON CONFLICT (k) DO UPDATE SET v = excluded.v", self.name);
         self.client.execute(&sql, &[&key, &value]).expect("INSERT");
+    }
+
+    /// The value of a key, if there is one.
+    ///
+    /// # Panics
+    ///
+    /// If Postgres refuses.
+    #[must_use]
+    pub fn get(&mut self, key: &str) -> Option<Vec<u8>> {
+        let sql = format!("SELECT v FROM {} WHERE k = $1", self.name);
+        self.client.query_opt(&sql, &[&key]).expect("SELECT").map(|row| row.get(0))
     }
 }
 

@@ -109,7 +109,16 @@ impl Summary {
     /// If it cannot be had or has another shape.
     #[must_use]
     pub fn of(http: u16) -> Self {
-        let json = crate::http::json(http, "/v1/summary");
+        Self::read(crate::http::json(http, "/v1/summary"))
+    }
+
+    /// The summary that this document is.
+    ///
+    /// # Panics
+    ///
+    /// If it has another shape.
+    #[must_use]
+    pub fn read(json: serde_json::Value) -> Self {
         serde_json::from_value(json.clone()).unwrap_or_else(|error| panic!("/v1/summary: {error} in {json}"))
     }
 

@@ -1,10 +1,9 @@
 //! The alerting rules that ship fire when they should and are silent when they should, and somebody can look up what to do.
 
-use counterfoil_tests::environment;
 use counterfoil_tests::prometheus::metrics_in;
+use counterfoil_tests::{environment, text_of};
 use serde::Deserialize;
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -50,18 +49,15 @@ fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-fn text(path: &str) -> String {
-    fs::read_to_string(file(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
 fn rules() -> Vec<Rule> {
-    let rules: Rules = serde_saphyr::from_str(&text("deploy/alerts/rules.yaml")).expect("the rules are YAML");
+    let rules: Rules =
+        serde_saphyr::from_str(&text_of("deploy/alerts/rules.yaml")).expect("the rules are YAML");
     rules.groups.into_iter().flat_map(|group| group.rules).collect()
 }
 
 fn scenarios() -> Vec<Scenario> {
     let scenarios: Scenarios =
-        serde_saphyr::from_str(&text("deploy/alerts/rules.test.yaml")).expect("the scenarios are YAML");
+        serde_saphyr::from_str(&text_of("deploy/alerts/rules.test.yaml")).expect("the scenarios are YAML");
     scenarios.tests
 }
 
@@ -97,7 +93,7 @@ fn each_alert_has_a_scenario_in_which_it_fires_and_series_for_which_it_is_silent
 #[test]
 fn each_alert_has_a_section_in_the_runbook_and_the_runbook_has_no_other() {
     let alerts: BTreeSet<_> = rules().into_iter().filter_map(|rule| rule.alert).collect();
-    let runbook = text("docs/runbook.md");
+    let runbook = text_of("docs/runbook.md");
     let sections = runbook.lines().filter_map(|line| line.strip_prefix("### ")).map(str::to_owned).collect();
     assert_eq!(alerts, sections);
 }

@@ -79,10 +79,7 @@ impl Shop {
         setup =
             setup.comparator("/dashboard", json!({ "trace_url": "https://traces.example/trace/{trace_id}" }));
         if has_tokens {
-            let token = setup.folder().join("token");
-            counterfoil_keys::create_file(&token, TOKEN).unwrap();
-            let tokens = json!([{ "name": "alice", "role": "operator", "file": token }]);
-            setup = setup.comparator("/listen/http_tokens", tokens);
+            setup = setup.operator(TOKEN);
         }
         let harness = setup.start();
         let (client, _) = Client::welcomed(&harness.socket(), "shop");

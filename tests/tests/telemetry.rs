@@ -32,13 +32,13 @@ fn the_span_of_a_check_is_linked_to_the_span_of_the_write() {
     assert!(emitter.close(Duration::from_secs(10)), "the sidecar took the event");
 
     let link = wait::until("a span with a link to the write", || {
-        let spans = collector.spans();
+        let spans = collector.received().spans;
         let mut links = spans.iter().filter(|it| it.name == "counterfoil check").flat_map(|it| &it.links);
         links.find(|link| link.trace_id == span.trace_id().to_bytes()).cloned()
     });
     assert_eq!(link.span_id, span.span_id().to_bytes());
     assert!(
-        collector.spans().iter().all(|it| it.trace_id != span.trace_id().to_bytes()),
+        collector.received().spans.iter().all(|it| it.trace_id != span.trace_id().to_bytes()),
         "a check is no part of the application's trace"
     );
     assert_eq!(harness.finish().outcomes(&map.name).confirmed, 1);

@@ -3,21 +3,16 @@
 use counterfoil_proto::wire::emit::{Heartbeat, frame::Body};
 use counterfoil_tests::emit::{Client, dual_put, hello, now_ns};
 use counterfoil_tests::{Harness, Map, Setup, wait};
-use serde_json::{Value, json};
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
-const TOKEN: &str = "alice-0123456789";
+use serde_json::json;
 
 /// What the application writes, of which the store gets nothing.
 const WRITTEN: &str = r#"{"card":"4111","apples":2}"#;
 
 fn started() -> Harness {
     let setup = Setup::new();
-    let (store, token) = (setup.folder().join("app.db"), setup.folder().join("token"));
+    let store = setup.folder().join("app.db");
     let sql = rusqlite::Connection::open(&store).expect("a file");
     sql.execute_batch("CREATE TABLE cart (k TEXT PRIMARY KEY, v TEXT)").expect("a table");
-    counterfoil_keys::create_file(&token, TOKEN).expect("a token");
     let query = "SELECT k, v FROM cart WHERE k IN rarray(?1)";
     let map = json!([{
         "name": "cart", "store": "main", "query": query, "codec": "json", "deadline_ms": 200,
@@ -28,26 +23,12 @@ fn started() -> Harness {
             .store("main", &format!("sqlite:{}", store.display()))
             .map(&Map { codec: "json", ..Map::new("cart", ("query", query.to_owned())) })
             .comparator("/maps", map)
-            .comparator(
-                "/listen/http_tokens",
-                json!([{ "name": "alice", "role": "operator", "file": token }]),
-            )
+            .operator("alice-0123456789")
             .sidecar("/values", json!({ "maps": ["cart"], "mask": ["card"] })),
     );
     harness.start_comparator();
     harness.start_sidecar();
     harness
-}
-
-/// What the operator is told.
-fn asked(harness: &Harness, path: &str) -> Value {
-    let mut stream = TcpStream::connect(("127.0.0.1", harness.http())).expect("the comparator listens");
-    let request = format!("GET {path} HTTP/1.0\r\nhost: test\r\nauthorization: Bearer {TOKEN}\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let (_, body) = answer.split_once("\r\n\r\n").expect("HTTP");
-    serde_json::from_str(body).expect("JSON")
 }
 
 #[test]
@@ -64,11 +45,11 @@ fn an_operator_sees_what_was_written_without_what_either_side_masks_until_the_si
     client.report("cart", 0, vec![dual_put("lost", WRITTEN.as_bytes(), || ())]);
     let id = wait::until("the divergence is confirmed", || {
         client.send(Body::Heartbeat(Heartbeat { next_seq: 1, watermark_ns: now_ns(), ..Default::default() }));
-        let page = asked(&harness, "/v1/divergences?state=confirmed");
+        let page = harness.json("/v1/divergences?state=confirmed");
         page["divergences"][0]["id"].as_str().map(str::to_owned)
     });
     let path = format!("/v1/divergences/{id}/values");
-    let told = asked(&harness, &path);
+    let told = harness.json(&path);
     // {"apples":"***","card":"***"}
     let masked = "eyJhcHBsZXMiOiIqKioiLCJjYXJkIjoiKioqIn0=";
     assert_eq!(
@@ -87,7 +68,7 @@ fn an_operator_sees_what_was_written_without_what_either_side_masks_until_the_si
     let mut client = greeted(&harness);
     client.report("cart", 1, vec![]);
     wait::until("the new sidecar is asked, and knows nothing of the write", || {
-        let told = asked(&harness, &path);
+        let told = harness.json(&path);
         assert_ne!(told["map_value"]["state"], "value", "{told}");
         (told["map_value"]["reason"] == "unknown").then_some(())
     });

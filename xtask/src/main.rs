@@ -11,6 +11,7 @@ mod docs;
 mod faults;
 mod fuzz;
 mod mutants;
+mod otelcol;
 mod python;
 mod screenshots;
 mod server;

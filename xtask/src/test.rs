@@ -3,7 +3,7 @@
 use crate::server::Server;
 use crate::stores::Stores;
 use crate::tools::Tools;
-use crate::{Done, cargo, tools};
+use crate::{Done, cargo, otelcol, tools};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -32,7 +32,11 @@ pub(crate) fn run(filter: &[String], package: Option<&str>) -> Done {
     command.env("COUNTERFOIL_TEST_PYTHON", &tools.python);
     command.env("COUNTERFOIL_TEST_PROMETHEUS", &tools.prometheus);
     command.env("COUNTERFOIL_TEST_PROMTOOL", &tools.promtool);
+    command.env("COUNTERFOIL_TEST_ALERTMANAGER", &tools.alertmanager);
     command.env("COUNTERFOIL_TEST_CHROMIUM", &tools.chromium);
+    if let Some(otelcol) = otelcol::find_or_build() {
+        command.env("COUNTERFOIL_TEST_OTELCOL", otelcol);
+    }
     command.env("COUNTERFOIL_TEST_SKIPS", &skips);
     let (status, counts) = follow(&mut command)?;
 

@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 /// Where Debian keeps the server programs of each major version of Postgres.
 const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 
+/// Debian names the program as its package.
+const ALERTMANAGER: &str = "prometheus-alertmanager";
+
 /// Everything the tests run.
 pub(crate) struct Tools {
     /// The directory of `initdb`, `postgres`, `pg_isready` and `pg_basebackup`.
@@ -21,6 +24,8 @@ pub(crate) struct Tools {
     pub(crate) prometheus: PathBuf,
     /// `promtool`, which tests alerting rules.
     pub(crate) promtool: PathBuf,
+    /// `prometheus-alertmanager`, which tells people of alerts.
+    pub(crate) alertmanager: PathBuf,
     /// `chromium`, which shows the comparator's pages.
     pub(crate) chromium: PathBuf,
     /// A Python that can import protobuf and gRPC.
@@ -44,6 +49,7 @@ impl Tools {
         let (mariadb_install, mariadbd) = (mariadb("mariadb-install-db")?, mariadb("mariadbd")?);
         let of_prometheus = |program| on_path(program).ok_or_else(|| please_install(&["prometheus"]));
         let (prometheus, promtool) = (of_prometheus("prometheus")?, of_prometheus("promtool")?);
+        let alertmanager = on_path(ALERTMANAGER).ok_or_else(|| please_install(&[ALERTMANAGER]))?;
         let chromium = on_path("chromium").ok_or_else(|| please_install(&["chromium"]))?;
         on_path("socat").ok_or_else(|| please_install(&["socat"]))?;
         Ok(Self {
@@ -53,6 +59,7 @@ impl Tools {
             redis,
             prometheus,
             promtool,
+            alertmanager,
             chromium,
             python: python::with_libraries()?,
         })
@@ -70,8 +77,10 @@ fn missing_packages() -> Vec<&'static str> {
     for (program, package) in [
         ("redis-server", "redis-server"),
         ("socat", "socat"),
+        ("curl", "curl"),
         ("python3", "python3-venv"),
         ("promtool", "prometheus"),
+        (ALERTMANAGER, ALERTMANAGER),
         ("chromium", "chromium"),
     ] {
         if on_path(program).is_none() {

@@ -52,6 +52,9 @@ struct Check {
     coverage: Option<f64>,
     open_divergences: u64,
     older_divergences: u64,
+    /// Told by a comparator that is not older than this.
+    #[serde(default)]
+    ignored_divergences: u64,
     verified_through_age_ms: Option<f64>,
 }
 
@@ -87,7 +90,7 @@ fn write_table(gate: &Gate, out: &mut dyn Write) -> io::Result<()> {
             figure(check.divergent),
             figure(percent(check.bad_ratio_upper)),
             figure(check.coverage.map_or_else(unknown, percent)),
-            figure(check.open_divergences + check.older_divergences),
+            figure(open(check)),
             figure(age.unwrap_or_else(unknown)),
         ]);
     }
@@ -96,6 +99,15 @@ fn write_table(gate: &Gate, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{} {map}/{store} {reason}: {message}", result.label())?;
     }
     writeln!(out, "{}", gate.result.label())
+}
+
+/// How many divergences are open, and how many more that do not count.
+fn open(check: &Check) -> String {
+    let open = check.open_divergences + check.older_divergences;
+    match check.ignored_divergences {
+        0 => open.to_string(),
+        ignored => format!("{open} (+{ignored} ignored)"),
+    }
 }
 
 fn percent(share: f64) -> String {
@@ -135,5 +147,7 @@ mod tests {
         assert!(table.ends_with("insufficient cart/main samples: wait\ninsufficient\n"), "{table}");
         assert_eq!(serde_json::from_str::<Value>(&shown(Output::Json)).unwrap(), told);
         assert_eq!(gate.reason_names(), "samples");
+        let check = Check { ignored_divergences: 4, ..gate.checks.into_iter().next().unwrap() };
+        assert_eq!(open(&check), "3 (+4 ignored)");
     }
 }

@@ -134,7 +134,7 @@ async fn act(
     match api.ledger.act(acting).await? {
         Answer::Done => {
             tracing::info!(%id, %by, "divergence {}", act.label());
-            api.count_ignored().await?;
+            api.look_at_ignored().await?;
         }
         Answer::Already => {}
         Answer::Unknown => return Err(ApiError::Unknown),

@@ -24,6 +24,8 @@ pub(crate) enum ApiError {
     Unknown,
     /// There is no evidence of a divergence: why.
     NoEvidence(&'static str),
+    /// The evidence of a divergence is not kept any more: why.
+    Gone(&'static str),
     /// A file cannot be read: what the system said.
     Unreadable(String),
     /// There is nothing at the path.
@@ -65,6 +67,7 @@ impl ApiError {
             Self::NoToken | Self::NotAToken => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Unknown | Self::NoEvidence(_) | Self::NoPath => StatusCode::NOT_FOUND,
+            Self::Gone(_) => StatusCode::GONE,
             Self::NoMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Stale { .. } | Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Ledger(LedgerError::Late) => StatusCode::SERVICE_UNAVAILABLE,
@@ -92,19 +95,27 @@ impl ApiError {
             }
             Self::NotAToken => "the token is none of listen.http_tokens".to_owned(),
             Self::Unknown => "no such divergence; an id has 32 hex digits".to_owned(),
-            Self::NoEvidence(why) => (*why).to_owned(),
+            Self::NoEvidence(why) | Self::Gone(why) => (*why).to_owned(),
             Self::Unreadable(why) => format!("evidence.path: {why}"),
             Self::NoPath => "nothing is at this path; docs/operations.md lists what there is".to_owned(),
             Self::NoMethod => "this path takes other methods; see the header `Allow`".to_owned(),
             Self::Stale { revision, now } => {
-                let present = now.revision();
+                let acted = self.meanwhile().map(|acted| format!(" ({acted})")).unwrap_or_default();
                 format!(
-                    "the divergence has changed since revision {revision}, nothing is done; look at what it is `now`, and name \
-                     revision {present} if it still holds"
+                    "the divergence has changed since revision {revision}{acted}, nothing is done; look at what it is `now`, and \
+                     name revision {} if it still holds",
+                    now.revision()
                 )
             }
             Self::Ledger(error) => error.to_string(),
         }
+    }
+
+    /// What somebody did since the revision that was named, and who: `acknowledged by alice`.
+    pub(crate) fn meanwhile(&self) -> Option<String> {
+        let Self::Stale { revision, now } = self else { return None };
+        let acted = now.row.acted.as_ref().filter(|_| now.revision() > *revision)?;
+        Some(format!("{} by {}", acted.what.as_str(), acted.by))
     }
 
     fn body(self) -> Body {

@@ -136,14 +136,14 @@ impl Present {
     /// As it is now; a window is in nanoseconds.
     pub(crate) fn of(parts: &Parts, window: i64) -> Self {
         let (engine, at) = (&parts.engine, now());
-        let since = at.minus(window);
+        let (since, wall_unix_ns) = (at.minus(window), wall_unix_ns());
         Self {
             at,
-            wall_unix_ns: wall_unix_ns(),
+            wall_unix_ns,
             since,
             // Before the census: what was begun before a horizon is in the table by then.
             horizons: engine.sources().horizons(engine.contracts().tenants(), engine.clocks(), at),
-            census: engine.table().census_since(since),
+            census: engine.table().census_since(since, parts.ignored.at(wall_unix_ns)),
             lost: engine.lost(),
             tenants_of_lost: engine.sources().tenants_of_lost(),
         }
@@ -180,6 +180,7 @@ impl Present {
             has_lost_source: self.tenants_of_lost.contains(&contract.tenant),
             open,
             open_before,
+            ignored: census.ignored,
             behind: parts.behind(map, &self.horizons, census, self.at),
             calibration: parts.engine.table().calibration(map),
             store: parts.statuses.get().get(contract.store).map(|status| status.state),

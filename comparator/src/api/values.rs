@@ -9,7 +9,7 @@ use super::door::Operator;
 use super::error::ApiError;
 use crate::budget::State as StoreState;
 use crate::contract::{Contract, Contracts, MapId, Values};
-use crate::ledger::{DivergenceId, Row, digest_of};
+use crate::ledger::{DivergenceId, Row};
 use crate::metrics;
 use crate::recall::NoValue;
 use crate::store::Found;
@@ -22,7 +22,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use counterfoil_digest::Mask;
-use counterfoil_judge::Digest;
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -120,12 +119,7 @@ async fn of_write(api: &Api, row: &Row, map: MapId, Values { mask }: &Values) ->
     if row.source == NOBODY_NAME {
         return Side::none("nobody", "no source told of a write of this key");
     }
-    let recall = &api.parts.recall;
-    let recalled = match (recall.write_of(map, &row.source, row.seq), digest_of(&row.map_digest)) {
-        (_, Some(Digest::ABSENT)) => Err(NoValue::Absent),
-        (Some(write), Some(digest)) => recall.value_of(map, write, digest).await,
-        (None, _) | (_, None) => Err(NoValue::Gone),
-    };
+    let recalled = api.parts.recall.reported(map, &row.source, row.seq, &row.map_digest).await;
     match recalled {
         Ok(recalled) => Side::shown(recalled.value.expose(), recalled.is_masked, mask),
         Err(NoValue::Absent) => Side::ABSENT,
@@ -153,18 +147,5 @@ async fn of_store(api: &Api, row: &Row, contract: &Contract, Values { mask }: &V
         Ok(Some(Err(error))) => Side::none("store", error.to_string()),
         Ok(None) => Side::none("store", "the store said nothing"),
         Err(error) => Side::none("store", error.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_digest_is_read_as_it_is_written() {
-        for digest in [Digest::ABSENT, Digest([7; 16]), Digest([0xfe; 16])] {
-            assert_eq!(digest_of(&digest.to_string()), Some(digest));
-        }
-        assert_eq!((digest_of(""), digest_of("07")), (None, None));
     }
 }

@@ -17,7 +17,7 @@ pub use gate::WrittenGate;
 pub use listen::{Security, Tls, WrittenHttpToken, WrittenListen, WrittenTls};
 pub use notify::{WrittenKind, WrittenNotify, WrittenReceiver};
 pub use recall::WrittenRecall;
-pub use repair::{WrittenApply, WrittenBreaker, WrittenRepair, WrittenRepairs};
+pub use repair::{WrittenApply, WrittenBreaker, WrittenRepair, WrittenRepairs, WrittenWebhook};
 pub use sweep::WrittenSweep;
 pub use written::{
     Written, WrittenJournal, WrittenKey, WrittenLedger, WrittenLimits, WrittenMap, WrittenMapStore,
@@ -150,7 +150,7 @@ impl Settings {
         else {
             return Err(problems);
         };
-        let repair = repair::settings(&written, &contracts, &keys, &mut problems);
+        let repair = repair::settings(&written, &contracts, &keys, notify.source(), &mut problems);
         problems.none_or(Self {
             repair,
             grpc,

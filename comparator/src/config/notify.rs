@@ -4,6 +4,7 @@ mod written;
 
 pub use written::{WrittenKind, WrittenNotify, WrittenReceiver};
 
+use super::WrittenWebhook;
 use crate::contract::Contracts;
 use crate::ledger::State;
 use crate::notify::{Channel, Receiver, Settings, SigningSecret};
@@ -112,8 +113,7 @@ impl WrittenReceiver {
         let channel = match self.kind {
             WrittenKind::Webhook => {
                 let url = keys.needed("url", self.url.as_ref()).and_then(|url| keys.address("url", url));
-                let secret = keys.file("secret_file", self.secret_file.as_deref(), SecretLine::from_file);
-                let secret = secret.and_then(|secret| keys.good("secret_file", SigningSecret::of(&secret)));
+                let secret = keys.signing_secret(self.secret_file.as_deref());
                 url.zip(secret).map(|(url, secret)| Channel::Webhook { url, secret })
             }
             WrittenKind::Alertmanager => {
@@ -167,6 +167,17 @@ impl WrittenKind {
     }
 }
 
+/// Where tasks are posted to, and what they are signed with.
+pub(super) fn webhook(
+    WrittenWebhook { url, secret_file }: &WrittenWebhook,
+    path: &str,
+    problems: &mut Problems,
+) -> Option<(Address, SigningSecret)> {
+    let mut keys = Keys { path, kind: WrittenKind::Webhook, problems };
+    let url = keys.address("url", url);
+    url.zip(keys.signing_secret(Some(secret_file)))
+}
+
 /// The keys of a receiver, and what is wrong with them.
 struct Keys<'a> {
     path: &'a str,
@@ -192,6 +203,11 @@ impl Keys<'_> {
 
     fn address(&mut self, key: &str, text: &str) -> Option<Address> {
         self.good(key, Address::parse(text))
+    }
+
+    fn signing_secret(&mut self, file: Option<&Path>) -> Option<SigningSecret> {
+        let secret = self.file("secret_file", file, SecretLine::from_file)?;
+        self.good("secret_file", SigningSecret::of(&secret))
     }
 
     fn file<T>(

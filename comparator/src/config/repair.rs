@@ -1,8 +1,8 @@
 //! Repair, as a person writes it into the configuration: once for the comparator, and for each map that may be repaired.
 
-use super::{Written, WrittenMap, wide};
+use super::{Written, WrittenMap, notify, wide};
 use crate::contract::{Contract, Contracts, MapId};
-use crate::repair::{BreakerTerms, Direction, Settings, Terms};
+use crate::repair::{BreakerTerms, Direction, Means, Own, Settings, Terms, Webhook};
 use crate::store::{Changer, StoreUrl, Writing, WrittenStatements, WrittenStore};
 use counterfoil_judge::Scope;
 use counterfoil_keys::{DeploymentKey, Keyring, SigningKey};
@@ -10,7 +10,6 @@ use counterfoil_settings::Problems;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Nanoseconds in an hour.
 const HOUR: i64 = 3_600_000_000_000;
@@ -44,9 +43,13 @@ pub struct WrittenRepair {
     /// Who applies repairs: `by_hand` or `automatic`.
     #[serde(default)]
     pub apply: WrittenApply,
+    /// Who has repairs made in place of the comparator, which then needs none of the keys from `url` to `locked_query`.
+    #[serde(default)]
+    pub webhook: Option<WrittenWebhook>,
     /// Where the store is, for a user who may write; of the same kind as the map's store. Everything but `url` and
-    /// `password_file` is as it is for that store.
-    pub url: StoreUrl,
+    /// `password_file` is as it is for that store. Needed without `webhook`.
+    #[serde(default)]
+    pub url: Option<StoreUrl>,
     /// A file that holds the password and nothing else; read at each connect.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
@@ -70,6 +73,17 @@ pub struct WrittenRepair {
     /// When repairs of the map stop until somebody lets them go on.
     #[serde(default)]
     pub breaker: WrittenBreaker,
+}
+
+/// Who is handed what is to be done.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenWebhook {
+    /// Where tasks are posted to: CloudEvents, signed as in Standard Webhooks.
+    #[schemars(length(max = 500))]
+    pub url: String,
+    /// A file that others may not read (mode 0400) with what tasks are signed with: `whsec_` and 24 to 64 random bytes in base 64.
+    pub secret_file: PathBuf,
 }
 
 /// Who applies repairs.
@@ -113,12 +127,19 @@ pub(super) fn settings(
     written: &Written,
     contracts: &Contracts,
     keys: &Keyring<DeploymentKey>,
+    source: &str,
     problems: &mut Problems,
 ) -> Option<Settings> {
     let mut maps = Vec::new();
     for (at, map) in written.maps.iter().enumerate() {
         let Some(repair) = &map.repair else { continue };
-        maps.extend(terms(written, map, repair, contracts, &format!("maps[{at}].repair"), problems));
+        let path = format!("maps[{at}].repair");
+        let Some((id, contract, store)) = repairable(map, contracts, &path, problems) else { continue };
+        let means = match &repair.webhook {
+            Some(webhook) => handed(webhook, repair, source, &path, problems),
+            None => own(written.stores.get(store), repair, contract, &path, problems),
+        };
+        maps.extend(means.map(|means| terms(id, store, repair, means, map)));
     }
     let of_all = written.repair.clone().unwrap_or_default();
     let signing = of_all.signing_key_file.as_deref().map(SigningKey::from_file).transpose();
@@ -135,45 +156,81 @@ pub(super) fn settings(
     })
 }
 
-fn terms(
-    written: &Written,
-    map: &WrittenMap,
-    repair: &WrittenRepair,
-    contracts: &Contracts,
+/// A map that may be repaired, and its store.
+fn repairable<'a>(
+    map: &'a WrittenMap,
+    contracts: &'a Contracts,
     path: &str,
     problems: &mut Problems,
-) -> Option<Terms> {
+) -> Option<(MapId, &'a Contract, &'a str)> {
     let id = contracts.named(&map.name, None)?;
     let contract = contracts.get(id)?;
     if map.stores.is_some() || contract.terms.scope == Scope::Process {
-        let message = "goes with one `store` and `scope: shared`; remove this section";
-        problems.add(path, message);
+        problems.add(path, "goes with one `store` and `scope: shared`; remove this section");
         return None;
     }
-    let store = map.store.clone()?;
-    let (changer, writing) = changer(written.stores.get(&store)?, repair, contract, path, problems)?;
-    Some(Terms {
-        id: MapId(id.0),
+    Some((id, contract, map.store.as_deref()?))
+}
+
+fn terms(id: MapId, store: &str, repair: &WrittenRepair, means: Means, map: &WrittenMap) -> Terms {
+    Terms {
+        id,
         name: map.name.as_str().into(),
-        store,
+        store: store.to_owned(),
         direction: repair.direction,
         is_automatic: repair.apply == WrittenApply::Automatic,
-        changer: Arc::new(changer),
-        writing,
+        means,
         rate_per_minute_max: wide(repair.rate_per_minute_max),
         breaker: BreakerTerms { recurrences_max: repair.breaker.recurrences_max.into() },
-    })
+    }
+}
+
+/// Somebody who is handed the tasks, and then nothing with which the comparator would write by itself.
+fn handed(
+    webhook: &WrittenWebhook,
+    repair: &WrittenRepair,
+    source: &str,
+    path: &str,
+    problems: &mut Problems,
+) -> Option<Means> {
+    for (key, is_given) in [
+        ("url", repair.url.is_some()),
+        ("password_file", repair.password_file.is_some()),
+        ("insert", repair.insert.is_some()),
+        ("update", repair.update.is_some()),
+        ("remove", repair.remove.is_some()),
+        ("locked_query", repair.locked_query.is_some()),
+    ] {
+        if is_given {
+            problems.add(
+                format!("{path}.{key}"),
+                "not beside `webhook`, which is handed the tasks; leave one out",
+            );
+        }
+    }
+    let path = format!("{path}.webhook");
+    let (url, secret) = notify::webhook(webhook, &path, problems)?;
+    let webhook = Webhook::new(url, secret, source);
+    let webhook = webhook.map_err(|error| problems.add(format!("{path}.url"), error.to_string()));
+    webhook.ok().map(|webhook| Means::Webhook(Box::new(webhook)))
 }
 
 /// What changes the store, with the credential of its own, and how.
-fn changer(
-    read: &WrittenStore,
+fn own(
+    read: Option<&WrittenStore>,
     repair: &WrittenRepair,
     contract: &Contract,
     path: &str,
     problems: &mut Problems,
-) -> Option<(Changer, Writing)> {
-    let url = repair.url.clone();
+) -> Option<Means> {
+    let read = read?;
+    let Some(url) = repair.url.clone() else {
+        problems.add(
+            format!("{path}.url"),
+            "missing; write where the store is, for a user who may write, or a section `webhook`",
+        );
+        return None;
+    };
     if url.kind() != read.url.kind() {
         problems.add(format!("{path}.url"), "is of another kind of store than that of the map's store");
         return None;
@@ -188,5 +245,8 @@ fn changer(
         locked_query: repair.locked_query.as_deref(),
     };
     let writing = Writing::new(statements, &contract.lookup, changer.kind(), path, problems)?;
-    Some((changer, writing))
+    Some(Means::Own(Box::new(Own { changer, writing })))
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,8 @@ struct ActForm<'a> {
     refused: Option<String>,
     /// It was decided on what is no more.
     has_changed: bool,
+    /// What somebody did in the meantime, and who.
+    meanwhile: Option<String>,
 }
 
 /// What was sent, or is to begin with.
@@ -141,9 +143,10 @@ async fn filled<'a>(
     pages.api.ledger.catch_up().await?;
     let facts = Facts::of(pages, life(&pages.api, id).await?.told);
     let has_changed = matches!(refused, Some(ApiError::Stale { .. }));
+    let meanwhile = refused.as_ref().and_then(ApiError::meanwhile);
     let refused = refused.as_ref().map(ApiError::message);
     let why_bytes_max = WHY_BYTES_MAX;
-    Ok(ActForm { shell, facts, acts: ACTS, what, why, until, why_bytes_max, refused, has_changed })
+    Ok(ActForm { shell, facts, acts: ACTS, what, why, until, why_bytes_max, refused, has_changed, meanwhile })
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod assets;
 mod checks;
 mod divergences;
 mod forms;
+mod known;
 mod live;
 mod one;
 mod options;

@@ -1,13 +1,15 @@
 //! `/divergences/ID`: what is known of one divergence, what happened to it, and what may be done about it.
 
 use super::Pages;
+use super::known::{Known, known};
+use super::options::Traced;
 use super::shell::Shell;
 use super::show::{self, Key};
-use super::timeline::{Bar, Picture, Span, Tick, Timeline};
+use super::timeline::Picture;
 use crate::api::divergences::{Id, Life, Told, life};
 use crate::api::error::ApiError;
 use crate::contract::Severity;
-use crate::ledger::{Entry, Mark, Row, State as DivergenceState};
+use crate::ledger::{Entry, Mark};
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
@@ -18,6 +20,8 @@ struct One<'a> {
     shell: &'a Shell,
     facts: Facts,
     picture: Option<Picture>,
+    /// Why the picture shows no more than the ledger knows; `None` where it is that of a bundle of evidence.
+    row_alone: Option<String>,
     history: Vec<Turn>,
     history_dropped: u32,
     /// What may be done about it now: name, and what it means.
@@ -37,8 +41,7 @@ pub(super) struct Facts {
     pub(super) acted: Option<Acted>,
     /// Everything else, as names and texts.
     others: Vec<(&'static str, String)>,
-    /// Its id, and where it is shown if anybody said where.
-    trace: Option<(String, Option<String>)>,
+    trace: Option<Traced>,
     /// A bundle of evidence can be fetched.
     has_evidence: bool,
 }
@@ -71,10 +74,11 @@ async fn shown<'a>(pages: &Pages, shell: &'a Shell, id: Result<Id, ApiError>) ->
     let id = id?;
     pages.api.ledger.catch_up().await?;
     let Life { told, history, history_dropped } = life(&pages.api, id).await?;
-    let picture = timeline(&told.row, &history).picture();
+    let Known { timeline, row_alone } = known(pages, &told.row, &history).await;
+    let picture = timeline.picture();
     let acts = acts(told.row.acted.as_ref().map(|acted| acted.what));
     let history = history.into_iter().map(Turn::of).collect();
-    Ok(One { shell, facts: Facts::of(pages, told), picture, history, history_dropped, acts })
+    Ok(One { shell, facts: Facts::of(pages, told), picture, row_alone, history, history_dropped, acts })
 }
 
 /// What may be done about a divergence that stands so.
@@ -89,11 +93,7 @@ impl Facts {
     pub(super) fn of(pages: &Pages, told: Told) -> Self {
         let others = others(&told);
         let Told { row, severity, evidence, .. } = told;
-        let trace_url = pages.options.trace_url.as_ref();
-        let trace = row.trace_id.map(|id| {
-            let shown_at = trace_url.map(|url| url.to(&id));
-            (id, shown_at)
-        });
+        let trace = row.trace_id.map(|id| pages.options.traced(id));
         Self {
             id: row.id.to_string(),
             key: show::key(&row.key_bytes),
@@ -160,29 +160,6 @@ impl Turn {
             why: (!said.is_empty()).then(|| said.join("; ")),
         }
     }
-}
-
-/// What the ledger's row knows of the key's life, on the wall clock: the write that should have shown, and the looks since the
-/// divergence was opened last.
-fn timeline(row: &Row, history: &[Entry]) -> Timeline {
-    let seen_unix_ns = row.opened_at_unix_ns;
-    let write = row.seen_after_ns.map(|after| Bar {
-        label: format!("{} #{}", row.source, row.seq),
-        map_leg: Some(Span::at(seen_unix_ns.saturating_sub(after))),
-        store_leg: None,
-        is_due: true,
-    });
-    let look = |at: i64, saw: String, is_legal| Tick { at: Span::at(at), saw, is_legal };
-    let of_history = history.iter().filter(|entry| entry.at_unix_ns >= seen_unix_ns).filter_map(|entry| {
-        let said = entry.why.as_deref().or(entry.kind.as_deref()).unwrap_or(&row.kind);
-        let state = DivergenceState::of(&entry.what)?;
-        Some(look(entry.at_unix_ns, format!("{}: {said}", entry.what), state == DivergenceState::Resolved))
-    });
-    let mut looks: Vec<_> = of_history.collect();
-    if looks.is_empty() {
-        looks.push(look(seen_unix_ns, format!("opened: {}", row.kind), false));
-    }
-    Timeline { writes: write.into_iter().collect(), looks }
 }
 
 #[cfg(test)]

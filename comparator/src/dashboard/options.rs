@@ -76,6 +76,20 @@ impl TraceUrl {
     }
 }
 
+/// A trace, and where it is shown if anybody said where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Traced {
+    pub(super) id: String,
+    pub(super) shown_at: Option<String>,
+}
+
+impl Options {
+    /// The trace of this id.
+    pub(super) fn traced(&self, id: String) -> Traced {
+        Traced { shown_at: self.trace_url.as_ref().map(|url| url.to(&id)), id }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

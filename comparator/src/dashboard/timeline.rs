@@ -1,17 +1,19 @@
 //! The life of a key as a picture: writes as bars with their legs, looks at the store across them.
 //!
-//! Knows nothing of where its data comes from: the ledger's row, or all that a bundle of evidence holds.
+//! Knows nothing of where its data comes from: the ledger's row, or all that a bundle of evidence holds. What happened within
+//! milliseconds can be seen though the value before it is a day old: a long time in which nothing happened is folded.
 
+mod scale;
+
+use super::options::Traced;
 use askama::Template;
+use scale::{Fold, Scale};
 
 /// Writes that are drawn; those that come before are counted.
 const WRITES_MAX: usize = 40;
 
 /// Looks that are drawn; likewise.
 const LOOKS_MAX: usize = 60;
-
-/// Times along the axis.
-const MARKS: u32 = 5;
 
 /// The picture's width, and where its time begins and ends, in its own units.
 const WIDTH: f64 = 960.0;
@@ -49,6 +51,10 @@ pub(crate) struct Bar {
     pub(crate) store_leg: Option<Span>,
     /// It is the one that should have shown.
     pub(crate) is_due: bool,
+    /// The trace in which it was made.
+    pub(super) trace: Option<Traced>,
+    /// What else there is to say of it.
+    pub(crate) note: Option<String>,
 }
 
 /// An interval; an instant begins where it ends.
@@ -73,7 +79,38 @@ pub(crate) struct Tick {
     /// What it saw.
     pub(crate) saw: String,
     /// Whether some order of the writes explains what it saw.
-    pub(crate) is_legal: bool,
+    pub(crate) explained: Explained,
+}
+
+/// Whether the writes explain what a look saw.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Explained {
+    /// A write that was reported does.
+    Yes,
+    /// None does.
+    No,
+    /// Only one that nobody reported could.
+    Unknown,
+}
+
+impl Explained {
+    /// As the name of a style.
+    fn style(self) -> &'static str {
+        match self {
+            Self::Yes => "legal",
+            Self::No => "illegal",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// In words.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Yes => "explained",
+            Self::No => "not explained",
+            Self::Unknown => "explained by nothing that was reported",
+        }
+    }
 }
 
 /// The picture as a part of a page, and the table that says the same.
@@ -83,6 +120,8 @@ pub(super) struct Picture {
     drawing: Drawing,
     /// When its beginning is.
     begins: String,
+    /// Of a look it cannot be told whether the writes explain it.
+    has_unknown: bool,
 }
 
 /// The picture, in its own units.
@@ -98,6 +137,8 @@ struct Drawing {
     looks: Vec<DrawnLook>,
     /// Places on the axis, with how long after the beginning they are.
     marks: Vec<(f64, String)>,
+    /// Times in which nothing happened, and which are drawn shorter than they were.
+    folds: Vec<Fold>,
     /// When the beginning is.
     begin_ns: i64,
     /// What is not drawn, for want of room.
@@ -114,6 +155,8 @@ struct DrawnRow {
     is_due: bool,
     map_leg: Option<DrawnSpan>,
     store_leg: Option<DrawnSpan>,
+    trace: Option<Traced>,
+    note: Option<String>,
 }
 
 /// A look in the picture, and in the table beside it.
@@ -122,7 +165,7 @@ struct DrawnLook {
     span: DrawnSpan,
     middle: f64,
     saw: String,
-    is_legal: bool,
+    explained: Explained,
 }
 
 /// An interval in the picture, and how long after the beginning it is.
@@ -133,26 +176,22 @@ struct DrawnSpan {
     text: String,
 }
 
-/// From times to places.
-struct Scale {
-    begin_ns: i64,
-    length_ns: f64,
-}
-
 impl Timeline {
     /// The picture of it, whose times are nanoseconds since 1970; `None` if nothing is known that has a time.
     pub(super) fn picture(&self) -> Option<Picture> {
         let drawing = self.drawn()?;
-        Some(Picture { begins: super::show::time(drawing.begin_ns), drawing })
+        let has_unknown = drawing.looks.iter().any(|look| look.explained == Explained::Unknown);
+        Some(Picture { begins: super::show::time(drawing.begin_ns), has_unknown, drawing })
     }
 
     fn drawn(&self) -> Option<Drawing> {
-        let (writes, writes_left_out) = latest(&self.writes, WRITES_MAX);
+        let (writes, writes_left_out) = latest_writes(&self.writes);
         let (looks, looks_left_out) = latest(&self.looks, LOOKS_MAX);
         let legs = writes.iter().flat_map(|bar| [bar.map_leg, bar.store_leg]).flatten();
         let spans: Vec<Span> = legs.chain(looks.iter().map(|look| look.at)).collect();
         let scale = Scale::of(&spans)?;
-        let rows: Vec<_> = writes.iter().zip(0_u32..).map(|(bar, at)| scale.row(bar, at)).collect();
+        let rows: Vec<_> =
+            writes.iter().zip(0_u32..).map(|(bar, at)| DrawnRow::of(bar, at, &scale)).collect();
         let bottom = TOP + ROW_HEIGHT * (rows.len().max(1) as f64);
         Some(Drawing {
             width: WIDTH,
@@ -161,13 +200,23 @@ impl Timeline {
             right: RIGHT,
             bottom,
             rows,
-            looks: looks.iter().map(|look| scale.look(look)).collect(),
+            looks: looks.iter().map(|look| DrawnLook::of(look, &scale)).collect(),
             marks: scale.marks(),
             begin_ns: scale.begin_ns,
+            folds: scale.folds,
             writes_left_out,
             looks_left_out,
         })
     }
+}
+
+/// The last so many of them and that which should have shown, and how many are left out.
+fn latest_writes(all: &[Bar]) -> (Vec<&Bar>, usize) {
+    let (latest, left_out) = latest(all, WRITES_MAX);
+    let due = all.iter().take(left_out).filter(|bar| bar.is_due);
+    let drawn: Vec<_> = due.chain(latest).collect();
+    let left_out = all.len() - drawn.len();
+    (drawn, left_out)
 }
 
 /// The last so many of them, and how many come before.
@@ -176,54 +225,37 @@ fn latest<T>(all: &[T], max: usize) -> (&[T], usize) {
     (all.get(left_out..).unwrap_or_default(), left_out)
 }
 
-impl Scale {
-    fn of(spans: &[Span]) -> Option<Self> {
-        let begin_ns = spans.iter().map(|span| span.begin_ns).min()?;
-        let end_ns = spans.iter().map(|span| span.end_ns).max()?;
-        // An instant alone has a place too.
-        let length_ns = end_ns.saturating_sub(begin_ns).max(1) as f64;
-        Some(Self { begin_ns, length_ns })
-    }
-
-    fn x(&self, ns: i64) -> f64 {
-        let share = ns.saturating_sub(self.begin_ns) as f64 / self.length_ns;
-        LEFT + (RIGHT - LEFT) * share.clamp(0.0, 1.0)
-    }
-
-    fn span(&self, span: Span) -> DrawnSpan {
-        let x = self.x(span.begin_ns);
-        let width = (self.x(span.end_ns) - x).max(BAR_MIN);
-        let after = |ns: i64| super::show::span(ns.saturating_sub(self.begin_ns));
-        let text = match span.begin_ns == span.end_ns {
-            true => format!("at {}", after(span.begin_ns)),
-            false => format!("from {} to {}", after(span.begin_ns), after(span.end_ns)),
-        };
-        DrawnSpan { x: x.min(RIGHT - width), width, text }
-    }
-
-    fn row(&self, bar: &Bar, at: u32) -> DrawnRow {
-        DrawnRow {
+impl DrawnRow {
+    fn of(bar: &Bar, at: u32, scale: &Scale) -> Self {
+        Self {
             y: TOP + ROW_HEIGHT * f64::from(at),
             label: cut(&bar.label),
             full_label: bar.label.clone(),
             is_due: bar.is_due,
-            map_leg: bar.map_leg.map(|leg| self.span(leg)),
-            store_leg: bar.store_leg.map(|leg| self.span(leg)),
+            map_leg: bar.map_leg.map(|leg| DrawnSpan::of(leg, scale)),
+            store_leg: bar.store_leg.map(|leg| DrawnSpan::of(leg, scale)),
+            trace: bar.trace.clone(),
+            note: bar.note.clone(),
         }
     }
+}
 
-    fn look(&self, look: &Tick) -> DrawnLook {
-        let span = self.span(look.at);
-        DrawnLook { middle: span.x + span.width / 2.0, span, saw: look.saw.clone(), is_legal: look.is_legal }
+impl DrawnLook {
+    fn of(look: &Tick, scale: &Scale) -> Self {
+        let span = DrawnSpan::of(look.at, scale);
+        Self { middle: span.x + span.width / 2.0, span, saw: look.saw.clone(), explained: look.explained }
     }
+}
 
-    fn marks(&self) -> Vec<(f64, String)> {
-        let mark = |at: u32| {
-            let share = f64::from(at) / f64::from(MARKS - 1);
-            let text = super::show::span_ms(self.length_ns * share / 1e6);
-            (LEFT + (RIGHT - LEFT) * share, format!("+{text}"))
+impl DrawnSpan {
+    fn of(span: Span, scale: &Scale) -> Self {
+        let x = scale.x(span.begin_ns);
+        let width = (scale.x(span.end_ns) - x).max(BAR_MIN);
+        let text = match span.begin_ns == span.end_ns {
+            true => format!("at {}", scale.after(span.begin_ns)),
+            false => format!("from {} to {}", scale.after(span.begin_ns), scale.after(span.end_ns)),
         };
-        (0..MARKS).map(mark).collect()
+        Self { x: x.min(RIGHT - width), width, text }
     }
 }
 
@@ -238,102 +270,4 @@ fn cut(label: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
-    use super::*;
-    use proptest::prelude::*;
-
-    const MS: i64 = 1_000_000;
-
-    fn span(begin_ms: i64, end_ms: i64) -> Span {
-        Span { begin_ns: begin_ms * MS, end_ns: end_ms * MS }
-    }
-
-    fn bar(label: &str, map: Span, store: Option<Span>) -> Bar {
-        Bar { label: label.into(), map_leg: Some(map), store_leg: store, is_due: label == "b" }
-    }
-
-    fn look(at: Span, is_legal: bool) -> Tick {
-        Tick { at, saw: "absent".into(), is_legal }
-    }
-
-    #[test]
-    fn writes_and_looks_have_their_places_between_the_first_and_the_last_instant() {
-        let timeline = Timeline {
-            writes: vec![
-                bar("a", span(1_000, 1_010), Some(span(1_010, 1_060))),
-                bar("b", span(1_050, 1_050), None),
-            ],
-            looks: vec![look(span(1_080, 1_090), true), look(span(1_200, 1_200), false)],
-        };
-        let drawing = timeline.drawn().unwrap();
-        assert_eq!(drawing.begin_ns, 1_000 * MS);
-        let place = |ms: f64| LEFT + (RIGHT - LEFT) * ms / 200.0;
-        let [a, b] = &drawing.rows[..] else { panic!("{drawing:?}") };
-        let store = a.store_leg.as_ref().unwrap();
-        assert!((store.x - place(10.0)).abs() < 1e-6 && (store.width - (place(50.0) - LEFT)).abs() < 1e-6);
-        assert_eq!(store.text, "from 10 ms to 60 ms");
-        assert_eq!((b.store_leg.as_ref(), b.is_due, a.is_due), (None, true, false));
-        let instant = b.map_leg.as_ref().unwrap();
-        assert_eq!((instant.width, instant.text.as_str()), (BAR_MIN, "at 50 ms"));
-        assert!(a.y < b.y && b.y < drawing.bottom && drawing.bottom < drawing.height);
-        let [seen, last] = &drawing.looks[..] else { panic!("{drawing:?}") };
-        assert!(seen.is_legal && !last.is_legal && seen.middle < last.middle && last.span.x < RIGHT);
-        assert_eq!(drawing.marks.first().unwrap().1, "+0.00 ms");
-        assert_eq!(drawing.marks.last().unwrap(), &(RIGHT, "+200 ms".to_owned()));
-    }
-
-    #[test]
-    fn what_has_no_time_has_no_picture_and_what_there_is_no_room_for_is_counted() {
-        assert_eq!(Timeline::default().drawn(), None);
-        let many = Timeline {
-            writes: (0..100).map(|at| bar(&"x".repeat(99), span(at, at), None)).collect(),
-            looks: (0..100).map(|at| look(span(at, at), true)).collect(),
-        };
-        let drawing = many.drawn().unwrap();
-        assert_eq!((drawing.rows.len(), drawing.writes_left_out), (WRITES_MAX, 60));
-        assert_eq!((drawing.looks.len(), drawing.looks_left_out), (LOOKS_MAX, 40));
-        assert_eq!(drawing.begin_ns, 40 * MS, "the latest are drawn");
-        assert_eq!(drawing.rows[0].label.chars().count(), LABEL_CHARS_MAX);
-    }
-
-    #[test]
-    fn a_page_has_every_bar_and_look_as_a_shape_and_as_a_row_and_runs_nothing() {
-        let writes = (0..3).map(|at| bar("<script>x</script>", span(at, at + 5), Some(span(at + 5, at + 9))));
-        let timeline = Timeline {
-            writes: writes.chain([bar("b", span(20, 21), None)]).collect(),
-            looks: vec![look(span(30, 31), true), look(span(40, 41), false), look(span(50, 51), false)],
-        };
-        let page = timeline.picture().unwrap().render().unwrap();
-        let count = |part: &str| page.matches(part).count();
-        assert_eq!((count("<rect class=\"map\""), count("<rect class=\"store\"")), (4, 3), "{page}");
-        assert_eq!((count("<g class=\"legal\""), count("<g class=\"illegal\"")), (1, 2));
-        assert_eq!(
-            (count("<circle"), count("<path"), count(", explained<"), count(", not explained<")),
-            (1, 2, 1, 2)
-        );
-        assert_eq!((count("<tr role=\"row\"><th role=\"rowheader\""), count("should have shown")), (7, 1));
-        assert!(!page.contains("<script>") && !page.contains("style="), "{page}");
-        assert!(page.contains("from 1970-01-01 00:00:00 UTC on"), "{page}");
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_is_drawn_outside_the_picture(
-            legs in prop::collection::vec((any::<i64>(), any::<i64>()), 0..50),
-            looks in prop::collection::vec((any::<i64>(), any::<i64>()), 1..50),
-        ) {
-            let ordered = |(one, other): (i64, i64)| Span { begin_ns: one.min(other), end_ns: one.max(other) };
-            let timeline = Timeline {
-                writes: legs.into_iter().map(|leg| bar("a", ordered(leg), Some(ordered(leg)))).collect(),
-                looks: looks.into_iter().map(|at| look(ordered(at), false)).collect(),
-            };
-            let drawing = timeline.drawn().unwrap();
-            let spans = drawing.rows.iter().filter_map(|row| row.store_leg.as_ref());
-            for span in spans.chain(drawing.looks.iter().map(|look| &look.span)) {
-                prop_assert!(span.x >= LEFT && span.x + span.width <= RIGHT + 1e-6, "{:?}", span);
-                prop_assert!(span.width >= BAR_MIN);
-            }
-        }
-    }
-}
+mod tests;

@@ -102,6 +102,8 @@ struct Shared {
     shelf: Arc<Mutex<Shelf>>,
     room: Arc<Semaphore>,
     author: Author,
+    /// How long a bundle is kept, in nanoseconds.
+    retention_ns: i64,
     queue: Option<mpsc::Sender<Command>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -147,7 +149,8 @@ impl Evidence {
             .spawn(move || writer.run(waiting))
             .map_err(failed)?;
         let room = Arc::new(Semaphore::new(QUEUE_WRITES_MAX));
-        Ok(Self(Arc::new(Shared { folder, shelf, room, author, queue: Some(queue), thread: Some(thread) })))
+        let (queue, thread, retention_ns) = (Some(queue), Some(thread), settings.retention_ns);
+        Ok(Self(Arc::new(Shared { folder, shelf, room, author, retention_ns, queue, thread })))
     }
 
     /// Takes what `facts` says of the divergence `id`, if it has no bundle yet and there is room in the queue; `writes` is how many
@@ -182,6 +185,11 @@ impl Evidence {
     /// What is known of the bundle of the divergence `id`.
     pub(crate) fn presence(&self, id: DivergenceId) -> Presence {
         self.0.shelf().presence(id)
+    }
+
+    /// Whether the bundle of what was confirmed at this time has to be gone at `now_unix_ns`, both of the wall clock.
+    pub(crate) fn is_over(&self, confirmed_at_unix_ns: i64, now_unix_ns: i64) -> bool {
+        confirmed_at_unix_ns < now_unix_ns.saturating_sub(self.0.retention_ns)
     }
 
     /// The bundle of the divergence `id`; `None` if there is none any more. Reads a file.

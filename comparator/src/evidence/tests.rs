@@ -91,6 +91,7 @@ fn what_a_queue_has_no_room_for_is_left_out_and_nobody_waits() {
             shelf: Arc::new(Mutex::new(Shelf::of(Vec::new()))),
             room: Arc::new(Semaphore::new(QUEUE_WRITES_MAX)),
             author: author(&settings.signing_key),
+            retention_ns: i64::MAX,
             queue: Some(queue),
             thread: None,
         };

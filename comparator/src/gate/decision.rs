@@ -53,6 +53,8 @@ pub struct Facts {
     pub open: u64,
     /// The same of writes that had to show before the window; 0 where a cohort is asked about.
     pub open_before: u64,
+    /// Confirmed ones beside these that somebody ignores: they do not count.
+    pub ignored: u64,
     /// How old the instant is until which every event has an outcome, in nanoseconds; `None` if there is none.
     pub behind: Option<i64>,
     /// Whether both sides write values in the same form.

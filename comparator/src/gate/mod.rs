@@ -5,6 +5,7 @@
 //!
 //! - [`past`] remembers what the tallies had counted at instants of the last 24 hours. A window is the difference of two such
 //!   counts, so an event costs nothing here; [`watch`] has one for each check and cohort.
+//! - What somebody ignores does not count: [`ignored`] knows which divergences these are.
 //! - [`bounds`] says how far the true ratio may be from the one that was seen.
 //! - [`decision`] makes an answer of the facts, with every one of the [`reasons`] against a pass.
 //!
@@ -16,6 +17,7 @@
 mod bounds;
 mod counts;
 mod decision;
+mod ignored;
 mod past;
 mod reasons;
 mod watch;
@@ -23,6 +25,7 @@ mod watch;
 pub use bounds::{Bounds, Confidence, Share};
 pub use counts::{Ended, Lost};
 pub use decision::{Decision, Facts, Ruling, decide};
+pub(crate) use ignored::{IgnoredOne, IgnoredOnes};
 pub use reasons::Reason;
 pub(crate) use watch::Watch;
 

@@ -69,8 +69,9 @@ pub(super) fn open(facts: &Facts, terms: &Terms) -> Option<Reason> {
     let (open, max) = (facts.open, terms.open_divergences_max);
     (open > max).then(|| {
         let message = format!(
-            "{open} confirmed divergences of this window are open, and gate.open_divergences_max is {max}: see \
-             /v1/divergences?state=confirmed and mend the rows"
+            "{open} confirmed divergences of this window are open{}, and gate.open_divergences_max is {max}: see \
+             /v1/divergences?state=confirmed and mend the rows",
+            besides_ignored(facts)
         );
         fails("open_divergences", message)
     })
@@ -81,11 +82,21 @@ pub(super) fn open_before(facts: &Facts, terms: &Terms) -> Option<Reason> {
     let (before, max) = (facts.open_before, terms.open_divergences_max);
     (facts.open <= max && facts.open + before > max).then(|| {
         let message = format!(
-            "{before} confirmed divergences from before this window are open, and gate.open_divergences_max is {max}: mend the \
-             rows; they resolve by themselves then"
+            "{before} confirmed divergences from before this window are open{}, and gate.open_divergences_max is {max}: mend the \
+             rows; they resolve by themselves then",
+            besides_ignored(facts)
         );
         holds_up("older_divergences", message)
     })
+}
+
+/// How many others there are that somebody ignores.
+fn besides_ignored(facts: &Facts) -> String {
+    match facts.ignored {
+        0 => String::new(),
+        1 => " (1 more is ignored)".to_owned(),
+        ignored => format!(" ({ignored} more are ignored)"),
+    }
 }
 
 /// The comparator did not see all of the window.

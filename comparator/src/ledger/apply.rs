@@ -18,16 +18,16 @@ ON CONFLICT (id) DO UPDATE SET state = 'opened', times = times + 1, revision = r
     stale_versions = excluded.stale_versions, stale_at_least_ns = excluded.stale_at_least_ns,
     write_ended_ns = excluded.write_ended_ns, seen_after_ns = excluded.seen_after_ns, trace_id = excluded.trace_id,
     fields = excluded.fields, fields_missing = excluded.fields_missing
-WHERE state = 'resolved' RETURNING row, revision, map, store, kind, confirmed_at_unix_ns";
+WHERE state = 'resolved' RETURNING row, revision, map, store, kind, trace_id, confirmed_at_unix_ns";
 
 const CONFIRM: &str = "
 UPDATE divergence SET state = 'confirmed', revision = revision + 1, confirmed_at_unix_ns = :at,
     fields = coalesce(:fields, fields), fields_missing = coalesce(:fields_missing, fields_missing)
-WHERE id = :id AND state = 'opened' RETURNING row, revision, map, store, kind, confirmed_at_unix_ns";
+WHERE id = :id AND state = 'opened' RETURNING row, revision, map, store, kind, trace_id, confirmed_at_unix_ns";
 
 const RESOLVE: &str = "
 UPDATE divergence SET state = 'resolved', revision = revision + 1, resolved_at_unix_ns = :at, resolved_how = :how
-WHERE id = :id AND state <> 'resolved' RETURNING row, revision, map, store, kind, confirmed_at_unix_ns";
+WHERE id = :id AND state <> 'resolved' RETURNING row, revision, map, store, kind, trace_id, confirmed_at_unix_ns";
 
 const KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM divergence WHERE id = ?1)";
 
@@ -49,6 +49,7 @@ struct Changed {
     map: String,
     store: Option<String>,
     kind: String,
+    trace_id: Option<[u8; 16]>,
 }
 
 impl Changed {
@@ -61,6 +62,7 @@ impl Changed {
             map: row.get("map")?,
             store: row.get("store")?,
             kind: row.get("kind")?,
+            trace_id: row.get("trace_id")?,
         })
     }
 }
@@ -72,7 +74,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, transition: &Transition) -> r
         let is_known = transaction.prepare_cached(KNOWN)?.query_row([id.0], |row| row.get(0))?;
         return Ok(if is_known { Applied::Known } else { Applied::Orphan });
     };
-    let Changed { place, revision, was_confirmed, map, store, kind } = changed;
+    let Changed { place, revision, was_confirmed, map, store, kind, trace_id } = changed;
     let turn = transition.label();
     let note = match transition {
         Transition::Opened(opened) => {
@@ -92,7 +94,8 @@ pub(super) fn apply(transaction: &Transaction<'_>, transition: &Transition) -> r
         }
     };
     history::write(transaction, place, revision, &note)?;
-    Ok(Applied::Changed(Turned { id, map, store, kind, turn }, Standing { place, was_confirmed }))
+    let turned = Turned { id, map, store, kind, turn, trace_id };
+    Ok(Applied::Changed(turned, Standing { place, was_confirmed }))
 }
 
 fn change(transaction: &Transaction<'_>, transition: &Transition) -> rusqlite::Result<Changed> {

@@ -90,7 +90,7 @@ type Announce = Box<dyn Fn(&Turned) + Send>;
 pub struct Stats {
     /// Transitions written, those that changed nothing included.
     pub written: u64,
-    /// Writes that did not succeed and were tried again.
+    /// Tries in a row that did not succeed; 0 while the file can be written.
     pub retries: u64,
     /// Transitions of divergences that the ledger does not know: a breach of the order opened, confirmed, resolved.
     pub orphans: u64,
@@ -262,6 +262,23 @@ impl Ledger {
     /// [`LedgerError::Read`].
     pub async fn list(&self, filter: Filter) -> Result<Page, LedgerError> {
         self.read(move |connection| query::list(connection, &filter, wall_unix_ns())).await
+    }
+
+    /// The newest of the divergences that `filter` lets through, up to about `rows_max`: its last page is whole.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Read`].
+    pub(crate) async fn newest(&self, filter: Filter, rows_max: usize) -> Result<Vec<Row>, LedgerError> {
+        let (mut rows, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.list(Filter { limit: PAGE_ROWS_MAX, after, ..filter.clone() }).await?;
+            rows.extend(page.rows);
+            after = page.next;
+            if after.is_none() || rows.len() >= rows_max {
+                return Ok(rows);
+            }
+        }
     }
 
     /// The divergence `id`.

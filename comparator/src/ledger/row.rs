@@ -221,6 +221,14 @@ mod tests {
     }
 
     #[test]
+    fn a_digest_is_read_as_it_is_shown() {
+        for digest in [Digest::ABSENT, Digest([0x0f; 16]), Digest(*b"0123456789abcdef")] {
+            assert_eq!(digest_of(&digest.to_string()), Some(digest));
+        }
+        assert_eq!((digest_of(""), digest_of("0f"), digest_of(&"g".repeat(32))), (None, None, None));
+    }
+
+    #[test]
     fn no_two_keys_are_shown_alike() {
         assert_eq!(shown("caf\u{e9}".as_bytes()), "caf\u{e9}");
         assert_eq!(shown(b"\xff\x00"), "base64:/wA=");

@@ -3,12 +3,14 @@
 use super::*;
 use counterfoil_digest::Differing;
 use counterfoil_judge::Digest;
+use std::collections::BTreeSet;
 use tempfile::TempDir;
 
 mod acts;
 mod histories;
 mod outbox;
 mod reads;
+mod trouble;
 
 pub(crate) fn opened(number: u32) -> Opened {
     Opened {
@@ -332,8 +334,10 @@ async fn a_ledger_of_the_first_version_is_brought_up_and_its_rows_name_no_store(
     let life = ledger.life(id(1)).await.unwrap().unwrap();
     let told: Vec<_> = life.history.iter().map(|entry| (entry.revision, entry.what.as_str())).collect();
     assert_eq!((told, life.dropped), (vec![(1, "resolved"), (2, "opened")], 0));
-    let stores: Vec<_> = announced.try_iter().map(|turned| (turned.turn, turned.store)).collect();
-    assert_eq!(stores, [("resolved", None), ("opened", Some("second".to_owned()))]);
+    let told: Vec<_> =
+        announced.try_iter().map(|turned| (turned.turn, turned.store, turned.trace_id)).collect();
+    let second = Some("second".to_owned());
+    assert_eq!(told, [("resolved", None, None), ("opened", second, Some([0xab; 16]))]);
 }
 
 #[test]

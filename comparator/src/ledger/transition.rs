@@ -61,6 +61,8 @@ pub struct Turned {
     pub kind: String,
     /// The state: `opened`, `confirmed` or `resolved`.
     pub turn: &'static str,
+    /// The trace in which the write was made.
+    pub trace_id: Option<[u8; 16]>,
 }
 
 impl From<Opened> for Transition {

@@ -89,7 +89,10 @@ impl Writer {
         let mut closing_retries = 0;
         loop {
             let error = match self.write(batch) {
-                Ok(replies) => return Some(replies),
+                Ok(replies) => {
+                    self.counters.retries.store(0, Ordering::Relaxed);
+                    return Some(replies);
+                }
                 Err(error) => error,
             };
             self.counters.retries.fetch_add(1, Ordering::Relaxed);

@@ -81,29 +81,20 @@ impl Receiver {
 
     /// What stands in front of a message that is sent at this time: wall-clock, seconds since 1970.
     pub(super) fn headers(&self, message: &Message, body: &[u8], at_unix_s: i64) -> HeaderMap {
+        if let Channel::Webhook { secret, .. } = &self.channel {
+            return webhook::headers(secret, &message.id, at_unix_s, body);
+        }
         let mut headers = HeaderMap::new();
-        let content = match &self.channel {
-            Channel::Webhook { .. } => "application/cloudevents+json; charset=utf-8",
-            _ => "application/json",
-        };
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content));
-        match &self.channel {
-            Channel::Webhook { secret, .. } => {
-                for (name, text) in secret.headers(&message.id, at_unix_s, body) {
-                    insert(&mut headers, HeaderName::from_static(name), &text);
-                }
-            }
-            Channel::Alertmanager { token: Some(token), .. } => {
-                insert(&mut headers, AUTHORIZATION, &format!("Bearer {}", token.expose()));
-            }
-            _ => {}
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Channel::Alertmanager { token: Some(token), .. } = &self.channel {
+            insert(&mut headers, AUTHORIZATION, &format!("Bearer {}", token.expose()));
         }
         headers
     }
 }
 
 /// All these texts are letters, digits and signs that may stand in a header.
-fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     if let Ok(mut value) = HeaderValue::from_str(text) {
         value.set_sensitive(name == AUTHORIZATION);
         headers.insert(name, value);

@@ -6,7 +6,7 @@ use super::{Backoff, Common, Receiver, nanoseconds};
 use crate::ledger::outbox::{Message, Settling};
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics;
-use crate::outbound::{PostError, Posted, Poster};
+use crate::outbound::{PostError, Posted, Poster, Verdict};
 use ::metrics::Counter;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use bytes::Bytes;
@@ -33,29 +33,6 @@ pub(super) struct Deliverer {
     backoff: Backoff,
     entry: Arc<Entry>,
     handles: Handles,
-}
-
-/// What an attempt says about a message.
-enum Verdict {
-    /// It is there.
-    Delivered,
-    /// It may be taken later: why it was not, and how long to wait at least.
-    Later(String, Option<Duration>),
-    /// It will never be taken, and why.
-    Never(String),
-}
-
-impl Verdict {
-    fn of(attempt: &Result<Posted, PostError>) -> Self {
-        match attempt {
-            Err(error) => Self::Later(error.label().to_owned(), None),
-            Ok(Posted { status: 200..=299, .. }) => Self::Delivered,
-            Ok(Posted { status: status @ (408 | 429 | 500..=599), retry_after, .. }) => {
-                Self::Later(format!("status {status}"), *retry_after)
-            }
-            Ok(Posted { status, .. }) => Self::Never(format!("status {status}")),
-        }
-    }
 }
 
 impl Deliverer {

@@ -32,6 +32,7 @@ mod tests;
 pub(crate) use board::{Board, Standing};
 pub use channel::Channel;
 pub use signature::SigningSecret;
+pub(crate) use webhook::{Event, headers as signed_headers};
 
 use crate::contract::Severity;
 use crate::ledger::outbox::{Example, Group, Route};
@@ -98,7 +99,17 @@ pub struct Receiver {
     pub include_key: bool,
 }
 
+/// Which comparator speaks: where people reach it, if that is known.
+fn source(external_url: Option<&str>) -> &str {
+    external_url.unwrap_or("/counterfoil")
+}
+
 impl Settings {
+    /// Which comparator speaks.
+    pub(crate) fn source(&self) -> &str {
+        source(self.external_url.as_deref())
+    }
+
     /// What the ledger has to know of the receivers.
     pub(crate) fn routes(&self) -> Vec<Route> {
         self.receivers.iter().map(Receiver::route).collect()
@@ -143,7 +154,7 @@ impl Common {
 
     /// Which comparator speaks.
     fn source(&self) -> &str {
-        self.external_url.as_deref().unwrap_or("/counterfoil")
+        source(self.external_url.as_deref())
     }
 
     /// Names the group wherever it is told of: the same for as long as the comparator is reached at the same place.

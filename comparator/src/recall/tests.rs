@@ -99,13 +99,18 @@ async fn a_value_is_the_one_that_was_reported_or_none() {
 async fn nobody_is_asked_for_what_nobody_turned_on_or_what_is_not_there() {
     let mut scene = Scene::new();
     let digest = scene.digest(b"v");
-    for (map, digest, expected) in [
-        (BASKET, digest, NoValue::NotWanted),
-        (MapId(99), digest, NoValue::NotWanted),
-        (CART, Digest::ABSENT, NoValue::Absent),
-    ] {
+    for map in [BASKET, MapId(99)] {
         let recalled = scene.recall.value_of(map, scene.write(0), digest).await;
-        assert_eq!(recalled.err(), Some(expected), "{map:?}");
+        assert_eq!(recalled.err(), Some(NoValue::NotWanted), "{map:?}");
+    }
+    for (source, digest, expected) in [
+        ("shop/a/1", Digest::ABSENT.to_string(), NoValue::Absent),
+        ("nobody", Digest::ABSENT.to_string(), NoValue::Absent),
+        ("nobody", digest.to_string(), NoValue::Gone),
+        ("shop/a/1", "07".to_owned(), NoValue::Mismatch),
+    ] {
+        let recalled = scene.recall.reported(CART, source, 0, &digest).await;
+        assert_eq!(recalled.err(), Some(expected), "{source} {digest}");
     }
     let stranger = WriteId { source: 99, seq: 0 };
     assert_eq!(scene.recall.value_of(CART, stranger, digest).await.err(), Some(NoValue::Gone));

@@ -9,6 +9,7 @@
 //! Neither keys nor values stand in it.
 
 use crate::ledger::LedgerError;
+use counterfoil_evidence::Hex;
 use counterfoil_keys::{Purpose, Signer, SigningKey, verify as verify_signature};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
@@ -130,7 +131,7 @@ pub fn verify(entries: &[AuditEntry], signer: Option<&str>) -> Result<(), Broken
             detail: &entry.detail,
         };
         before = hash(&before, number, &note);
-        if hex(&before) != entry.hash {
+        if Hex(before).to_string() != entry.hash {
             return Err(Broken::Hash(number));
         }
         check_signature(entry, &before, signer)?;
@@ -143,10 +144,10 @@ fn check_signature(entry: &AuditEntry, hash: &[u8; 32], expected: Option<&str>) 
         return Err(Broken::Signer(entry.number));
     }
     let (Some(signer), signature) = (&entry.signer, &entry.signature) else { return Ok(()) };
-    let signature = signature.as_deref().and_then(bytes);
-    let holds = bytes(signer)
-        .zip(signature)
-        .is_some_and(|(signer, signature)| verify_signature(&signer, Purpose::RepairAudit, hash, &signature));
+    let signature = signature.as_deref().and_then(|digits| digits.parse::<Hex<64>>().ok());
+    let holds = signer.parse::<Hex<32>>().ok().zip(signature).is_some_and(|(signer, signature)| {
+        verify_signature(&signer.0, Purpose::RepairAudit, hash, &signature.0)
+    });
     if holds { Ok(()) } else { Err(Broken::Signature(entry.number)) }
 }
 
@@ -164,8 +165,8 @@ fn hash(before: &[u8; 32], number: u64, note: &Note<'_>) -> [u8; 32] {
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     let number: i64 = row.get("number")?;
-    let hash: Vec<u8> = row.get("hash")?;
-    let (signer, signature): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.get("signer")?, row.get("signature")?);
+    let (signer, signature): (Option<[u8; 32]>, Option<[u8; 64]>) =
+        (row.get("signer")?, row.get("signature")?);
     Ok(AuditEntry {
         number: number.cast_unsigned(),
         at_unix_ns: row.get("at_unix_ns")?,
@@ -174,19 +175,10 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
         map: row.get("map")?,
         repair: row.get("repair")?,
         detail: row.get("detail")?,
-        hash: hex(&hash),
-        signer: signer.as_deref().map(hex),
-        signature: signature.as_deref().map(hex),
+        hash: Hex(row.get::<_, [u8; 32]>("hash")?).to_string(),
+        signer: signer.map(|key| Hex(key).to_string()),
+        signature: signature.map(|bytes| Hex(bytes).to_string()),
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn bytes(hex: &str) -> Option<Vec<u8>> {
-    let digits = hex.as_bytes().chunks(2);
-    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 #[cfg(test)]
@@ -220,7 +212,7 @@ mod tests {
     #[test]
     fn whatever_is_changed_in_a_log_is_found() {
         let key = SigningKey::new([3; 32]);
-        let (log, signer) = (log(Some(&key)), hex(&key.public()));
+        let (log, signer) = (log(Some(&key)), Hex(key.public()).to_string());
         assert_eq!(verify(&log, Some(&signer)), Ok(()));
         type Change = fn(&mut Vec<AuditEntry>);
         let changes: [(Change, Broken); 9] = [
@@ -244,10 +236,10 @@ mod tests {
     #[test]
     fn a_chain_that_somebody_else_wrote_anew_is_not_signed_by_the_key() {
         let (key, other) = (SigningKey::new([3; 32]), SigningKey::new([4; 32]));
-        assert_eq!(verify(&log(Some(&other)), Some(&hex(&key.public()))), Err(Broken::Signer(1)));
+        assert_eq!(verify(&log(Some(&other)), Some(&Hex(key.public()).to_string())), Err(Broken::Signer(1)));
         assert_eq!(verify(&log(None), None), Ok(()), "without a key it is chained alone");
         let mut forged = log(Some(&other));
-        forged.iter_mut().for_each(|entry| entry.signer = Some(hex(&key.public())));
-        assert_eq!(verify(&forged, Some(&hex(&key.public()))), Err(Broken::Signature(1)));
+        forged.iter_mut().for_each(|entry| entry.signer = Some(Hex(key.public()).to_string()));
+        assert_eq!(verify(&forged, Some(&Hex(key.public()).to_string())), Err(Broken::Signature(1)));
     }
 }

@@ -6,10 +6,12 @@
 //! - A repair turns from one of the states that its writer names, or not at all: two that turn it cannot both do so.
 //! - Beyond [`REPAIRS_MAX`] repairs the oldest that came to their end are deleted.
 
+mod breakers;
 mod sql;
 
+pub(crate) use breakers::BreakerRow;
+
 use super::audit::{self, AuditEntry, Note};
-use super::breaker::{Counts, WINDOW_NS};
 use super::row::{Repair, RepairState};
 use super::{COMPARATOR, RepairState as State};
 use crate::ledger::{LedgerError, schema};
@@ -17,7 +19,7 @@ use counterfoil_clock::wall_unix_ns;
 use counterfoil_keys::SigningKey;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde::Serialize;
-use sql::{APPROVE, BACK, COUNTS, FORGET_FORMER, KEEP, OVER, PAGE, PRUNE, SET_BREAKER, TURN, WAITING};
+use sql::{APPROVE, BACK, FORGET_FORMER, KEEP, LEFT, OVER, PAGE, PRUNE, PUT_OFF, TURN, WAITING};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,6 +29,10 @@ const REPAIRS_MAX: u32 = 100_000;
 const WATCHED_NS: i64 = 86_400_000_000_000;
 /// How long a divergence may go on after its repair was applied until that is a recurrence, in nanoseconds: 5 minutes.
 const SETTLED_NS: i64 = 300_000_000_000;
+/// How long a divergence may go on after its repair was handed over until nobody waits for it any more, in nanoseconds: an hour.
+const HANDED_NS: i64 = 3_600_000_000_000;
+/// What is said then.
+const LEFT_WHY: &str = "an hour after it was handed over the sides do not agree";
 
 /// What became of an approval in the book.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,17 +49,6 @@ pub(crate) struct Page {
     pub(crate) repairs: Vec<Repair>,
     /// Where the next page begins; `null` on the last one.
     pub(crate) next: Option<i64>,
-}
-
-/// The breaker of a map that was ever open.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub(crate) struct BreakerRow {
-    pub(crate) map: String,
-    /// Why it is open; `null` if it is closed.
-    pub(crate) why: Option<String>,
-    pub(crate) changed_at_unix_ns: i64,
-    /// Who closed or opened it.
-    pub(crate) by: String,
 }
 
 /// How a repair turns.
@@ -141,6 +136,13 @@ impl Book {
         .await
     }
 
+    /// Says why a repair is tried again later, until it turns.
+    pub(super) async fn put_off(&self, id: &str, why: String) -> Result<(), LedgerError> {
+        let id = id.to_owned();
+        self.write(move |transaction, _| transaction.prepare_cached(PUT_OFF)?.execute((id, why)).map(|_| ()))
+            .await
+    }
+
     /// Keeps what a repair is about to replace, sealed, until a wall-clock time.
     pub(super) async fn keep(
         &self,
@@ -208,106 +210,25 @@ impl Book {
         .await
     }
 
-    /// Notes whose divergence was seen to be over, and whose came back or goes on; gives these turns.
+    /// Notes whose divergence was seen to be over, whose came back or goes on, and what was handed over for nothing; gives these
+    /// turns.
     pub(super) async fn follow(&self) -> Result<Vec<(Repair, RepairState)>, LedgerError> {
         self.write(|transaction, signing| {
             let now = wall_unix_ns();
             let over = repairs(transaction, OVER, [])?.into_iter().map(|repair| (repair, State::Confirmed));
             let since = (now.saturating_sub(WATCHED_NS), now.saturating_sub(SETTLED_NS));
             let back = repairs(transaction, BACK, since)?.into_iter().map(|repair| (repair, State::Recurred));
-            let turns: Vec<_> = over.chain(back).collect();
+            let left = repairs(transaction, LEFT, [now.saturating_sub(HANDED_NS)])?.into_iter();
+            let left = left.map(|repair| (repair, State::Failed));
+            let turns: Vec<_> = over.chain(back).chain(left).collect();
             for (repair, to) in &turns {
-                let parameters = params![repair.id, to.as_str(), None::<String>, now, repair.state.as_str()];
+                let why = (*to == State::Failed).then_some(LEFT_WHY);
+                let parameters = params![repair.id, to.as_str(), why, now, repair.state.as_str()];
                 transaction.prepare_cached(TURN)?.execute(parameters)?;
-                audit::add(transaction, signing, &note(repair, COMPARATOR, *to, ""))?;
+                let detail = why.unwrap_or_default();
+                audit::add(transaction, signing, &note(repair, COMPARATOR, *to, detail))?;
             }
             Ok(turns)
-        })
-        .await
-    }
-
-    /// What the breaker of a map is decided by, but for how few confirmed divergences there were.
-    pub(super) async fn counts(&self, map: &str) -> Result<Counts, LedgerError> {
-        let map = map.to_owned();
-        let of_row = |row: &rusqlite::Row<'_>| {
-            let count = |at| row.get::<_, i64>(at).map(i64::unsigned_abs);
-            Ok(Counts {
-                recurred: count(0)?,
-                tried: count(1)?,
-                nothing: count(2)?,
-                open: count(3)?,
-                open_min: 0,
-            })
-        };
-        self.with(move |connection, _| {
-            let since = wall_unix_ns().saturating_sub(WINDOW_NS);
-            connection.prepare_cached(COUNTS)?.query_row((map, since), of_row)
-        })
-        .await
-    }
-
-    /// Why the breaker of a map is open; `None` if it is closed.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::Read`].
-    pub(crate) async fn breaker(&self, map: &str) -> Result<Option<String>, LedgerError> {
-        let of_map = self.breakers().await?.into_iter().find(|breaker| breaker.map == map);
-        Ok(of_map.and_then(|breaker| breaker.why))
-    }
-
-    /// Every breaker that was ever open.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::Read`].
-    pub(crate) async fn breakers(&self) -> Result<Vec<BreakerRow>, LedgerError> {
-        self.with(|connection, _| {
-            let breaker = |row: &rusqlite::Row<'_>| {
-                Ok(BreakerRow {
-                    map: row.get("map")?,
-                    why: row.get("why")?,
-                    changed_at_unix_ns: row.get("changed_at_unix_ns")?,
-                    by: row.get("who")?,
-                })
-            };
-            connection
-                .prepare_cached("SELECT * FROM repair_breaker ORDER BY map")?
-                .query_map([], breaker)?
-                .collect()
-        })
-        .await
-    }
-
-    /// Opens the breaker of a map, or closes it without a `why`; whether it was the other way before.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::Read`] if it could not be written.
-    pub(crate) async fn set_breaker(
-        &self,
-        map: &str,
-        why: Option<String>,
-        by: &str,
-    ) -> Result<bool, LedgerError> {
-        let (map, by) = (map.to_owned(), by.to_owned());
-        self.write(move |transaction, signing| {
-            let at_unix_ns = wall_unix_ns();
-            let is_known: bool = transaction.query_row(
-                "SELECT EXISTS (SELECT 1 FROM repair_breaker WHERE map = ?1)",
-                [&map],
-                |row| row.get(0),
-            )?;
-            if (why.is_none() && !is_known)
-                || transaction.prepare_cached(SET_BREAKER)?.execute(params![map, why, at_unix_ns, by])? == 0
-            {
-                return Ok(false);
-            }
-            let what = if why.is_some() { "breaker opened" } else { "breaker closed" };
-            let detail = why.as_deref().unwrap_or_default();
-            let note = Note { at_unix_ns, who: &by, what, map: &map, repair: None, detail };
-            audit::add(transaction, signing, &note)?;
-            Ok(true)
         })
         .await
     }

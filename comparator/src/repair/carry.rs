@@ -2,9 +2,9 @@
 
 use super::book::Turn;
 use super::row::{Repair, RepairState};
-use super::{Action, Repairs, Terms};
+use super::{Action, Means, Own, Repairs, Terms};
 use crate::contract::Contract;
-use crate::ledger::{LedgerError, State, digest_of};
+use crate::ledger::{LedgerError, Row, State, digest_of};
 use crate::recall::NoValue;
 use crate::store::{Found, SETTLE_MAX, StoreError, Swap, Swapped};
 use bytes::Bytes;
@@ -19,14 +19,46 @@ use std::time::Duration;
 /// From one look at what the sources have told to the next.
 const SETTLE_EVERY: Duration = Duration::from_millis(20);
 
-/// How long a repair is tried whose store does not answer, in nanoseconds: 10 minutes.
-const TRIED_NS: i64 = 600_000_000_000;
+/// What an attempt at a repair came to.
+pub(super) enum Attempt {
+    /// This, and why.
+    Ended(RepairState, Option<String>),
+    /// Nothing for now: why, how long to wait at least, and what it comes to if it is tried often enough.
+    Later { why: String, wait: Duration, at_last: RepairState },
+}
 
-/// What a repair comes to, and why.
-type Ended = (RepairState, Option<String>);
+impl Attempt {
+    fn ended(state: RepairState, why: &str) -> Self {
+        Self::Ended(state, Some(why.to_owned()))
+    }
 
-fn ended(state: RepairState, why: &str) -> Ended {
-    (state, Some(why.to_owned()))
+    /// Why it is not done, if it is not.
+    pub(super) fn why(self) -> String {
+        match self {
+            Self::Ended(_, why) => why.unwrap_or_default(),
+            Self::Later { why, .. } => why,
+        }
+    }
+
+    /// There is no value to be put.
+    fn without_value(reason: NoValue) -> Self {
+        let why = reason.to_string();
+        if reason.may_pass() {
+            Self::Later { why, wait: Duration::ZERO, at_last: RepairState::Refused }
+        } else {
+            Self::Ended(RepairState::Refused, Some(why))
+        }
+    }
+
+    /// It is not known what became of a change.
+    fn without_answer(error: &StoreError) -> Self {
+        let why = error.to_string();
+        match error {
+            // What cannot be asked for cannot be asked for again either.
+            StoreError::Query { .. } => Self::Ended(RepairState::Failed, Some(why)),
+            _ => Self::Later { why, wait: Duration::ZERO, at_last: RepairState::Failed },
+        }
+    }
 }
 
 impl Repairs {
@@ -36,38 +68,57 @@ impl Repairs {
     ///
     /// [`LedgerError`] if the book cannot be written.
     pub(super) async fn carry(&self, repair: &Repair) -> Result<Option<RepairState>, LedgerError> {
-        if repair.state == RepairState::Approved {
-            let begun = Turn::new(RepairState::Approved, RepairState::Applying, None);
-            if !self.book.turn(repair, begun).await? {
-                return Ok(None);
-            }
-        }
-        let come = match self.maps.get(repair.map.as_str()) {
-            Some(terms) => self.make(repair, terms).await,
-            None => Ok(ended(RepairState::Refused, "the map has no section `repair` any more")),
+        let mut repair = repair.clone();
+        let attempt = match self.maps.get(repair.map.as_str()) {
+            Some(terms) => match &terms.means {
+                Means::Own(own) => self.make(&mut repair, terms, own).await?,
+                Means::Webhook(webhook) => self.hand_over(&repair, terms, webhook).await,
+            },
+            None => Attempt::ended(RepairState::Refused, "the map has no section `repair` any more"),
         };
-        let (to, why) = match come {
-            Ok(come) => come,
-            Err(error) if wall_unix_ns().saturating_sub(repair.approved_at_unix_ns) < TRIED_NS => {
-                tracing::warn!(repair = repair.id, %error, "a repair is tried again: the store does not answer");
+        let (to, why) = match attempt {
+            Attempt::Ended(to, why) => (to, why),
+            Attempt::Later { why, wait, .. } if self.retries.later(&repair.id, wait, now()) => {
+                tracing::warn!(repair = repair.id, why, "a repair is tried again later");
+                self.book.put_off(&repair.id, why).await?;
                 return Ok(None);
             }
-            Err(error) => (RepairState::Failed, Some(error.to_string())),
+            Attempt::Later { why, at_last, .. } => (at_last, Some(why)),
         };
         self.let_go(&repair.id);
-        self.book.turn(repair, Turn::new(RepairState::Applying, to, why)).await?;
-        Ok(Some(to))
+        Ok(self.book.turn(&repair, Turn::new(repair.state, to, why)).await?.then_some(to))
     }
 
-    async fn make(&self, repair: &Repair, terms: &Terms) -> Result<Ended, StoreError> {
+    /// Changes the store, once there is the value that is to be put.
+    async fn make(&self, repair: &mut Repair, terms: &Terms, own: &Own) -> Result<Attempt, LedgerError> {
         let contracts = self.parts.engine.contracts();
         let Some(contract) = contracts.get(terms.id) else {
-            return Ok(ended(RepairState::Refused, "the map has no contract any more"));
+            return Ok(Attempt::ended(RepairState::Refused, "the map has no contract any more"));
         };
         let value = match self.value(repair, terms, contract).await {
             Ok(value) => value,
-            Err(why) => return self.look_again(repair, terms, contract, why).await,
+            Err(lack) if repair.state == RepairState::Approved => return Ok(lack),
+            Err(lack) => return Ok(look_again(repair, own, contract, lack).await),
         };
+        if repair.state == RepairState::Approved {
+            let begun = Turn::new(RepairState::Approved, RepairState::Applying, None);
+            if !self.book.turn(repair, begun).await? {
+                // Somebody turned it, so that the turn that this asks for comes to nothing too.
+                return Ok(Attempt::Ended(RepairState::Overtaken, None));
+            }
+            repair.state = RepairState::Applying;
+        }
+        Ok(self.change(repair, terms, contract, own, value).await)
+    }
+
+    async fn change(
+        &self,
+        repair: &Repair,
+        terms: &Terms,
+        contract: &Contract,
+        own: &Own,
+        value: Option<Bytes>,
+    ) -> Attempt {
         let swap = swap(repair, contract, value);
         let held_up = Mutex::new(None);
         let note = &held_up;
@@ -77,52 +128,31 @@ impl Repairs {
             *note.lock().unwrap_or_else(PoisonError::into_inner) = why;
             is_settled
         };
-        let swapped = terms.changer.swap(&terms.writing, &swap, settle).await;
+        let swapped = own.changer.swap(&own.writing, &swap, settle).await;
         let held_up = held_up.into_inner().unwrap_or_else(PoisonError::into_inner);
-        match swapped {
-            // What cannot be asked for cannot be asked for again either.
-            Err(error @ StoreError::Query { .. }) => Ok((RepairState::Failed, Some(error.to_string()))),
-            swapped => Ok(come_to(swapped?, held_up)),
-        }
+        swapped.map_or_else(|error| Attempt::without_answer(&error), |swapped| come_to(swapped, held_up))
     }
 
-    /// There is no value. If the repair was under way before, it may have been made.
-    async fn look_again(
-        &self,
-        repair: &Repair,
-        terms: &Terms,
-        contract: &Contract,
-        why: String,
-    ) -> Result<Ended, StoreError> {
-        let swap = swap(repair, contract, None);
-        let swapped = terms.changer.swap(&terms.writing, &swap, |_| async { false }).await?;
-        Ok(match swapped {
-            Swapped::Already => (RepairState::Applied, None),
-            Swapped::Overtaken => come_to(Swapped::Overtaken, None),
-            _ => (RepairState::Refused, Some(why)),
-        })
-    }
-
-    /// What is to be put, seen to have the digest that the map's side reported; `None` to remove the key.
+    /// What is to be put, seen to have the digest that the map's side reported; `None` to remove the key. An error is what the
+    /// repair comes to without it.
     async fn value(
         &self,
         repair: &Repair,
         terms: &Terms,
         contract: &Contract,
-    ) -> Result<Option<Bytes>, String> {
+    ) -> Result<Option<Bytes>, Attempt> {
         if repair.action == Action::Remove {
             return Ok(None);
         }
         let handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner).get(&repair.id).cloned();
         let value = match handed {
             Some(value) => value,
-            None => self.recalled(repair, terms).await.map_err(|why| why.to_string())?,
+            None => self.recalled(repair, terms).await.map_err(Attempt::without_value)?,
         };
         let found = Found::Value(value.to_vec(), None);
         if !has_digest(&contract.digesters, &repair.wanted_digest, &found) {
-            return Err(
-                "the value is not the one that the map's side reported: its digest is another".to_owned()
-            );
+            let why = "the value is not the one that the map's side reported: its digest is another";
+            return Err(Attempt::ended(RepairState::Refused, why));
         }
         Ok(Some(value))
     }
@@ -130,9 +160,7 @@ impl Repairs {
     /// The value as the sidecar has it that saw the write. One with masked fields is not what was written.
     async fn recalled(&self, repair: &Repair, terms: &Terms) -> Result<Bytes, NoValue> {
         let recall = &self.parts.recall;
-        let write = recall.write_of(terms.id, &repair.source, repair.seq).ok_or(NoValue::Gone)?;
-        let digest = digest_of(&repair.wanted_digest).ok_or(NoValue::Mismatch)?;
-        let recalled = recall.value_of(terms.id, write, digest).await?;
+        let recalled = recall.reported(terms.id, &repair.source, repair.seq, &repair.wanted_digest).await?;
         if recalled.is_masked {
             return Err(NoValue::Masked);
         }
@@ -156,7 +184,7 @@ impl Repairs {
                 "the sources did not tell in time what they had written, or one of them is lost".to_owned()
             );
         }
-        self.stands(repair, terms).await
+        self.stands(repair, terms).await.map(|_| ())
     }
 
     async fn keep_former(&self, repair: &Repair, contract: &Contract, found: &Found) -> Result<(), String> {
@@ -189,8 +217,8 @@ impl Repairs {
         }
     }
 
-    /// Whether the divergence is still what was approved: no newer write of its key waits, and nobody did anything about it.
-    async fn stands(&self, repair: &Repair, terms: &Terms) -> Result<(), String> {
+    /// The divergence, if it is still what was approved: no newer write of its key waits, and nobody did anything about it.
+    pub(super) async fn stands(&self, repair: &Repair, terms: &Terms) -> Result<Row, String> {
         if !self.parts.engine.table().is_only_divergent(terms.id, &repair.key_bytes) {
             return Err("the key was written to since, or the divergence is over".to_owned());
         }
@@ -199,41 +227,8 @@ impl Repairs {
             self.ledger.get(repair.divergence).await
         };
         let row = told.await.map_err(|error| error.to_string())?;
-        let is_same = row.is_some_and(|row| row.revision == repair.revision && row.state == State::Confirmed);
-        if is_same { Ok(()) } else { Err("the divergence changed since it was approved".to_owned()) }
-    }
-
-    /// Gives the store back what it held before a repair, if it still holds what the repair wrote.
-    ///
-    /// # Errors
-    ///
-    /// Why it is not done.
-    pub(crate) async fn undo(&self, id: &str, by: &str) -> Result<Repair, UndoError> {
-        let repair = self.book.get(id).await?.ok_or(UndoError::Unknown)?;
-        if !matches!(repair.state, RepairState::Applied | RepairState::Confirmed | RepairState::Recurred) {
-            return Err(UndoError::Refused(format!(
-                "it is {}; only what was applied can be undone",
-                repair.state.as_str()
-            )));
-        }
-        let terms = self.maps.get(repair.map.as_str());
-        let contract = terms.and_then(|terms| self.parts.engine.contracts().get(terms.id));
-        let (Some(terms), Some(contract), Some(sealed)) = (terms, contract, &repair.former) else {
-            return Err(UndoError::Refused("what the store held before is not kept any more".to_owned()));
-        };
-        let former = self.sealer.open(&contract.tenant, &repair.id, sealed);
-        let former = former
-            .ok_or_else(|| UndoError::Refused("the key that it was sealed under is gone".to_owned()))?;
-        let mut back = swap(&repair, contract, former);
-        std::mem::swap(&mut back.is_expected, &mut back.is_wanted);
-        match terms.changer.swap(&terms.writing, &back, |_| async { true }).await? {
-            Swapped::Written | Swapped::Already => {}
-            other => return Err(UndoError::Refused(come_to(other, None).1.unwrap_or_default())),
-        }
-        let turn = Turn { from: repair.state, to: RepairState::Undone, why: None, by: by.to_owned() };
-        self.book.turn(&repair, turn).await?;
-        self.look_now(terms, &repair);
-        self.book.get(id).await?.ok_or(UndoError::Unknown)
+        row.filter(|row| row.revision == repair.revision && row.state == State::Confirmed)
+            .ok_or_else(|| "the divergence changed since it was approved".to_owned())
     }
 
     /// Has the key read again at once.
@@ -243,48 +238,42 @@ impl Repairs {
 
     pub(super) fn let_go(&self, id: &str) {
         self.handed.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.retries.forget(id);
     }
 }
 
-/// Why a repair is not undone.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum UndoError {
-    /// There is no such repair.
-    #[error("no such repair")]
-    Unknown,
-    /// It may not or cannot be.
-    #[error("{0}")]
-    Refused(String),
-    /// The store does not answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The book does not answer.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
+/// There is no value. If the repair was under way before, it may have been made.
+async fn look_again(repair: &Repair, own: &Own, contract: &Contract, lack: Attempt) -> Attempt {
+    let swap = swap(repair, contract, None);
+    match own.changer.swap(&own.writing, &swap, |_| async { false }).await {
+        Ok(swapped @ (Swapped::Already | Swapped::Overtaken)) => come_to(swapped, None),
+        Ok(_) => lack,
+        Err(error) => Attempt::without_answer(&error),
+    }
 }
 
 /// What a change of the store came to, for its repair.
-fn come_to(swapped: Swapped, held_up: Option<String>) -> Ended {
+pub(super) fn come_to(swapped: Swapped, held_up: Option<String>) -> Attempt {
+    use RepairState::{Applied, Failed, Overtaken};
     match swapped {
-        Swapped::Written | Swapped::Already => (RepairState::Applied, None),
+        Swapped::Written | Swapped::Already => Attempt::Ended(Applied, None),
         Swapped::Overtaken => {
-            ended(RepairState::Overtaken, "the store holds something else than what was seen there")
+            Attempt::ended(Overtaken, "the store holds something else than what was seen there")
         }
-        Swapped::Unsettled => (RepairState::Overtaken, held_up),
-        Swapped::Untold(error) => (RepairState::Failed, Some(error.to_string())),
-        Swapped::Rows(rows) => (
-            RepairState::Failed,
-            Some(format!("the statement changes {rows} rows instead of one, and was rolled back")),
-        ),
-        Swapped::NotWanted => ended(
-            RepairState::Failed,
-            "the statement leaves another value than the map's, and was rolled back",
-        ),
+        Swapped::Unsettled => Attempt::Ended(Overtaken, held_up),
+        Swapped::Untold(error) => Attempt::Ended(Failed, Some(error.to_string())),
+        Swapped::Rows(rows) => {
+            let why = format!("the statement changes {rows} rows instead of one, and was rolled back");
+            Attempt::Ended(Failed, Some(why))
+        }
+        Swapped::NotWanted => {
+            Attempt::ended(Failed, "the statement leaves another value than the map's, and was rolled back")
+        }
     }
 }
 
 /// The change that a repair is.
-fn swap(repair: &Repair, contract: &Contract, value: Option<Bytes>) -> Swap {
+pub(super) fn swap(repair: &Repair, contract: &Contract, value: Option<Bytes>) -> Swap {
     let says = |digest: &str| {
         let (digesters, digest) = (contract.digesters.clone(), digest.to_owned());
         let says: Arc<dyn Fn(&Found) -> bool + Send + Sync> =
@@ -307,4 +296,32 @@ fn has_digest(digesters: &MapDigesters, digest: &str, found: &Found) -> bool {
     };
     let mut under = (0..).map_while(|number| digesters.under(KeyNumber::nth(number)?));
     under.any(|digester| digester.digest(Some(value)).is_ok_and(|found| found.to_string() == digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use counterfoil_proto::NoValue as OfSidecar;
+
+    #[test]
+    fn a_value_that_may_come_later_is_waited_for_and_one_that_never_does_is_not() {
+        for (reason, is_waited_for) in [
+            (NoValue::Gone, true),
+            (NoValue::Late, true),
+            (NoValue::Busy, true),
+            (NoValue::NotWanted, false),
+            (NoValue::Absent, false),
+            (NoValue::Sidecar(OfSidecar::Expired), false),
+            (NoValue::Sidecar(OfSidecar::Unknown), false),
+            (NoValue::Unsupported, false),
+            (NoValue::Masked, false),
+            (NoValue::Mismatch, false),
+        ] {
+            let (is_later, state) = match Attempt::without_value(reason) {
+                Attempt::Later { at_last, .. } => (true, at_last),
+                Attempt::Ended(state, _) => (false, state),
+            };
+            assert_eq!((is_later, state), (is_waited_for, RepairState::Refused), "{reason:?}");
+        }
+    }
 }

@@ -6,7 +6,7 @@
 //!
 //! A *plan* says what would be done about each confirmed divergence, and does nothing. Who *approves* some of it names the
 //! revision of each divergence that he saw. What is approved stands in the book, the ledger's own file, before anything is
-//! written; a worker carries it out. Off by default: without a `repair` section in a map's contract none of this is there.
+//! written; a worker carries it out, or hands it to a webhook and waits until the sides agree. Off by default: without a `repair` section in a map's contract none of this is there.
 //!
 //! # Invariants
 //!
@@ -23,9 +23,13 @@ mod audit;
 mod book;
 mod breaker;
 mod carry;
+mod hand;
+mod means;
 mod plan;
+mod retry;
 mod row;
 mod seal;
+mod undo;
 mod worker;
 
 pub use audit::{AuditEntry, Broken, of_file as audit_of_file, verify as verify_audit};
@@ -34,19 +38,21 @@ pub use plan::{Action, Direction};
 pub use row::RepairState;
 
 pub(crate) use book::{Approved, BreakerRow, Page};
-pub(crate) use carry::UndoError;
+pub(crate) use hand::Webhook;
+pub(crate) use means::{Means, Own};
 pub(crate) use plan::Planned;
 pub(crate) use row::Repair;
+pub(crate) use undo::UndoError;
 pub(crate) use worker::Worker;
 
 use crate::Parts;
 use crate::contract::MapId;
 use crate::ledger::{ActedOn, DivergenceId, Filter, Ledger, LedgerError, Row, State};
-use crate::store::{Changer, Writing};
 use book::Book;
 use bytes::Bytes;
 use counterfoil_clock::wall_unix_ns;
 use counterfoil_keys::{DeploymentKey, Keyring, SigningKey};
+use retry::Retries;
 use seal::Sealer;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -84,8 +90,7 @@ pub struct Terms {
     pub(crate) store: String,
     pub(crate) direction: Direction,
     pub(crate) is_automatic: bool,
-    pub(crate) changer: Arc<Changer>,
-    pub(crate) writing: Writing,
+    pub(crate) means: Means,
     pub(crate) rate_per_minute_max: usize,
     pub(crate) breaker: BreakerTerms,
 }
@@ -100,6 +105,7 @@ pub(crate) struct Repairs {
     undo_keep_ns: i64,
     /// What whoever approved a repair handed in, until it is carried out.
     handed: Mutex<HashMap<String, Bytes>>,
+    retries: Retries,
 }
 
 /// What somebody approves of a plan.
@@ -144,6 +150,7 @@ impl Repairs {
             sealer: Sealer::new(keys),
             undo_keep_ns,
             handed: Mutex::default(),
+            retries: Retries::default(),
         })
     }
 
@@ -231,6 +238,11 @@ impl Repairs {
                 return Err(format!("direction: the contract says {}; leave it out", written.label()));
             }
         };
+        if terms.means.is_webhook() && approval.value.is_some() {
+            return Err(
+                "value_base64: the task is handed over, and no value with it; leave it out".to_owned()
+            );
+        }
         let has_value = self.may_recall(terms) || approval.value.is_some();
         let planned = plan::of(row, terms, direction, has_value);
         match &planned.why_not {

@@ -33,14 +33,16 @@ impl Direction {
     }
 }
 
-/// What is done to the store.
+/// What is done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// The map's value is put.
+    /// The map's value is put into the store.
     Put,
-    /// The key is removed.
+    /// The key is removed from the store.
     Remove,
+    /// The map is made to follow the store, by whoever is handed the task.
+    Follow,
     /// Somebody has to say which side is right.
     Ask,
     /// Nothing.
@@ -54,6 +56,7 @@ impl Action {
         match self {
             Self::Put => "put",
             Self::Remove => "remove",
+            Self::Follow => "follow",
             Self::Ask => "ask",
             Self::Nothing => "nothing",
         }
@@ -61,7 +64,9 @@ impl Action {
 
     /// The one of this name.
     pub(crate) fn of(label: &str) -> Option<Self> {
-        [Self::Put, Self::Remove, Self::Ask, Self::Nothing].into_iter().find(|action| action.label() == label)
+        [Self::Put, Self::Remove, Self::Follow, Self::Ask, Self::Nothing]
+            .into_iter()
+            .find(|action| action.label() == label)
     }
 }
 
@@ -80,7 +85,7 @@ pub(crate) struct Planned {
     pub(crate) direction: Direction,
     /// What the store was seen to hold, and has to hold still.
     pub(crate) observed_digest: String,
-    /// What it is to hold.
+    /// What both sides are to hold.
     pub(crate) wanted_digest: String,
     /// `value` where somebody has to hand in what is to be put.
     pub(crate) needs: Option<&'static str>,
@@ -93,8 +98,10 @@ const MAP_IS_NEWER: [&str; 6] = ["missing", "stale", "resurrected", "inverted", 
 
 /// What would be done about the divergence `row`; `has_value` says whether there is somebody who may have the map's value.
 pub(super) fn of(row: &Row, terms: &Terms, direction: Direction, has_value: bool) -> Planned {
-    let action = action(&row.kind, &row.map_digest, direction);
-    let needs = (action == Action::Put && !has_value).then_some("value");
+    let is_handed = terms.means.is_webhook();
+    let action = action(&row.kind, &row.map_digest, direction, is_handed);
+    let needs = (action == Action::Put && !has_value && !is_handed).then_some("value");
+    let wanted_digest = if action == Action::Follow { &row.store_digest } else { &row.map_digest };
     Planned {
         id: row.id,
         revision: row.revision,
@@ -105,25 +112,26 @@ pub(super) fn of(row: &Row, terms: &Terms, direction: Direction, has_value: bool
         action,
         direction,
         observed_digest: row.store_digest.clone(),
-        wanted_digest: row.map_digest.clone(),
+        wanted_digest: wanted_digest.clone(),
         needs,
         why_not: why_not(row, terms, action, needs),
     }
 }
 
-fn action(kind: &str, map_digest: &str, direction: Direction) -> Action {
+fn action(kind: &str, map_digest: &str, direction: Direction, is_handed: bool) -> Action {
     let as_the_map =
         if digest_of(map_digest).is_some_and(Digest::is_absent) { Action::Remove } else { Action::Put };
     match direction {
         Direction::MapWins => as_the_map,
         Direction::NewestWins if MAP_IS_NEWER.contains(&kind) => as_the_map,
         Direction::NewestWins | Direction::Ask => Action::Ask,
+        Direction::StoreWins if is_handed => Action::Follow,
         Direction::StoreWins => Action::Nothing,
     }
 }
 
 fn why_not(row: &Row, terms: &Terms, action: Action, needs: Option<&str>) -> Option<String> {
-    let (can_put, can_remove) = terms.writing.can();
+    let (can_put, can_remove) = terms.means.can();
     let why = match action {
         _ if row.acted.as_ref().is_some_and(|acted| acted.what == Mark::Ignored) => {
             "somebody ignores the divergence"
@@ -131,12 +139,14 @@ fn why_not(row: &Row, terms: &Terms, action: Action, needs: Option<&str>) -> Opt
         _ if row.store.as_deref().is_some_and(|store| store != terms.store) => {
             "it is of a store that the map has no more"
         }
-        Action::Nothing => "the store is right; the application has to let its map follow",
+        Action::Nothing => {
+            "the store is right, and only the application can make its map follow; write a webhook that is handed the task"
+        }
         Action::Ask => "say which side is right: apply it with the direction map_wins or store_wins",
         Action::Put if !can_put => "repair.insert and repair.update of the map are not written",
         Action::Remove if !can_remove => "repair.remove of the map is not written",
         Action::Put if needs.is_some() => "nobody has the value; apply it with the value",
-        Action::Put | Action::Remove => return None,
+        Action::Put | Action::Remove | Action::Follow => return None,
     };
     Some(why.to_owned())
 }
@@ -167,7 +177,9 @@ mod tests {
             ("stale", &value, Direction::StoreWins, Action::Nothing),
             ("stale", &value, Direction::Ask, Action::Ask),
         ] {
-            assert_eq!(action(kind, map_digest, direction), expected, "{kind} {direction:?}");
+            assert_eq!(action(kind, map_digest, direction, false), expected, "{kind} {direction:?}");
+            let handed = if expected == Action::Nothing { Action::Follow } else { expected };
+            assert_eq!(action(kind, map_digest, direction, true), handed, "{kind} {direction:?}");
         }
     }
 }

@@ -16,6 +16,8 @@ pub enum RepairState {
     Applying,
     /// The store holds what was wanted.
     Applied,
+    /// Somebody else has the task.
+    Handed,
     /// Somebody else wrote to the key: nothing was done.
     Overtaken,
     /// It may not be done.
@@ -32,10 +34,11 @@ pub enum RepairState {
 
 impl RepairState {
     /// Each of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Approved,
         Self::Applying,
         Self::Applied,
+        Self::Handed,
         Self::Overtaken,
         Self::Refused,
         Self::Failed,
@@ -51,6 +54,7 @@ impl RepairState {
             Self::Approved => "approved",
             Self::Applying => "applying",
             Self::Applied => "applied",
+            Self::Handed => "handed",
             Self::Overtaken => "overtaken",
             Self::Refused => "refused",
             Self::Failed => "failed",

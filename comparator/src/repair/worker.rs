@@ -101,7 +101,8 @@ impl Worker {
         let mut may = Vec::new();
         for repair in waiting {
             let terms = self.repairs.maps.get(repair.map.as_str());
-            if is_open(&repair.map) || may.len() >= AT_A_TIME {
+            let is_due = self.repairs.retries.is_due(&repair.id, now);
+            if is_open(&repair.map) || !is_due || may.len() >= AT_A_TIME {
                 continue;
             }
             let rate = terms.map_or(usize::MAX, |terms| terms.rate_per_minute_max);

@@ -73,22 +73,29 @@ pub(crate) enum Swapped {
     NotWanted,
 }
 
-/// What a first look at the store says.
-pub(super) enum Looked {
-    /// It is to be changed.
-    Expected(Found),
-    /// There is nothing to be done.
-    Done(Swapped),
-}
-
 impl Swap {
-    /// What `answer`, of a first look, says.
-    pub(super) fn looked(&self, answer: Option<super::Answer>) -> Looked {
+    /// What the store holds, if `answer`, of a first look, says that it is to be changed and the caller settles that; else what
+    /// became of the change.
+    pub(super) async fn settled<F, S>(
+        &self,
+        answer: Option<super::Answer>,
+        settle: F,
+    ) -> Result<Found, Swapped>
+    where
+        F: FnOnce(Found) -> S + Send,
+        S: Future<Output = bool> + Send,
+    {
         match answer {
-            Some(Ok(found)) if (self.is_wanted)(&found) => Looked::Done(Swapped::Already),
-            Some(Ok(found)) if (self.is_expected)(&found) => Looked::Expected(found),
-            Some(Ok(_)) | None => Looked::Done(Swapped::Overtaken),
-            Some(Err(error)) => Looked::Done(Swapped::Untold(error)),
+            Some(Ok(found)) if (self.is_wanted)(&found) => Err(Swapped::Already),
+            Some(Ok(found)) if (self.is_expected)(&found) => {
+                if settle(found.clone()).await {
+                    Ok(found)
+                } else {
+                    Err(Swapped::Unsettled)
+                }
+            }
+            Some(Ok(_)) | None => Err(Swapped::Overtaken),
+            Some(Err(error)) => Err(Swapped::Untold(error)),
         }
     }
 

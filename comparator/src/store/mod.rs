@@ -7,8 +7,8 @@
 //!
 //! # Design
 //!
-//! One file per kind of store, one enum that names them all. They share [`pool::Pool`], and with it one story of
-//! recovery: a connection goes back into the pool only after a read that came to its end; after anything else (an
+//! One file per kind of store, one enum that names them all. They share [`pool::Pool`] (Redis, whose reads share a connection,
+//! has its like), and with it one story of recovery: a connection goes back into the pool only after a read that came to its end; after anything else (an
 //! error, a timeout, a caller that went away) it is dropped, and the next read opens a new one. Nothing connects
 //! before the first read, so a store that is down at start is not an error but a read that tells so.
 //!

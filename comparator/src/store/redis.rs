@@ -10,10 +10,10 @@
 
 pub(super) mod change;
 mod describe;
+mod shared;
 mod step;
 
 use super::lookup::Lookup;
-use super::pool::{Lease, Pool};
 use super::scan::{Page, Scan};
 use super::tls::Tls;
 use super::written::{Password, WrittenStore};
@@ -27,6 +27,7 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
     RedisError, ServerErrorKind, Value,
 };
+use shared::{Shared, Use};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,14 +42,14 @@ pub(super) struct Redis {
     is_cluster: bool,
     password_file: Option<PathBuf>,
     timeout: Duration,
-    pool: Pool<Session>,
+    shared: Shared,
     tls: Option<Tls>,
     value_bytes_max: usize,
 }
 
 impl std::fmt::Debug for Redis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Redis({}, {:?})", self.place.addr(), self.pool)
+        write!(f, "Redis({})", self.place.addr())
     }
 }
 
@@ -63,15 +64,23 @@ impl Redis {
         let tls = Tls::asked_for(written, problems)?;
         let password_file = written.password_file.clone();
         let is_cluster = written.url.expose().starts_with(CLUSTER);
-        let (pool, value_bytes_max) = (Pool::new(), written.value_bytes_max());
-        Some(Self { place, is_cluster, password_file, timeout, pool, tls, value_bytes_max })
+        let (shared, value_bytes_max) = (Shared::default(), written.value_bytes_max());
+        Some(Self { place, is_cluster, password_file, timeout, shared, tls, value_bytes_max })
     }
 
-    pub(super) async fn read_many(&self, lookup: &Lookup, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
-        let command = command(lookup, keys.iter().map(AsRef::as_ref))?;
-        let (lease, mut session) = self.session().await?;
-        let values = session.connection.ask(&command).await;
-        lease.settle(session, values.and_then(|values| answers(values, keys.len(), self.value_bytes_max)))
+    /// The command is made at once, whenever the read is then made.
+    pub(super) fn read_many(
+        &self,
+        lookup: &Lookup,
+        keys: &[Bytes],
+    ) -> impl Future<Output = Result<Vec<Answer>, StoreError>> {
+        let command = command(lookup, keys.iter().map(AsRef::as_ref));
+        async move {
+            let command = command?;
+            let mut read = self.connection().await?;
+            let values = read.connection.ask(&command).await;
+            read.settle(values.and_then(|values| answers(values, keys.len(), self.value_bytes_max)))
+        }
     }
 
     /// One step of a scan. Redis takes the limit as a hint, and may tell an entry again in a later step.
@@ -82,8 +91,8 @@ impl Redis {
         limit: usize,
     ) -> Result<Page, StoreError> {
         let cursor = cursor(after)?;
-        let (lease, mut session) = self.session().await?;
-        let (connection, value_bytes_max) = (&mut session.connection, self.value_bytes_max);
+        let mut read = self.connection().await?;
+        let (connection, value_bytes_max) = (&mut read.connection, self.value_bytes_max);
         let page = match scan.lookup() {
             Lookup::Prefix(_) if self.is_cluster => {
                 Err(StoreError::query("a cluster is gone through by the fields of a hash, not by a prefix"))
@@ -94,7 +103,7 @@ impl Redis {
             Lookup::Hash(hash) => step::of_fields(connection, hash, (cursor, limit), value_bytes_max).await,
             Lookup::Sql { .. } | Lookup::Collection(_) => Err(Lookup::unfit()),
         };
-        lease.settle(session, page)
+        read.settle(page)
     }
 
     /// Whether keys are spread over several servers.
@@ -102,8 +111,8 @@ impl Redis {
         self.is_cluster
     }
 
-    async fn session(&self) -> Result<(Lease<Session>, Session), StoreError> {
-        self.pool.connection(|_| true, self.connect()).await
+    async fn connection(&self) -> Result<Use<'_>, StoreError> {
+        self.shared.connection(self.connect()).await
     }
 
     async fn connect(&self) -> Result<Session, StoreError> {
@@ -130,6 +139,7 @@ impl Redis {
 }
 
 /// What commands are sent through.
+#[derive(Clone)]
 enum Connection {
     One(MultiplexedConnection),
     Cluster(Box<ClusterConnection>),

@@ -137,12 +137,17 @@ impl File {
     }
 
     fn open(&self, identity: (u64, u64)) -> Result<Open, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(|error| classify(&error))?;
+        Ok(Open { connection, identity })
+    }
+
+    fn connect(&self, access: OpenFlags) -> Result<Connection, StoreError> {
+        let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags).map_err(|error| classify(&error))?;
         connection.busy_timeout(self.timeout).map_err(|error| classify(&error))?;
-        connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(|error| classify(&error))?;
         load_module(&connection).map_err(|error| classify(&error))?;
-        Ok(Open { connection, identity })
+        Ok(connection)
     }
 
     fn set_deadline(&self, connection: &mut Connection) -> Result<(), StoreError> {

@@ -26,7 +26,7 @@ pub struct WrittenStore {
     /// `mysql://user@host:port/database` (or `mariadb://`), `redis://host:port/database` (`redis+cluster://host:port` for a cluster), or
     /// `grpc://host:port` of a reader service of your own. Point it at the primary, with credentials that can only read.
     pub url: StoreUrl,
-    /// How many reads may be on their way at a time; also the number of connections.
+    /// How many reads may be on their way at a time; also the number of connections, but for Redis, where they share one.
     #[serde(default = "default_concurrency")]
     #[schemars(range(min = 1, max = 64))]
     pub concurrency: u32,

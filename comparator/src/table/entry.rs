@@ -184,9 +184,10 @@ impl Entry {
         self.open().is_some()
     }
 
-    /// When the write had ended that a divergence names which is confirmed and open; [`Time::MIN`] if that is not known.
-    pub(super) fn confirmed(&self) -> Option<Time> {
-        self.open().filter(|open| open.divergence.confirmed).map(|open| open.divergence.ended)
+    /// The write that a divergence names which is confirmed and open, and when it had ended; [`Time::MIN`] if that is not known.
+    pub(super) fn confirmed(&self) -> Option<(WriteId, Time)> {
+        let confirmed = self.open().map(|open| &open.divergence).filter(|divergence| divergence.confirmed)?;
+        Some((confirmed.named, confirmed.ended))
     }
 
     /// Goes on under the deployment key of the next write. What was known under another one becomes doubt, as it does of

@@ -45,10 +45,10 @@ pub(crate) use taints::Taints;
 
 use crate::config::Probing;
 use crate::contract::{Contracts, MapId};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use calibration::Calibrations;
 use counterfoil_digest::{bucket, key_hash};
-use counterfoil_judge::{Interval, Reason, Scope, Time};
+use counterfoil_judge::{Interval, Reason, Scope, Time, WriteId};
 use counterfoil_keys::TenantName;
 use counterfoil_proto::BucketSet;
 use entry::Entry;
@@ -61,6 +61,9 @@ use wholes::Wholes;
 /// How many shards; a power of two.
 const SHARDS: usize = 64;
 
+/// Keys of probes that may share an allocation, and keep it as long as any of them is there.
+const KEYS_IN_ROOM_MAX: usize = 512;
+
 /// How many keys and events a table holds.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Census {
@@ -70,10 +73,12 @@ pub struct Census {
     pub open: u64,
     /// Divergences not resolved.
     pub divergences: u64,
-    /// Of these, those confirmed whose writes had to show at the instant that was asked about, or later.
+    /// Of these, those confirmed whose writes had to show at the instant that was asked about, or later, and that nobody ignores.
     pub confirmed_since: u64,
     /// The same before that instant.
     pub confirmed_before: u64,
+    /// Those confirmed that somebody ignores.
+    pub ignored: u64,
     /// When the oldest open event was begun, if there is one.
     pub oldest_open: Option<Time>,
 }
@@ -218,7 +223,7 @@ impl Table {
         turn: usize,
         take: impl Fn(&mut Shard, usize, &mut dyn FnMut(u32, &Entry, Time)),
     ) -> Vec<Probe> {
-        let mut probes: Vec<Probe> = Vec::new();
+        let (mut probes, mut keys) = (Vec::<Probe>::new(), BytesMut::new());
         for step in 0..SHARDS {
             let at = turn.wrapping_add(step) % SHARDS;
             if probes.len() >= limit {
@@ -227,7 +232,8 @@ impl Table {
             if let (Some(shard), Ok(number)) = (self.shards.get(at), u32::try_from(at)) {
                 let room = limit - probes.len();
                 take(&mut lock(shard), room, &mut |slot, entry, due| {
-                    let (key, digested_under) = (Bytes::copy_from_slice(entry.key()), entry.digested_under());
+                    let key = copied(entry.key(), &mut keys, limit - probes.len());
+                    let digested_under = entry.digested_under();
                     let fields = entry.fields_to_compare(now);
                     let spellings = self.rules.calibrations.spellings_of(map, &key, digested_under);
                     let against = Against { digested_under, fields, spellings };
@@ -299,17 +305,22 @@ impl Table {
     /// Counts the keys and open events of each map, one by one.
     #[must_use]
     pub fn census(&self) -> Vec<Census> {
-        self.census_since(Time::MIN)
+        self.census_since(Time::MIN, |_, _, _| false)
     }
 
-    /// The same; confirmed divergences are told apart by whether their writes had to show before `since`.
+    /// The same; confirmed divergences are told apart by whether `is_ignored` says so of their check, write and key, and by
+    /// whether their writes had to show before `since`.
     #[must_use]
-    pub fn census_since(&self, since: Time) -> Vec<Census> {
+    pub fn census_since(
+        &self,
+        since: Time,
+        is_ignored: impl Fn(MapId, WriteId, &[u8]) -> bool,
+    ) -> Vec<Census> {
         let contracts = self.rules.contracts.iter();
         let ended_since: Vec<_> = contracts.map(|contract| since.minus(contract.terms.deadline)).collect();
         let mut census = vec![Census::default(); ended_since.len()];
         for shard in &self.shards {
-            lock(shard).count(&ended_since, &mut census);
+            lock(shard).count(&ended_since, &is_ignored, &mut census);
         }
         census
     }
@@ -334,6 +345,15 @@ impl Table {
 /// A panic while a shard was locked leaves it as it was between two keys; going on is better than going blind.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A copy of a key that lies in `room`, with those of about `more` others: one request to the allocator serves them all.
+fn copied(key: &[u8], room: &mut BytesMut, more: usize) -> Bytes {
+    if room.capacity() < key.len() {
+        *room = BytesMut::with_capacity(key.len().saturating_mul(more.clamp(1, KEYS_IN_ROOM_MAX)));
+    }
+    room.extend_from_slice(key);
+    room.split().freeze()
 }
 
 /// The shard of a hash: its top bits.

@@ -11,7 +11,7 @@ use super::shedding::Shedding;
 use super::{Arrival, Census, Effects, Ended, Observed, Rules, Unresolved};
 use crate::contract::MapId;
 use counterfoil_digest::bucket;
-use counterfoil_judge::{History, Outcome, Reason, Scope, Shed, Time};
+use counterfoil_judge::{History, Outcome, Reason, Scope, Shed, Time, WriteId};
 use counterfoil_keys::KeyNumber;
 use counterfoil_proto::BucketSet;
 use hashbrown::HashTable;
@@ -211,17 +211,26 @@ impl Shard {
         }
     }
 
-    /// Counts the keys of each map. Of confirmed divergences it tells apart whether the write had ended by then, by map.
-    pub(super) fn count(&self, ended_since: &[Time], census: &mut [Census]) {
+    /// Counts the keys of each map. Of confirmed divergences it tells apart whether somebody ignores them, and whether the write
+    /// had ended by then, by map.
+    pub(super) fn count(
+        &self,
+        ended_since: &[Time],
+        is_ignored: impl Fn(MapId, WriteId, &[u8]) -> bool,
+        census: &mut [Census],
+    ) {
         for entry in self.entries.iter().flatten() {
             let at = entry.map().index();
             if let (Some(census), Some(since)) = (census.get_mut(at), ended_since.get(at)) {
                 census.keys += 1;
                 census.open += entry.open_events() as u64;
                 census.divergences += u64::from(entry.has_divergence());
-                let confirmed = entry.confirmed().map(|ended| ended >= *since);
-                census.confirmed_since += u64::from(confirmed == Some(true));
-                census.confirmed_before += u64::from(confirmed == Some(false));
+                match entry.confirmed() {
+                    Some((named, _)) if is_ignored(entry.map(), named, entry.key()) => census.ignored += 1,
+                    Some((_, ended)) if ended >= *since => census.confirmed_since += 1,
+                    Some(_) => census.confirmed_before += 1,
+                    None => {}
+                }
                 let oldest = census.oldest_open.into_iter().chain(entry.oldest_open()).min();
                 census.oldest_open = oldest;
             }

@@ -1,7 +1,7 @@
 //! The comparator's own pages over HTTP: what they show, to whom, and what forms do.
 
 use super::divergences::{ALICE, BOB, id, opened, start_with_tokens, with_divergences};
-use super::{acknowledged, batch, bye, header, store};
+use super::{acknowledged, batch, ended, header, store};
 use crate::support::{Answer, Running, prepared, start, start_in, start_with};
 use counterfoil_comparator::ledger::{Ledger, Opened, Transition};
 use counterfoil_proto::BatchBuilder;
@@ -51,12 +51,7 @@ async fn record(running: &Running, divergences: impl Iterator<Item = Opened>) {
 async fn each_page_shows_what_the_api_tells_and_lets_a_browser_load_nothing_from_elsewhere() {
     let running = start().await;
     store(&running, "kept");
-    let (uploads, mut replies) = running.stream().await;
-    uploads.send(running.upload(1, &batch(&running, "cart", 0, &["kept", "lost"]))).await.unwrap();
-    acknowledged(&mut replies, 1).await;
-    uploads.send(running.upload(2, &bye(2))).await.unwrap();
-    acknowledged(&mut replies, 2).await;
-    running.settled().await;
+    ended(&running, &batch(&running, "cart", 0, &["kept", "lost"])).await;
     let found = running.get("/v1/divergences?state=confirmed").await.1["divergences"][0]["id"].clone();
     let one = format!("/divergences/{}", found.as_str().unwrap());
     for (path, parts) in [
@@ -450,11 +445,7 @@ async fn all_who_watch_are_told_the_same_as_it_changes() {
     while same < first {
         same = event(&mut other).await;
     }
-    let (uploads, mut replies) = running.stream().await;
-    uploads.send(running.upload(1, &batch(&running, "cart", 0, &["lost"]))).await.unwrap();
-    acknowledged(&mut replies, 1).await;
-    uploads.send(running.upload(2, &bye(1))).await.unwrap();
-    acknowledged(&mut replies, 2).await;
+    ended(&running, &batch(&running, "cart", 0, &["lost"])).await;
     let is_there = |event: &str| {
         let told: Value = serde_json::from_str(event).unwrap();
         let figures = &told["figures"];

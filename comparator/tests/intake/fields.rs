@@ -1,6 +1,6 @@
 //! A divergence names the fields that differ, by prints that came with the write.
 
-use super::{VERSION, acknowledged, bye, header, store_value};
+use super::{VERSION, ended, header, store_value};
 use crate::support::{Running, prepared, start_of};
 use counterfoil_clock::now;
 use counterfoil_digest::{Form, MapDigester};
@@ -31,16 +31,6 @@ pub(crate) fn told_batch(running: &Running, form: &Form, puts: &[(String, String
         builder.sample(&digester.spellings(value).unwrap());
     }
     builder.finish(header(0, now()))
-}
-
-/// All events of `batch` have ended.
-pub(crate) async fn ended(running: &Running, batch: &wire::Batch) -> Value {
-    let (uploads, mut replies, _) = running.welcomed().await;
-    uploads.send(running.upload(1, batch)).await.unwrap();
-    acknowledged(&mut replies, 1).await;
-    uploads.send(running.upload(2, &bye(batch.count.into()))).await.unwrap();
-    acknowledged(&mut replies, 2).await;
-    running.settled().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Values that have another form in the store: the summary names the fields and the rules, and with these rules they agree.
 
-use super::fields::{ended, told_batch};
-use super::store_value;
+use super::fields::told_batch;
+use super::{ended, store_value};
 use crate::support::{Running, prepared, start_of};
 use counterfoil_digest::{Codec, Form, WrittenRules};
 use counterfoil_settings::Sources;

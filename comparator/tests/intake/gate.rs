@@ -1,28 +1,13 @@
 //! The gate over real HTTP: what it answers about what came in, and what it does not understand. What it takes to pass is shown
 //! with whole processes elsewhere: that takes a window of time.
 
-use super::{acknowledged, batch, bye, header, store};
-use crate::support::{Running, prepared, start, start_of};
+use super::divergences::{ALICE, start_with_tokens};
+use super::{acknowledged, batch, bye, ended, header, store};
+use crate::support::{prepared, start, start_of};
 use counterfoil_clock::now;
 use counterfoil_judge::Interval;
 use counterfoil_proto::{BatchBuilder, BucketSet, Header, Loss, LossReason};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-
-impl Running {
-    async fn post(&self, path: &str, body: &str) -> (u16, Value) {
-        let mut stream = TcpStream::connect(self.http).await.unwrap();
-        let head = format!("POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
-        let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).await.unwrap();
-        let (head, body) = response.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, serde_json::from_str(body).unwrap_or(Value::Null))
-    }
-}
 
 /// The names of the reasons, in their order.
 fn reasons(answer: &Value) -> Vec<&str> {
@@ -34,12 +19,7 @@ fn reasons(answer: &Value) -> Vec<&str> {
 async fn what_diverged_fails_and_flagger_is_told_to_roll_back() {
     let running = start().await;
     store(&running, "kept");
-    let (uploads, mut replies) = running.stream().await;
-    uploads.send(running.upload(1, &batch(&running, "cart", 0, &["kept", "lost"]))).await.unwrap();
-    acknowledged(&mut replies, 1).await;
-    uploads.send(running.upload(2, &bye(2))).await.unwrap();
-    acknowledged(&mut replies, 2).await;
-    running.settled().await;
+    ended(&running, &batch(&running, "cart", 0, &["kept", "lost"])).await;
     let (status, answer) = running.get("/v1/gate?map=cart&window=1m").await;
     assert_eq!((status, &answer["result"]), (200, &"fail".into()), "{answer}");
     let expected = ["bad_ratio", "open_divergences", "window", "calibration", "samples"];
@@ -65,9 +45,9 @@ async fn what_diverged_fails_and_flagger_is_told_to_roll_back() {
             "{{\"name\":\"cart\",\"namespace\":\"shop\",\"phase\":\"Progressing\",\"checksum\":\"7\",\"metadata\":{{{kind}\"map\":\"cart\"}}}}"
         )
     };
-    let (promote, answer) = running.post("/v1/gate/flagger", &hook("")).await;
+    let (promote, answer) = running.asked("POST", "/v1/gate/flagger", "", &hook("")).await;
     assert_eq!((promote, &answer["result"]), (412, &"fail".into()), "{answer}");
-    assert_eq!(running.post("/v1/gate/flagger", &hook("\"type\":\"rollback\",")).await.0, 200);
+    assert_eq!(running.asked("POST", "/v1/gate/flagger", "", &hook("\"type\":\"rollback\",")).await.0, 200);
     let metrics = running.get_text("/metrics").await.1;
     // Other tests of this process count along, but nothing passes here.
     for (result, least, most) in [("pass", 0, 0), ("insufficient", 0, u64::MAX), ("fail", 3, u64::MAX)] {
@@ -152,11 +132,60 @@ async fn what_is_not_understood_is_refused_in_json_with_what_to_write() {
         ("{\"metadata\":{\"cmd\":\"true\"}}", 400, "`cmd` is no parameter"),
         (&long, 413, ""),
     ] {
-        let (status, answer) = running.post("/v1/gate/flagger", body).await;
+        let (status, answer) = running.asked("POST", "/v1/gate/flagger", "", body).await;
         let error = answer["error"].as_str().unwrap_or_else(|| panic!("{status} {answer}"));
         assert!(status == expected && error.starts_with(told), "{status} {answer}");
     }
-    let (status, answer) = running.post("/v1/gate/flagger", "{\"name\":\"cart\",\"metadata\":null}").await;
+    let (status, answer) =
+        running.asked("POST", "/v1/gate/flagger", "", "{\"name\":\"cart\",\"metadata\":null}").await;
     assert_eq!((status, &answer["result"]), (412, &"insufficient".into()), "about all maps: {answer}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_ignores_does_not_count_and_is_named_and_counts_again_once_that_is_taken_back() {
+    let running = start_with_tokens(prepared()).await;
+    store(&running, "kept");
+    let (uploads, mut replies) = running.stream().await;
+    uploads.send(running.upload(1, &batch(&running, "cart", 0, &["kept", "lost", "gone"]))).await.unwrap();
+    acknowledged(&mut replies, 1).await;
+    uploads.send(running.upload(2, &bye(3))).await.unwrap();
+    acknowledged(&mut replies, 2).await;
+    let asked = async |path: &str| {
+        let answer = running.ask("GET", path, ALICE, "").await;
+        serde_json::from_str::<Value>(&answer.body).unwrap()
+    };
+    let confirmed = async {
+        loop {
+            let page = asked("/v1/divergences?state=confirmed").await;
+            if page["divergences"].as_array().unwrap().len() == 2 {
+                return page["divergences"].clone();
+            }
+        }
+    };
+    let page = tokio::time::timeout(super::PATIENCE, confirmed).await.expect("both are confirmed");
+    let counts = async || {
+        let answer = asked("/v1/gate?map=cart").await;
+        let counts = ["open_divergences", "ignored_divergences", "divergent"]
+            .map(|name| answer[name].as_u64().unwrap());
+        (counts, reasons(&answer).contains(&"open_divergences"), answer.to_string())
+    };
+    let act = async |at: usize, act: &str, revision: u64| {
+        let path = format!("/v1/divergences/{}/{act}", page[at]["id"].as_str().unwrap());
+        let body = format!("{{\"why\":\"test data\",\"revision\":{revision}}}");
+        let answer = running.ask("POST", &path, ALICE, &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    assert_eq!(counts().await.0, [2, 0, 2]);
+    act(0, "ignore", 2).await;
+    let (figures, is_reason, answer) = counts().await;
+    assert_eq!((figures, is_reason), ([1, 1, 2], true), "{answer}");
+    assert!(answer.contains("(1 more is ignored)"), "{answer}");
+    act(1, "ignore", 2).await;
+    assert_eq!(counts().await.0, [0, 2, 2]);
+    assert!(!counts().await.1, "nothing that counts is open");
+    act(0, "reopen", 3).await;
+    let (figures, is_reason, answer) = counts().await;
+    assert_eq!((figures, is_reason), ([1, 1, 2], true), "{answer}");
     running.stop().await;
 }

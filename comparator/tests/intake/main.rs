@@ -20,6 +20,7 @@ mod stores;
 #[path = "../support/mod.rs"]
 mod support;
 mod sweep;
+mod trouble;
 
 use bytes::Bytes;
 use counterfoil_clock::{Domain, now};
@@ -30,7 +31,7 @@ use counterfoil_proto::{BatchBuilder, BucketSet, Header, Loss, LossReason, Row};
 use prost::Message;
 use serde_json::Value;
 use std::time::Duration;
-use support::{Running, seal, start};
+use support::{Answer, Running, seal, start};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
@@ -47,7 +48,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Running {
     async fn get(&self, path: &str) -> (u16, Value) {
-        let (status, body) = self.get_text(path).await;
+        self.asked("GET", path, "", "").await
+    }
+
+    /// Status and body of an answer in JSON, to a `caller` who sends his headers.
+    async fn asked(&self, method: &str, path: &str, caller: &str, body: &str) -> (u16, Value) {
+        let Answer { status, body, .. } = self.ask(method, path, caller, body).await;
         (status, serde_json::from_str(&body).unwrap_or(Value::Null))
     }
 
@@ -151,6 +157,16 @@ async fn acknowledged(replies: &mut Streaming<wire::Reply>, number: u64) {
     assert_eq!(ack.through_number, number);
 }
 
+/// The summary once all events of `batch` have ended.
+async fn ended(running: &Running, batch: &wire::Batch) -> Value {
+    let (uploads, mut replies, _) = running.welcomed().await;
+    uploads.send(running.upload(1, batch)).await.unwrap();
+    acknowledged(&mut replies, 1).await;
+    uploads.send(running.upload(2, &bye(batch.count.into()))).await.unwrap();
+    acknowledged(&mut replies, 2).await;
+    running.settled().await
+}
+
 async fn refused(running: &Running, upload: wire::Upload) -> Status {
     let (uploads, mut replies) = running.stream().await;
     uploads.send(upload).await.unwrap();
@@ -161,12 +177,7 @@ async fn refused(running: &Running, upload: wire::Upload) -> Status {
 async fn an_event_is_confirmed_or_divergent_and_the_sums_balance() {
     let running = start().await;
     store(&running, "kept");
-    let (uploads, mut replies) = running.stream().await;
-    uploads.send(running.upload(1, &batch(&running, "cart", 0, &["kept", "lost"]))).await.unwrap();
-    acknowledged(&mut replies, 1).await;
-    uploads.send(running.upload(2, &bye(2))).await.unwrap();
-    acknowledged(&mut replies, 2).await;
-    let summary = running.settled().await;
+    let summary = ended(&running, &batch(&running, "cart", 0, &["kept", "lost"])).await;
     let outcomes = &summary["maps"]["cart"]["outcomes"];
     assert_eq!((&outcomes["confirmed"], &outcomes["divergent"]), (&1.into(), &1.into()), "{outcomes}");
     let (status, page) = running.get("/v1/divergences?state=confirmed").await;
@@ -194,12 +205,7 @@ async fn other_bytes_beside_the_version_of_a_write_are_corrupt() {
     let agreeing = ["a", "b", "c", "d", "e", "f", "g"];
     agreeing.iter().for_each(|key| store(&running, key));
     let keys: Vec<_> = agreeing.into_iter().chain(["k"]).collect();
-    let (uploads, mut replies) = running.stream().await;
-    uploads.send(running.upload(1, &batch(&running, "cart", 0, &keys))).await.unwrap();
-    acknowledged(&mut replies, 1).await;
-    uploads.send(running.upload(2, &bye(8))).await.unwrap();
-    acknowledged(&mut replies, 2).await;
-    let summary = running.settled().await;
+    let summary = ended(&running, &batch(&running, "cart", 0, &keys)).await;
     assert_eq!(summary["maps"]["cart"]["outcomes"]["divergent"], 1, "{summary}");
     let page = running.get("/v1/divergences?kind=corrupt&state=confirmed").await.1;
     assert_eq!(page["divergences"][0]["key"], "k", "{page}");

@@ -1,10 +1,10 @@
 //! A store that gives another value for the same row each time: that is told, with the fields, and no divergence; and a store
 //! whose keys are only busy is not called so.
 
-use super::fields::{ended, told_batch};
+use super::fields::told_batch;
 use super::forms::WrittenForm;
 use super::reader::{BUSY, Reader};
-use super::{acknowledged, batch, bye, store_value};
+use super::{batch, ended, store_value};
 use crate::support::{Running, prepared, start_of};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -82,13 +82,8 @@ maps: [{{name: cart, store: main, collection: cart, deadline_ms: 300}}]
 
 /// What the summary says of the map once each key was written and checked.
 async fn checked(running: &Running, keys: &[String]) -> Value {
-    let (uploads, mut replies) = running.stream().await;
     let written: Vec<_> = keys.iter().map(String::as_str).collect();
-    uploads.send(running.upload(1, &batch(running, "cart", 0, &written))).await.unwrap();
-    acknowledged(&mut replies, 1).await;
-    uploads.send(running.upload(2, &bye(keys.len() as u64))).await.unwrap();
-    acknowledged(&mut replies, 2).await;
-    running.settled().await["maps"]["cart"].clone()
+    ended(running, &batch(running, "cart", 0, &written)).await["maps"]["cart"].clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,28 +5,59 @@ use crate::{PATIENCE, acknowledged, batch, bye, store};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-type Told = (HeaderMap, Value);
-
-/// A webhook, and what it is told.
-async fn hook() -> (String, mpsc::Receiver<Told>) {
-    async fn take(State(told): State<mpsc::Sender<Told>>, headers: HeaderMap, body: Bytes) {
-        told.send((headers, serde_json::from_slice(&body).unwrap())).await.unwrap();
-    }
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    let (told, requests) = mpsc::channel(100);
-    let router = Router::new().fallback(take).with_state(told);
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    (url, requests)
+/// What a webhook is told.
+pub(crate) struct Told {
+    pub(crate) headers: HeaderMap,
+    pub(crate) raw: Bytes,
+    pub(crate) body: Value,
 }
 
-async fn next(requests: &mut mpsc::Receiver<Told>) -> Told {
-    tokio::time::timeout(PATIENCE, requests.recv()).await.expect("the webhook is told").unwrap()
+/// A webhook, and what it is told.
+pub(crate) struct Hook {
+    pub(crate) url: String,
+    requests: mpsc::Receiver<Told>,
+}
+
+#[derive(Clone)]
+struct Taking {
+    told: mpsc::Sender<Told>,
+    /// The statuses of its next answers.
+    statuses: Arc<Mutex<VecDeque<u16>>>,
+}
+
+impl Hook {
+    /// Answers with these statuses, and with 200 from then on.
+    pub(crate) async fn start(statuses: impl IntoIterator<Item = u16>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (told, requests) = mpsc::channel(100);
+        let statuses = Arc::new(Mutex::new(statuses.into_iter().collect()));
+        let router = Router::new().fallback(take).with_state(Taking { told, statuses });
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { url, requests }
+    }
+
+    pub(crate) async fn next(&mut self) -> Told {
+        tokio::time::timeout(PATIENCE, self.requests.recv()).await.expect("the webhook is told").unwrap()
+    }
+
+    pub(crate) fn try_next(&mut self) -> Option<Told> {
+        self.requests.try_recv().ok()
+    }
+}
+
+async fn take(State(taking): State<Taking>, headers: HeaderMap, raw: Bytes) -> StatusCode {
+    let body = serde_json::from_slice(&raw).unwrap();
+    taking.told.send(Told { headers, raw, body }).await.unwrap();
+    let status = taking.statuses.lock().unwrap().pop_front();
+    status.map_or(StatusCode::OK, |status| StatusCode::from_u16(status).unwrap())
 }
 
 async fn start(url: &str) -> Running {
@@ -41,14 +72,14 @@ async fn start(url: &str) -> Running {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_is_told_of_a_divergence_and_of_its_end_and_the_status_says_so() {
-    let (url, mut requests) = hook().await;
-    let running = start(&url).await;
+    let mut hook = Hook::start([]).await;
+    let running = start(&hook.url).await;
     let (uploads, mut replies) = running.stream().await;
     uploads.send(running.upload(1, &batch(&running, "cart", 0, &["lost"]))).await.unwrap();
     acknowledged(&mut replies, 1).await;
     uploads.send(running.upload(2, &bye(1))).await.unwrap();
     acknowledged(&mut replies, 2).await;
-    let (headers, event) = next(&mut requests).await;
+    let Told { headers, body: event, .. } = hook.next().await;
     assert_eq!(headers["webhook-id"], event["id"].as_str().unwrap());
     assert_eq!(
         (&event["type"], &event["data"]["map"]),
@@ -59,7 +90,7 @@ async fn a_webhook_is_told_of_a_divergence_and_of_its_end_and_the_status_says_so
     let one = running.get(&format!("/v1/divergences/{}", example["id"].as_str().unwrap())).await;
     assert_eq!((one.0, &one.1["key"]), (200, &"lost".into()));
     store(&running, "lost");
-    assert_eq!(next(&mut requests).await.1["type"], "counterfoil.divergences.resolved");
+    assert_eq!(hook.next().await.body["type"], "counterfoil.divergences.resolved");
     let status = async {
         loop {
             let (code, status) = running.get("/v1/notify").await;

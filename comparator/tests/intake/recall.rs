@@ -1,7 +1,7 @@
 //! Values recalled over real gRPC: this is the sidecar, honest or not, and operators ask over HTTP.
 
 use super::{PATIENCE, acknowledged, batch, header, store_value};
-use crate::support::{Answer, Running, prepared, start_with};
+use crate::support::{Running, prepared, start_with};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use counterfoil_clock::now;
@@ -85,8 +85,7 @@ impl Sidecar {
 }
 
 async fn operator(running: &Running, path: &str) -> (u16, Value) {
-    let Answer { status, body, .. } = running.ask("GET", path, ALICE, "").await;
-    (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    running.asked("GET", path, ALICE, "").await
 }
 
 fn values(id: &str) -> String {
@@ -114,6 +113,14 @@ async fn shown(
 
 fn value(recall: &Recall, value: &[u8]) -> Recalled {
     Recalled { id: recall.id, value: value.to_vec().into(), ..Default::default() }
+}
+
+/// The sidecar is back, and has the value of the divergence.
+async fn is_back(running: &Running, id: &str) {
+    let mut sidecar = Sidecar::connect(running).await;
+    sidecar.send(running, &BatchBuilder::default().finish(header(1, now())), true).await;
+    let told = shown(running, &mut sidecar, id, |recall| vec![value(recall, b"v")]).await;
+    assert_eq!(told["map_value"]["state"], "value", "{told}");
 }
 
 /// The number behind a series of the comparator's metrics.
@@ -243,10 +250,7 @@ async fn a_stream_that_ends_before_the_answer_is_told_and_the_next_one_is_asked(
     };
     let ((_, told), ()) = tokio::join!(operator(&running, &path), leaving);
     assert_eq!(told["map_value"]["reason"], "gone", "{told}");
-    let mut sidecar = Sidecar::connect(&running).await;
-    sidecar.send(&running, &BatchBuilder::default().finish(header(1, now())), true).await;
-    let told = shown(&running, &mut sidecar, &id, |recall| vec![value(recall, b"v")]).await;
-    assert_eq!(told["map_value"]["state"], "value", "{told}");
+    is_back(&running, &id).await;
     running.stop().await;
 }
 
@@ -261,10 +265,7 @@ async fn a_comparator_that_was_started_over_asks_once_the_sidecar_is_back() {
     let running = start_saying(again, "values: true", journal).await;
     let (_, told) = operator(&running, &values(&id)).await;
     assert_eq!(told["map_value"]["reason"], "gone", "{told}");
-    let mut sidecar = Sidecar::connect(&running).await;
-    sidecar.send(&running, &BatchBuilder::default().finish(header(1, now())), true).await;
-    let told = shown(&running, &mut sidecar, &id, |recall| vec![value(recall, b"v")]).await;
-    assert_eq!(told["map_value"]["state"], "value", "{told}");
+    is_back(&running, &id).await;
     running.stop().await;
 }
 

@@ -1,15 +1,18 @@
 //! Repairs over HTTP: planned, approved, carried out, seen to be over, and undone; and what stops them.
 
+mod handed;
+mod recalled;
+
 use super::divergences::{ALICE, BOB, tokens};
 use super::{PATIENCE, bye, header, store_value};
-use crate::support::{Answer, Running, prepared, start_of};
+use crate::support::{Running, prepared, start_of};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use counterfoil_clock::now;
 use counterfoil_comparator::repair::{AuditEntry, audit_of_file, verify_audit};
 use counterfoil_digest::{Codec, MapDigester};
 use counterfoil_judge::{Interval, Reported, StoreOutcome};
-use counterfoil_proto::wire;
+use counterfoil_proto::wire::{self, reply::Body};
 use counterfoil_proto::{BatchBuilder, Header, Row};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -26,15 +29,20 @@ const REPAIR: &str = "url: 'sqlite://DIR/store.db',
     update: 'UPDATE cart SET v = $value WHERE k = $key',
     remove: 'DELETE FROM cart WHERE k = $key'";
 
-/// A comparator whose map is repaired as `terms` say.
+/// A comparator that itself repairs its map as `terms` say.
 async fn start_in(directory: TempDir, terms: &str) -> Running {
+    start_saying(directory, &format!("repair: {{{terms}, {REPAIR}}}")).await
+}
+
+/// A comparator whose map says `more`.
+async fn start_saying(directory: TempDir, more: &str) -> Running {
     let signing = directory.path().join("signing");
     if !signing.exists() {
         counterfoil_keys::create_file(&signing, &"3d".repeat(32)).unwrap();
     }
     let map = format!(
         "maps: [{{name: cart, store: main, query: 'SELECT k, v, version FROM cart WHERE k IN rarray(?1)', deadline_ms: 300, \
-         repair: {{{terms}, {REPAIR}}}}}]\nprobe: {{gap_ms_max: 60000, gap_ms_min: 50}}"
+         {more}}}]\nprobe: {{gap_ms_max: 60000, gap_ms_min: 50}}"
     );
     let tokens = tokens(&directory);
     start_of(directory, &format!("{STORE}{map}"), vec![tokens]).await
@@ -51,22 +59,35 @@ struct Source {
     number: u64,
     next_seq: u64,
     mac: Vec<u8>,
+    /// What its sidecar answers recalls with; `None` if it says that it answers none.
+    value: Option<&'static str>,
 }
 
 impl Source {
     async fn connect(running: &Running) -> Self {
         let (uploads, replies) = running.stream().await;
-        Self { uploads, replies, number: 0, next_seq: 0, mac: Vec::new() }
+        Self { uploads, replies, number: 0, next_seq: 0, mac: Vec::new(), value: None }
     }
 
     async fn send(&mut self, running: &Running, batch: wire::Batch) {
         self.number += 1;
         let batch = wire::Batch { previous_mac: std::mem::take(&mut self.mac).into(), ..batch };
-        let upload = running.upload(self.number, &batch);
+        let upload = wire::Upload { recalls: self.value.is_some(), ..running.upload(self.number, &batch) };
         self.mac = upload.mac.to_vec();
         self.uploads.send(upload).await.unwrap();
-        let reply = self.replies.message().await.unwrap().unwrap();
-        assert!(matches!(reply.body, Some(wire::reply::Body::Ack(_))), "{reply:?}");
+        loop {
+            match self.replies.message().await.unwrap().unwrap().body {
+                Some(Body::Ack(_)) => return,
+                Some(Body::Recall(recall)) => self.answer(&recall).await,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    async fn answer(&self, recall: &wire::Recall) {
+        let value = self.value.unwrap().into();
+        let recalled = Some(wire::Recalled { id: recall.id, value, ..Default::default() });
+        self.uploads.send(wire::Upload { recalled, ..Default::default() }).await.unwrap();
     }
 
     /// Writes of these values, `None` for a remove, to keys.
@@ -103,11 +124,6 @@ impl Source {
 }
 
 impl Running {
-    async fn asked(&self, method: &str, path: &str, caller: &str, body: &str) -> (u16, Value) {
-        let Answer { status, body, .. } = self.ask(method, path, caller, body).await;
-        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
-    }
-
     async fn plan(&self) -> Value {
         let (status, plan) = self.asked("POST", "/v1/repairs/plan", ALICE, "{}").await;
         assert_eq!(status, 200, "{plan}");
@@ -122,6 +138,11 @@ impl Running {
         let (status, answer) = self.asked("POST", "/v1/repairs/apply", ALICE, &body).await;
         assert_eq!(status, 200, "{answer}");
         answer["repairs"][0].clone()
+    }
+
+    /// What was approved, once it has come to this, whatever sources say.
+    async fn repair_until(&self, approved: &Value, holds: impl Fn(&Value) -> bool) -> Value {
+        self.until_told(BOB, &repair_path(approved), holds).await
     }
 
     fn held(&self, key: &str) -> Option<String> {
@@ -150,7 +171,10 @@ fn repair_path(answer: &Value) -> String {
 
 /// A write of `v` to the key `lost` that is not in the store, confirmed.
 async fn lost(running: &Running) -> (Source, Value) {
-    let mut source = Source::connect(running).await;
+    lost_by(running, Source::connect(running).await).await
+}
+
+async fn lost_by(running: &Running, mut source: Source) -> (Source, Value) {
     source.tell(running, &[("lost", Some("v"))]).await;
     let is_found = |page: &Value| page["divergences"][0]["key"] == "lost";
     source.live_until(running, "/v1/divergences?state=confirmed", is_found).await;
@@ -224,18 +248,8 @@ async fn while_a_source_has_not_told_what_it_wrote_nothing_is_written() {
     let (mut source, planned) = lost(&running).await;
     let approved = running.apply(&planned, value("v")).await;
     // It says nothing, so it may have written the same value to the store once more.
-    let path = repair_path(&approved);
     let is_over = |repair: &Value| !matches!(repair["state"].as_str(), Some("approved" | "applying"));
-    let found = async {
-        loop {
-            let repair = running.asked("GET", &path, BOB, "").await.1;
-            if is_over(&repair) {
-                return repair;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let repair = tokio::time::timeout(PATIENCE, found).await.unwrap();
+    let repair = running.repair_until(&approved, is_over).await;
     assert_eq!((&repair["state"], running.held("lost")), (&"overtaken".into(), None), "{repair}");
     assert!(repair["why"].as_str().unwrap().contains("did not tell in time"), "{repair}");
     // It may be tried again.

@@ -41,9 +41,14 @@ impl Running {
     }
 
     pub(crate) async fn until(&self, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        self.until_told("", path, holds).await
+    }
+
+    /// The same, told to a `caller`.
+    pub(crate) async fn until_told(&self, caller: &str, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let found = async {
             loop {
-                let answer = self.get(path).await.1;
+                let answer = self.asked("GET", path, caller, "").await.1;
                 if holds(&answer) {
                     return answer;
                 }

@@ -1,6 +1,6 @@
 //! What a sweep finds that nobody wrote: a row that changed behind the map's back.
 
-use super::{acknowledged, batch, bye, store};
+use super::{batch, ended, store};
 use crate::support::{Running, prepared, start_with};
 use serde_json::Value;
 
@@ -15,12 +15,7 @@ fn execute(running: &Running, statement: &str) {
 /// All keys are written, and confirmed.
 async fn write_all(running: &Running) {
     KEYS.iter().for_each(|key| store(running, key));
-    let (uploads, mut replies) = running.stream().await;
-    uploads.send(running.upload(1, &batch(running, "cart", 0, &KEYS))).await.unwrap();
-    acknowledged(&mut replies, 1).await;
-    uploads.send(running.upload(2, &bye(KEYS.len() as u64))).await.unwrap();
-    acknowledged(&mut replies, 2).await;
-    let summary = running.settled().await;
+    let summary = ended(running, &batch(running, "cart", 0, &KEYS)).await;
     assert_eq!(summary["maps"]["cart"]["outcomes"]["confirmed"], KEYS.len(), "{summary}");
 }
 

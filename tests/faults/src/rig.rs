@@ -90,7 +90,7 @@ impl<'a> Rig<'a> {
         let mut command = self.command("comparator")?;
         let process = Process::start("comparator", &mut command, &self.place.folder);
         let port = self.place.http;
-        let is_ready = || http::get(port, "/readyz").is_ok_and(|(status, _)| status == 200);
+        let is_ready = || http::is_ok(port, "/readyz");
         await_ready("comparator", self.comparator.insert(process), is_ready)
     }
 

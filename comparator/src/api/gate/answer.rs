@@ -67,6 +67,8 @@ struct Figures {
     /// Confirmed divergences that are open, of this window and from before.
     open_divergences: u64,
     older_divergences: u64,
+    /// Confirmed divergences that are open and that somebody ignores: they count in neither of these.
+    ignored_divergences: u64,
     /// Every event begun before this has an outcome, in UTC; `null` if nothing is promised.
     verified_through: Option<String>,
     verified_through_age_ms: Option<f64>,
@@ -139,6 +141,7 @@ impl Figures {
             coverage: decision.coverage,
             open_divergences: facts.open,
             older_divergences: facts.open_before,
+            ignored_divergences: facts.ignored,
             verified_through: through.map(|at| at.to_string()),
             verified_through_age_ms: facts.behind.map(ms),
         }
@@ -172,6 +175,7 @@ impl Figures {
             coverage: of_both(self.coverage, other.coverage, f64::min),
             open_divergences: self.open_divergences + other.open_divergences,
             older_divergences: self.older_divergences + other.older_divergences,
+            ignored_divergences: self.ignored_divergences + other.ignored_divergences,
             verified_through,
             verified_through_age_ms,
         }

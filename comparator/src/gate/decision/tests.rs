@@ -28,6 +28,7 @@ fn good() -> Facts {
         has_lost_source: false,
         open: 0,
         open_before: 0,
+        ignored: 0,
         behind: Some(S),
         calibration: Calibration::Calibrated,
         store: Some(State::Healthy),
@@ -71,6 +72,7 @@ fn each_condition_that_does_not_hold_is_told_by_its_name() {
     check(Facts { open: 1, ..good() }, (Fail, &["open_divergences"]));
     check(Facts { open_before: 1, ..good() }, (Insufficient, &["older_divergences"]));
     check(Facts { open: 1, open_before: 1, ..good() }, (Fail, &["open_divergences"]));
+    check(Facts { ignored: 9, ..good() }, (Pass, &[]));
     check(Facts { open: 1, has_run: 0, ..good() }, (Fail, &["open_divergences", "window"]));
 }
 
@@ -95,6 +97,15 @@ fn a_reason_says_what_would_change_it() {
         (Facts { ended: ended(400, 1, 0), ..good() }, "it takes 268 events if none diverges"),
         (Facts { has_run: 420 * S, ..good() }, "for 420 s of 600 s: ask again in 180 s"),
         (Facts { behind: Some(60 * S), ..good() }, "gate.lag_max_ms is 30000"),
+        (
+            Facts { open: 2, ignored: 3, ..good() },
+            "2 confirmed divergences of this window are open (3 more are ignored)",
+        ),
+        (
+            Facts { open_before: 2, ignored: 1, ..good() },
+            "2 confirmed divergences from before this window are open (1 more is ignored)",
+        ),
+        (Facts { open: 2, ..good() }, "of this window are open, and"),
         (Facts { ended: ended(0, 9, 0), ..good() }, "gate.bad_ratio_max is 1%"),
     ] {
         assert!(
@@ -136,7 +147,8 @@ prop_compose! {
     ) -> Facts {
         let (window, has_run, behind) = (window * S, has_run * S, behind.map(|s| s * S));
         let lost = Lost { declared, undeclared };
-        Facts { window, has_run, ended, against, lost, has_lost_source, open, open_before, behind, calibration, store }
+        let ignored = 0;
+        Facts { window, has_run, ended, against, lost, has_lost_source, open, open_before, ignored, behind, calibration, store }
     }
 }
 

@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::ledger::outbox::{DEAD_KEPT_MAX, EXAMPLES_MAX, Group, Message, Sealed, Settling, Waiting};
-use std::collections::BTreeSet;
 
 /// To `ops`, of what is confirmed and resolved in the map of odd numbers, at once.
-fn route() -> Route {
+pub(super) fn route() -> Route {
     Route {
         receiver: "ops".into(),
         maps: BTreeSet::from(["odd".to_owned()]),

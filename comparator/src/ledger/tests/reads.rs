@@ -33,12 +33,12 @@ const ROWS: u32 = 1_000;
 const ACTED: u32 = 20;
 /// Steps of SQLite's machine for an entry of an index that is looked at, or a row that is shown, at most.
 const STEPS_PER_ENTRY: u32 = 80;
-const STEPS_PER_ROW: u32 = 200;
+pub(super) const STEPS_PER_ROW: u32 = 200;
 /// Steps for everything that is done once.
-const STEPS_ONCE: u32 = 1_000;
+pub(super) const STEPS_ONCE: u32 = 1_000;
 
 /// What a page costs in steps, how many rows it has, and how it is found.
-fn cost(connection: &rusqlite::Connection, filter: &Filter) -> (u32, u32, String) {
+pub(super) fn cost(connection: &rusqlite::Connection, filter: &Filter) -> (u32, u32, String) {
     let (sql, parameters) = listing::statement(filter, filter.limit, 10_000);
     let mut statement = connection.prepare(&sql).unwrap();
     let mut rows = statement.query(params_from_iter(&parameters)).unwrap();

@@ -12,6 +12,9 @@ ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, kind = excluded.kin
 pub(super) const TURN: &str =
     "UPDATE repair SET state = ?2, why = ?3, changed_at_unix_ns = ?4 WHERE id = ?1 AND state = ?5";
 
+pub(super) const PUT_OFF: &str =
+    "UPDATE repair SET why = ?2 WHERE id = ?1 AND state IN ('approved', 'applying')";
+
 pub(super) const KEEP: &str = "UPDATE repair SET former = ?2, former_until_unix_ns = ?3 WHERE id = ?1";
 
 pub(super) const FORGET_FORMER: &str =
@@ -19,7 +22,7 @@ pub(super) const FORGET_FORMER: &str =
 
 pub(super) const PRUNE: &str = "
 DELETE FROM repair WHERE row IN (
-    SELECT row FROM repair WHERE state NOT IN ('approved', 'applying', 'applied') ORDER BY row
+    SELECT row FROM repair WHERE state NOT IN ('approved', 'applying', 'applied', 'handed') ORDER BY row
     LIMIT max(0, (SELECT count(*) FROM repair) - ?1))";
 
 pub(super) const PAGE: &str = "
@@ -29,21 +32,26 @@ ORDER BY row DESC LIMIT ?4";
 pub(super) const WAITING: &str =
     "SELECT * FROM repair WHERE state IN ('approved', 'applying') ORDER BY row LIMIT ?1";
 
-/// Divergences that are over since their repair was applied.
+/// Divergences that are over since their repair was applied or handed over.
 pub(super) const OVER: &str = "
 SELECT repair.* FROM repair JOIN divergence ON divergence.id = repair.divergence
-WHERE repair.state = 'applied' AND divergence.state = 'resolved' AND divergence.times = repair.times";
+WHERE repair.state IN ('applied', 'handed') AND divergence.state = 'resolved' AND divergence.times = repair.times";
 
 /// Divergences that came back, or never went.
 pub(super) const BACK: &str = "
 SELECT repair.* FROM repair JOIN divergence ON divergence.id = repair.divergence
-WHERE repair.state IN ('applied', 'confirmed') AND changed_at_unix_ns > ?1
+WHERE repair.state IN ('applied', 'handed', 'confirmed') AND changed_at_unix_ns > ?1
     AND (divergence.times > repair.times
         OR repair.state = 'applied' AND divergence.state = 'confirmed' AND changed_at_unix_ns < ?2)";
 
+/// Divergences that went on though their repair was handed over.
+pub(super) const LEFT: &str = "
+SELECT repair.* FROM repair JOIN divergence ON divergence.id = repair.divergence
+WHERE repair.state = 'handed' AND divergence.state = 'confirmed' AND divergence.times = repair.times AND changed_at_unix_ns < ?1";
+
 pub(super) const COUNTS: &str = "
 SELECT count(*) FILTER (WHERE state = 'recurred'),
-    count(*) FILTER (WHERE state NOT IN ('approved', 'applying', 'undone')),
+    count(*) FILTER (WHERE state NOT IN ('approved', 'applying', 'handed', 'undone')),
     count(*) FILTER (WHERE state IN ('overtaken', 'refused', 'failed')),
     (SELECT count(*) FROM divergence WHERE map = ?1 AND state = 'confirmed')
 FROM repair WHERE map = ?1

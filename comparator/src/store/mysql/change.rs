@@ -4,7 +4,7 @@
 //! as it is now: it must hold what it did at the look. Where there is no row, its place is locked before the insert: an insert
 //! that met another one unlocked could end as a deadlock, and the server might give up the application's.
 
-use super::super::change::{Looked, Marker, Statement, Statements, Swap, Swapped, Writing, is_same};
+use super::super::change::{Marker, Statement, Statements, Swap, Swapped, Writing, is_same};
 use super::super::{Answer, Found, Lookup};
 use super::question::Question;
 use super::{Mysql, Session, classify};
@@ -52,10 +52,10 @@ impl Change<'_> {
         for command in BEGIN {
             self.run(command).await?;
         }
-        let made = match self.swap.looked(self.look(&self.statements.lookup).await?) {
-            Looked::Done(done) => done,
-            Looked::Expected(before) if settle(before.clone()).await => self.set(&before).await?,
-            Looked::Expected(_) => Swapped::Unsettled,
+        let looked = self.look(&self.statements.lookup).await?;
+        let made = match self.swap.settled(looked, settle).await {
+            Ok(before) => self.set(&before).await?,
+            Err(swapped) => swapped,
         };
         self.run(if made == Swapped::Written { "COMMIT" } else { "ROLLBACK" }).await?;
         Ok(made)

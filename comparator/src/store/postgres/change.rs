@@ -4,7 +4,7 @@
 //! inserted: the server says so (40001, 23505), whatever the row holds. A transaction that the server refuses leaves nothing
 //! behind, and nobody waits while the caller settles, for no row is locked yet.
 
-use super::super::change::{Looked, Marker, Statement, Statements, Swap, Swapped, Writing};
+use super::super::change::{Marker, Statement, Statements, Swap, Swapped, Writing};
 use super::super::{Answer, Found, Lookup};
 use super::{Postgres, Session, classify};
 use crate::store::StoreError;
@@ -42,12 +42,10 @@ impl Session {
         S: Future<Output = bool> + Send,
     {
         self.run(BEGIN).await?;
-        let made = match swap.looked(self.look(&statements.lookup, swap).await?) {
-            Looked::Done(done) => done,
-            Looked::Expected(before) if settle(before.clone()).await => {
-                self.set(statements, swap, &before).await?
-            }
-            Looked::Expected(_) => Swapped::Unsettled,
+        let looked = self.look(&statements.lookup, swap).await?;
+        let made = match swap.settled(looked, settle).await {
+            Ok(before) => self.set(statements, swap, &before).await?,
+            Err(swapped) => swapped,
         };
         self.run(if made == Swapped::Written { "COMMIT" } else { "ROLLBACK" }).await?;
         Ok(made)

@@ -3,7 +3,7 @@
 //! A field of a hash cannot be watched by itself. Where other fields of its hash changed, the field is looked at again, and must
 //! hold the same.
 
-use super::super::change::{Looked, Swap, Swapped, Writing};
+use super::super::change::{Swap, Swapped, Writing};
 use super::super::{Answer, Found};
 use super::{Connection, Redis, answers, command};
 use crate::store::{Lookup, StoreError};
@@ -24,10 +24,10 @@ where
     S: Future<Output = bool> + Send,
 {
     let Writing::Redis(lookup) = writing else { return Err(Lookup::unfit()) };
-    let (lease, mut session) = store.session().await?;
+    // What is watched belongs to a connection, so no other change may be made over it.
+    let mut session = store.connect().await?;
     let connection = &mut session.connection;
-    let made = Change { connection, lookup, swap, value_bytes_max: store.value_bytes_max }.make(settle).await;
-    lease.settle(session, made)
+    Change { connection, lookup, swap, value_bytes_max: store.value_bytes_max }.make(settle).await
 }
 
 struct Change<'a> {
@@ -44,13 +44,14 @@ impl Change<'_> {
         S: Future<Output = bool> + Send,
     {
         self.watch().await?;
-        let made = match self.swap.looked(self.look().await?) {
-            Looked::Done(done) => done,
-            Looked::Expected(before) if settle(before.clone()).await => return self.set(&before).await,
-            Looked::Expected(_) => Swapped::Unsettled,
-        };
-        self.connection.ask(&redis::cmd("UNWATCH")).await?;
-        Ok(made)
+        let looked = self.look().await?;
+        match self.swap.settled(looked, settle).await {
+            Ok(before) => self.set(&before).await,
+            Err(swapped) => {
+                self.connection.ask(&redis::cmd("UNWATCH")).await?;
+                Ok(swapped)
+            }
+        }
     }
 
     async fn set(&mut self, before: &Found) -> Result<Swapped, StoreError> {

@@ -20,9 +20,9 @@ impl Redis {
         keys: &[Bytes],
     ) -> Result<Description, StoreError> {
         let changes = changes(lookup, keys.first())?;
-        let (lease, mut session) = self.session().await?;
-        let told = session.connection.describe(&changes, self.is_cluster).await;
-        lease.settle(session, told)
+        let mut read = self.connection().await?;
+        let told = read.connection.describe(&changes, self.is_cluster).await;
+        read.settle(told)
     }
 }
 

@@ -1,12 +1,11 @@
 //! Changes one key of an SQLite file: `BEGIN IMMEDIATE` keeps every other writer out until it is made.
 
-use super::super::change::{Looked, Marker, Statement, Statements, Swap, Swapped, Writing, is_same};
+use super::super::change::{Marker, Statement, Statements, Swap, Swapped, Writing, is_same};
 use super::super::{Answer, Found};
 use super::{File, Question, Sqlite, classify};
 use crate::store::StoreError;
 use bytes::Bytes;
 use rusqlite::types::Value;
-use rusqlite::vtab::array::load_module;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params_from_iter};
 use std::sync::Arc;
 
@@ -22,17 +21,13 @@ where
     S: Future<Output = bool> + Send,
 {
     let statements = writing.statements()?.clone();
-    let question = Question::of(&statements.lookup, store.value_bytes_max)?;
-    let key = swap.key.clone();
-    let looked = store.ask(&statements.lookup, move |question, connection| look(question, connection, &key));
-    let answer = looked.await.told?;
-    let before = match swap.looked(answer) {
-        Looked::Done(done) => return Ok(done),
-        Looked::Expected(found) => found,
+    let question = Arc::new(Question::of(&statements.lookup, store.value_bytes_max)?);
+    let (asked, key) = (Arc::clone(&question), swap.key.clone());
+    let looked = store.line.read(move |connection| look(&asked, connection, &key));
+    let before = match swap.settled(looked.await.told?, settle).await {
+        Ok(before) => before,
+        Err(swapped) => return Ok(swapped),
     };
-    if !settle(before.clone()).await {
-        return Ok(Swapped::Unsettled);
-    }
     let (file, swap) = (Arc::clone(store.line.file()), swap.clone());
     let set = move || set(&file, &question, &statements, &swap, &before);
     tokio::task::spawn_blocking(set)
@@ -51,7 +46,8 @@ fn set(
     swap: &Swap,
     before: &Found,
 ) -> Result<Swapped, StoreError> {
-    let mut connection = file.open_to_write()?;
+    let mut connection = file.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    file.set_deadline(&mut connection)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
     let transaction = transaction.map_err(|error| classify(&error))?;
     if !is_same(look(question, &transaction, &swap.key)?, before) {
@@ -85,17 +81,5 @@ fn value(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
         Ok(text) => Value::Text(text.to_owned()),
         Err(_) => Value::Blob(bytes.to_vec()),
-    }
-}
-
-impl File {
-    fn open_to_write(&self) -> Result<Connection, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection =
-            Connection::open_with_flags(&self.path, flags).map_err(|error| classify(&error))?;
-        connection.busy_timeout(self.timeout).map_err(|error| classify(&error))?;
-        load_module(&connection).map_err(|error| classify(&error))?;
-        self.set_deadline(&mut connection)?;
-        Ok(connection)
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn confirmed(table: &Table, since: i64) -> (u64, u64) {
-    let [census] = table.census_since(at(since))[..] else { panic!("one map") };
+    let [census] = table.census_since(at(since), |_, _, _| false)[..] else { panic!("one map") };
     (census.confirmed_since, census.confirmed_before)
 }
 
@@ -18,6 +18,22 @@ fn a_divergence_counts_once_it_is_confirmed_by_when_its_write_had_to_show() {
     assert_eq!(confirmed(&table, 1_011), (0, 1));
     look(&table, at(5_000), Ok(A));
     assert_eq!(confirmed(&table, 0), (0, 0), "it is resolved");
+}
+
+#[test]
+fn what_somebody_ignores_is_counted_apart_and_by_check_write_and_key() {
+    let table = table(1_000);
+    for (seq, key) in [(1, b"k"), (2, b"l")] {
+        put(&table, key, write(seq, A, 0, 10), at(11));
+    }
+    look(&table, at(1_011), Ok(Digest::ABSENT));
+    let census = |ignored: fn(MapId, WriteId, &[u8]) -> bool| {
+        let [census] = table.census_since(at(0), ignored)[..] else { panic!("one map") };
+        (census.confirmed_since, census.ignored, census.divergences)
+    };
+    assert_eq!(census(|_, _, _| false), (2, 0, 2));
+    let is_first = |map, write: WriteId, key: &[u8]| map == MapId(0) && write.seq == 1 && key == b"k";
+    assert_eq!(census(is_first), (1, 1, 2), "it is open all the same");
 }
 
 #[test]

@@ -27,6 +27,11 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) const ALL: [Self; 4] = [Self::Sqlite, Self::Postgres, Self::Mariadb, Self::Redis];
 
+    /// How many reads a comparator may make at a time over its one connection.
+    pub(crate) fn reads_per_connection(self) -> u32 {
+        if self == Self::Redis { 4 } else { 1 }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sqlite => "SQLite",
