@@ -46,5 +46,6 @@ pub(crate) fn install(name: &str) -> Done {
     if is_there.is_ok_and(|status| status.success()) {
         return Ok(());
     }
-    run(&["install", "--locked", name])
+    // Such a program runs for seconds; optimising it takes minutes.
+    run(&["install", "--locked", "--debug", name])
 }

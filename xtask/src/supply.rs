@@ -16,13 +16,15 @@ const FETCH_LOOKS_MAX: u32 = 200;
 /// there in several versions are told by `cargo deny check bans`.
 pub(crate) fn deny() -> Done {
     cargo::install("cargo-deny")?;
+    // It looks at crates for every platform, and building fetched those of this one.
+    cargo::run(&["fetch", "--locked"])?;
     let check = ["deny", "--offline", "--workspace", "--log-level", "error", "check"];
     cargo::run(&[&check[..], &["bans", "licenses", "sources"]].concat())?;
     advisories()
 }
 
 /// The advisories are a repository that has to be fetched. Where there is no way to it, that is said and is no error: the
-/// rest of the check needs no network.
+/// rest of the check needs no network once the crates are there.
 #[allow(clippy::print_stdout, reason = "what was left out belongs to the results")]
 fn advisories() -> Done {
     if !is_fetched() {

@@ -219,8 +219,11 @@ fn command<'k>(lookup: &Lookup, keys: impl Iterator<Item = &'k [u8]>) -> Result<
     match lookup {
         Lookup::Prefix(prefix) => {
             let mut command = redis::cmd("MGET");
+            let mut name = Vec::from(prefix.as_bytes());
             for key in keys {
-                command.arg([prefix.as_bytes(), key].concat());
+                name.truncate(prefix.len());
+                name.extend_from_slice(key);
+                command.arg(&name[..]);
             }
             Ok(command)
         }

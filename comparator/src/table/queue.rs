@@ -4,57 +4,51 @@
 //! where it does not belong any more: what the key itself says counts, and whoever takes a slot out asks it. A key that is
 //! to be probed stands at least once where it is found in time.
 
+mod line;
+
 use super::class::{Class, PerClass};
 use super::shard::Slot;
 use counterfoil_judge::Time;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
-type Heap = BinaryHeap<Reverse<(Time, Slot)>>;
+use line::Line;
 
 /// The keys of one map in one shard, by when they are due or have to be probed.
 pub(super) struct Queue {
-    later: Heap,
-    ready: PerClass<Heap>,
+    later: Line,
+    ready: PerClass<Line>,
 }
 
 impl Queue {
     pub(super) fn new() -> Self {
-        Self { later: Heap::new(), ready: PerClass::of(|_| Heap::new()) }
+        Self { later: Line::default(), ready: PerClass::of(|_| Line::default()) }
     }
 
     /// The key at `slot` is due at `due`.
     pub(super) fn wait_until(&mut self, due: Time, slot: Slot) {
-        self.later.push(Reverse((due, slot)));
+        self.later.push(due, slot);
     }
 
     /// A key whose time has come by `now`, and when that was said to be.
     pub(super) fn ripe(&mut self, now: Time) -> Option<(Time, Slot)> {
-        pop_if(&mut self.later, |due| due <= now)
+        self.later.pop_if(|due| due <= now)
     }
 
     /// The key at `slot` is due; those of its class with an earlier `rank` go first.
     pub(super) fn wait_in(&mut self, class: Class, rank: Time, slot: Slot) {
-        self.ready.get_mut(class).push(Reverse((rank, slot)));
+        self.ready.get_mut(class).push(rank, slot);
     }
 
     /// The first that waits in a class.
     pub(super) fn first(&mut self, class: Class) -> Option<Slot> {
-        Some(self.ready.get_mut(class).pop()?.0.1)
+        Some(self.ready.get_mut(class).pop_if(|_| true)?.1)
     }
 
     /// The first that waits in a class, if its rank is before `before`.
     pub(super) fn first_before(&mut self, class: Class, before: Time) -> Option<Slot> {
-        Some(pop_if(self.ready.get_mut(class), |rank| rank < before)?.1)
+        Some(self.ready.get_mut(class).pop_if(|rank| rank < before)?.1)
     }
 
     /// How many wait in each class, at most.
     pub(super) fn ready(&self) -> PerClass<usize> {
         PerClass::of(|class| self.ready.get(class).len())
     }
-}
-
-fn pop_if(heap: &mut Heap, is_wanted: impl FnOnce(Time) -> bool) -> Option<(Time, Slot)> {
-    heap.peek().filter(|Reverse((at, _))| is_wanted(*at))?;
-    heap.pop().map(|Reverse(first)| first)
 }
