@@ -139,6 +139,26 @@ holds: with checksums, as it does between two databases (`hashdiff`), and by let
 one (`joindiff`), which no map in a process's memory has; with a thread for each processor and without its check for duplicate keys.
 Its time is that of the whole command. Both find exactly what was planted. Three rounds, in which they take turns; the middle one
 counts. A million rows and not ten, so that the whole takes minutes.
+
+**The ledger** is a file in which 100,000 divergences are open and 20,000 resolved, of four maps, five kinds and forty sources; of a
+hundred one is acknowledged and one ignored. Each round writes the transitions of 20,000 others into a copy of it, opened, confirmed
+and resolved mixed, as the comparator's telling hands them over, until all are synced; and once more with a receiver who is to be told of
+every one. The floor is a loop that inserts as many rows of a number, 16 bytes and a word into a file of its own, in transactions of
+the same size. Both with a write-ahead log that is synced with each transaction. Three rounds, in turn; the middle one counts.
+
+**Pages** of that ledger are asked of a comparator that has just been started over it: 100 rows each, one page after the other, each
+over a new connection, fifty times in turn. The ten oldest divergences are those of a source that told of no other: to find them
+all others are passed over. The floor is an answer that says that the comparator lives.
+
+**Evidence** is that of 200 keys whose writes the store has not. Each has 20 writes with traces, of which the last 8 overlap, in five signed
+batches. The keys are confirmed one after the other; of each the comparator's own metric says how long its bundle took: to gather
+what it says, to write and sign the statement, to sync and rename the file and sync the folder. Bundles that came between two looks at the
+metric count as all of them together. The floor signs the same bytes and syncs them into a file.
+
+**The overview** is that of a comparator with four maps, each with 25,000 divergences that it found and confirmed, while a source writes to
+other keys 500 times a second, which it reads and confirms. Fifty viewers watch for 20 seconds, each over a connection to
+`/dashboard/live`; before and after that nobody does for 10 seconds each. What diverges is not read again meanwhile: that costs the same
+whoever watches.
 ";
 
 impl Report {
