@@ -148,7 +148,7 @@ the same size. Both with a write-ahead log that is synced with each transaction.
 
 **Pages** of that ledger are asked of a comparator that has just been started over it: 100 rows each, one page after the other, each
 over a new connection, fifty times in turn. The ten oldest divergences are those of a source that told of no other: to find them
-all others are passed over. The floor is an answer that says that the comparator lives.
+all others are passed over. The floor is `/readyz`, for which nothing is looked up.
 
 **Evidence** is that of 200 keys whose writes the store has not. Each has 20 writes with traces, of which the last 8 overlap, in five signed
 batches. The keys are confirmed one after the other; of each the comparator's own metric says how long its bundle took: to gather

@@ -1,10 +1,12 @@
 //! Divergences as a ledger comes to have them: of several maps, stores, kinds and sources, in no order.
 
+use counterfoil_clock::wall_unix_ns;
 use counterfoil_comparator::ledger::{
     Act, Acting, Answer, BATCH_MAX, DivergenceId, Ledger, Opened, State, Transition,
 };
 use counterfoil_digest::Differing;
 use counterfoil_judge::Digest;
+use std::sync::LazyLock;
 use tokio::task::JoinSet;
 
 /// Divergences that are not resolved.
@@ -31,9 +33,11 @@ pub(super) const RARE: u32 = 10;
 
 /// An odd number with which those of divergences are multiplied, so that their ids are in no order.
 const SCATTER: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
-/// When the first one was opened: wall-clock time, nanoseconds since 1970.
-const OPENED_AT_UNIX_NS: i64 = 1_767_225_600_000_000_000;
+/// How long ago the first one was opened, in nanoseconds: what was resolved long ago is forgotten.
+const AGO: i64 = 3_600_000 * MS;
 const MS: i64 = 1_000_000;
+/// When it was: wall-clock time, nanoseconds since 1970.
+static BEGIN_UNIX_NS: LazyLock<i64> = LazyLock::new(|| wall_unix_ns() - AGO);
 
 /// Which of the choices the divergence of this number has; `every` spreads what several of them say.
 fn choice<const N: usize>(choices: [&'static str; N], number: u32, every: u32) -> &'static str {
@@ -51,7 +55,7 @@ pub(super) fn key(number: u32) -> String {
 }
 
 fn at_unix_ns(number: u32) -> i64 {
-    OPENED_AT_UNIX_NS + i64::from(number) * MS
+    *BEGIN_UNIX_NS + i64::from(number) * MS
 }
 
 /// The divergence of this number is seen.

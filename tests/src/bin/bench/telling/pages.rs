@@ -29,7 +29,7 @@ pub(crate) fn section() -> Section {
     }
     let paths = PLACES.map(|place| (place, filters.iter().map(move |filter| filter.of(place))));
     let mut asked: Vec<Asked> = paths.into_iter().flat_map(|(_, paths)| paths).collect();
-    asked.push(Asked::new("`/healthz`", "/healthz".to_owned()));
+    asked.push(Asked::new("`/readyz`", "/readyz".to_owned()));
     for round in 1..=ROUNDS {
         if round % 10 == 1 {
             eprintln!("pages: round {round} of {ROUNDS}");
@@ -42,7 +42,7 @@ pub(crate) fn section() -> Section {
     let dearest = timings.iter().map(|(_, timing)| timing.median()).fold(0.0, f64::max);
     let ratio =
         Figure::plain("the longest median, as a multiple of the floor's", dearest / floor.median(), "x", 1);
-    let figures = worst.chain([ratio]).chain(floor.plain("floor: `/healthz`")).collect();
+    let figures = worst.chain([ratio]).chain(floor.plain("floor: `/readyz`")).collect();
     Section { title: "Pages of divergences, 100,000 of them open", figures }
 }
 
