@@ -164,46 +164,54 @@ whoever watches.
 impl Report {
     /// Writes the page with these sections alone, and shows it.
     pub(crate) fn write(&self) {
-        write(&self.tables());
+        write(&machine(), &self.tables());
         self.show();
     }
 
-    /// Puts these sections into the page, in place of what it says under their titles, and shows them.
+    /// Puts these sections into the page, in place of what it says under their titles, and shows them. They name the machine
+    /// where the page names another: what else it says was measured there.
     pub(crate) fn write_into_page(&self) {
         let page = fs::read_to_string(page()).unwrap_or_default();
-        let (_, tables) = page.split_at(page.find(TITLE_MARK).unwrap_or(page.len()));
-        write(&self.sections.iter().fold(tables.to_owned(), |tables, section| section.put_into(&tables)));
+        let (head, tables) = page.split_at(page.find(TITLE_MARK).unwrap_or(page.len()));
+        let here = machine();
+        let of_page = head.lines().find(|line| line.starts_with(MACHINE)).unwrap_or(&here);
+        let note = if of_page == here { String::new() } else { format!("{here}\n\n") };
+        let sections = self.sections.iter();
+        write(of_page, &sections.fold(tables.to_owned(), |tables, section| section.put_into(&tables, &note)));
         self.show();
     }
 
     /// Shows the figures.
     pub(crate) fn show(&self) {
-        eprint!("Machine: {}.\n{}", machine(), self.tables());
+        eprint!("{}\n{}", machine(), self.tables());
     }
 
     fn tables(&self) -> String {
-        self.sections.iter().map(Section::table).collect()
+        self.sections.iter().map(|section| section.table("")).collect()
     }
 }
 
+/// How the line begins that says what figures were taken on.
+const MACHINE: &str = "Machine: ";
 /// How the title of a section begins.
 const TITLE_MARK: &str = "\n## ";
 
 impl Section {
-    fn table(&self) -> String {
+    /// With a `note` above the figures.
+    fn table(&self, note: &str) -> String {
         let Self { title, figures } = self;
         let rows = figures.iter().map(|figure| figure.row() + "\n").collect::<String>();
-        format!("{TITLE_MARK}{title}\n\n| what | measured | target | |\n|---|---|---|---|\n{rows}")
+        format!("{TITLE_MARK}{title}\n\n{note}| what | measured | target | |\n|---|---|---|---|\n{rows}")
     }
 
     /// These sections with this one in place of that with the same title, or at their end.
-    fn put_into(&self, sections: &str) -> String {
+    fn put_into(&self, sections: &str, note: &str) -> String {
         let title = format!("{TITLE_MARK}{}\n", self.title);
         let Some((before, old)) = sections.split_once(&title) else {
-            return sections.to_owned() + &self.table();
+            return sections.to_owned() + &self.table(note);
         };
         let after = old.find(TITLE_MARK).and_then(|end| old.get(end..)).unwrap_or_default();
-        format!("{before}{}{after}", self.table())
+        format!("{before}{}{after}", self.table(note))
     }
 }
 
@@ -211,12 +219,12 @@ fn page() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md")
 }
 
-fn write(tables: &str) {
-    let text = format!("{HEAD}\nMachine: {}.\n{tables}", machine());
+fn write(machine: &str, tables: &str) {
+    let text = format!("{HEAD}\n{machine}\n{tables}");
     fs::write(page(), text).expect("docs/benchmarks.md is written");
 }
 
-/// What the figures were taken on.
+/// The line that says what the figures are taken on.
 fn machine() -> String {
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
@@ -224,5 +232,5 @@ fn machine() -> String {
     let cores = cpus.lines().filter(|line| line.starts_with("processor")).count();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let version = kernel.trim().split('-').next().unwrap_or_default();
-    format!("{cores} cores of {model}, Linux {version}")
+    format!("{MACHINE}{cores} cores of {model}, Linux {version}.")
 }
