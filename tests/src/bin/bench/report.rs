@@ -154,6 +154,7 @@ all others are passed over. The floor is `/readyz`, for which nothing is looked 
 batches. The keys are confirmed one after the other; of each the comparator's own metric says how long its bundle took: to gather
 what it says, to write and sign the statement, to sync and rename the file and sync the folder. Bundles that came between two looks at the
 metric count as all of them together. The floor signs the same bytes and syncs them into a file.
+Now and then the disk holds up a sync for some tens of milliseconds; which of the two that meets changes from run to run.
 
 **The overview** is that of a comparator with four maps, each with 25,000 divergences that it found and confirmed, while a source writes to
 other keys 500 times a second, which it reads and confirms. Fifty viewers watch for 20 seconds, each over a connection to

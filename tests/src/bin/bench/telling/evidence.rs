@@ -101,7 +101,7 @@ fn batch(key: u8, number: u8) -> BatchBuilder {
 /// them together.
 fn written(harness: &Harness) -> Timing {
     let mut took_ms: Vec<f64> = Vec::new();
-    let mut before_s = 0.0;
+    let (mut before_s, mut together_max) = (0.0, 0);
     while took_ms.len() < usize::from(KEYS) {
         let metrics = harness.comparator_metrics();
         let of = |name: String| {
@@ -109,12 +109,15 @@ fn written(harness: &Harness) -> Timing {
             line.and_then(|value| value.parse::<f64>().ok()).unwrap_or_default()
         };
         let (count, seconds) = (of(format!("{SECONDS}_count")), of(format!("{SECONDS}_sum")));
+        let known = took_ms.len();
         while (took_ms.len() as f64) < count {
             took_ms.push((seconds - before_s) * 1e3);
         }
+        together_max = together_max.max(took_ms.len() - known);
         before_s = seconds;
         sleep(LOOK_EVERY);
     }
+    eprintln!("  {together_max} at most came between two looks");
     Timing::of(took_ms)
 }
 
