@@ -115,6 +115,8 @@ catalogue! {
     SOURCES_LOST: Counter "counterfoil_source_lost_total" [] "sources" "Sources that fell silent.";
     LEDGER_RETRIES: Gauge "counterfoil_ledger_retries" [] "writes" "Tries in a row to write the ledger that did not succeed; 0 while it can be written.";
     EVIDENCE_WRITTEN: Counter "counterfoil_evidence_written_total" [] "bundles" "Bundles of evidence written.";
+    EVIDENCE_SECONDS: Histogram "counterfoil_evidence_write_seconds" [] "seconds"
+        "Time that a bundle of evidence took: to gather what it says, to sign it, and to have it on the disk; not the time that it waited.";
     EVIDENCE_SKIPPED: Counter "counterfoil_evidence_skipped_total" ["reason"] "bundles"
         "Bundles of evidence left out: more divergences were confirmed at once than could be written (queue), the disk did not take
         them (disk), or the comparator stopped before it had written them (stop).";

@@ -13,6 +13,8 @@ pub(crate) enum Bench {
     Accuracy,
     /// How fast stores are read and judged, and gone through as a whole: these sections of docs/benchmarks.md alone
     Stores,
+    /// How fast divergences are written down, shown, proven and pushed: these sections of docs/benchmarks.md alone
+    Telling,
 }
 
 /// Runs the bench of this name; without one, that of cost. `arguments` are handed to a named one.
@@ -21,6 +23,10 @@ pub(crate) fn run(name: Option<Bench>, arguments: &[String]) -> Done {
         None => cost(&["bench-memory", "bench-spool"], &[]),
         Some(Bench::Accuracy) => accuracy(arguments),
         Some(Bench::Stores) => cost(&[], &["--write", "stores", "sweep"]),
+        Some(Bench::Telling) => {
+            build(&[])?;
+            cargo::run(&[&BENCH[..], &["--write", "ledger", "pages", "evidence", "live"]].concat())
+        }
     }
 }
 
@@ -31,16 +37,24 @@ fn accuracy(arguments: &[String]) -> Done {
     cargo::run(&command)
 }
 
-/// Writes `docs/benchmarks.md`, with all its sections or those that `arguments` name; `helpers` are programs that they run.
-fn cost(helpers: &[&str], arguments: &[&str]) -> Done {
+/// Runs the bench of cost.
+const BENCH: [&str; 7] = ["run", "--release", "--package", "counterfoil-tests", "--bin", "bench", "--"];
+
+/// Builds the command that ships, and the `helpers`, programs that the bench of cost runs besides.
+fn build(helpers: &[&str]) -> Done {
     cargo::run(&["build", "--release", "--package", "counterfoil"])?;
     for helper in helpers {
         cargo::run(&["build", "--release", "--package", "counterfoil-tests", "--bin", helper])?;
     }
+    Ok(())
+}
+
+/// Writes `docs/benchmarks.md`, with all its sections or those that `arguments` name, beside stores and reladiff.
+fn cost(helpers: &[&str], arguments: &[&str]) -> Done {
+    build(helpers)?;
     let reladiff = python::with_reladiff()?;
     let stores = Stores::start(&Tools::find_or_install()?)?;
-    let bench = ["run", "--release", "--package", "counterfoil-tests", "--bin", "bench", "--"];
-    cargo::run_with(&[&bench, arguments].concat(), |command| {
+    cargo::run_with(&[&BENCH[..], arguments].concat(), |command| {
         stores.tell(command);
         command.env("COUNTERFOIL_BENCH_RELADIFF", &reladiff);
     })

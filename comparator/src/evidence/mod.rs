@@ -86,10 +86,19 @@ pub(crate) enum Presence {
 
 /// What the writer is asked to do.
 enum Command {
-    /// Write this bundle; the room in the queue is given back after it.
-    Write(Box<Predicate>, OwnedSemaphorePermit),
+    /// Write this bundle.
+    Write(Box<Order>),
     /// Delete what is too old.
     Tend,
+}
+
+/// A bundle that is to be written.
+struct Order {
+    predicate: Predicate,
+    /// How long it took to gather what it says, in nanoseconds.
+    gathering_ns: i64,
+    /// Its room in the queue, given back after it.
+    _room: OwnedSemaphorePermit,
 }
 
 /// A handle of the evidence. Clones share one writer, which ends after the last of them is dropped: that drop waits until
@@ -139,11 +148,12 @@ impl Evidence {
             .iter()
             .for_each(|reason| metrics::EVIDENCE_EXPIRED.counter(&[("reason", reason)]).increment(0));
         metrics::EVIDENCE_WRITTEN.counter(&[]).increment(0);
+        let seconds = metrics::EVIDENCE_SECONDS.histogram(&[]);
         let author = Author { host: host(), public_key: settings.signing_key.public() };
         tracing::info!(key_id = %counterfoil_evidence::key_id(&author.public_key), "evidence is written and signed");
         let shelf = Arc::new(Mutex::new(Shelf::of(found)));
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-        let writer = Writer::new(settings.clone(), folder.clone(), shelf.clone());
+        let writer = Writer::new(settings.clone(), folder.clone(), shelf.clone(), seconds);
         let thread = std::thread::Builder::new()
             .name("evidence".into())
             .spawn(move || writer.run(waiting))
@@ -170,9 +180,11 @@ impl Evidence {
         let (Ok(place), Ok(room)) = (queue.try_reserve(), room) else {
             return skipped("queue", "more divergences are confirmed than evidence can be written of");
         };
+        let begun = now();
         if let Some(predicate) = facts(self.0.author.signs_now()) {
             self.0.shelf().wait_for(id);
-            place.send(Command::Write(Box::new(predicate), room));
+            let order = Order { predicate, gathering_ns: now().since(begun), _room: room };
+            place.send(Command::Write(Box::new(order)));
         }
     }
 

@@ -3,6 +3,7 @@
 use super::folder::Found;
 use super::shelf::Expired;
 use super::*;
+use ::metrics::{Histogram, HistogramFn};
 use counterfoil_evidence::{Trust, verify};
 use std::path::Path;
 
@@ -39,12 +40,22 @@ fn write(settings: &Settings, commands: Vec<Command>) -> Arc<Mutex<Shelf>> {
 
 /// The same, though there is only so much time for it.
 fn write_within(closing_ns_max: i64, settings: &Settings, commands: Vec<Command>) -> Arc<Mutex<Shelf>> {
+    write_timed(closing_ns_max, settings, commands, Histogram::noop())
+}
+
+/// The same, and `seconds` is told how long each took.
+fn write_timed(
+    closing_ns_max: i64,
+    settings: &Settings,
+    commands: Vec<Command>,
+    seconds: Histogram,
+) -> Arc<Mutex<Shelf>> {
     let (folder, found) = Folder::open(&settings.path).unwrap();
     let shelf = Arc::new(Mutex::new(Shelf::of(found)));
     let (queue, waiting) = mpsc::channel(commands.len().max(1));
     commands.into_iter().for_each(|command| queue.try_send(command).ok().unwrap());
     drop(queue);
-    let mut writer = Writer::new(settings.clone(), folder, shelf.clone());
+    let mut writer = Writer::new(settings.clone(), folder, shelf.clone(), seconds);
     writer.closing_ns_max = closing_ns_max;
     writer.run(waiting);
     shelf
@@ -55,8 +66,14 @@ fn author(key: &SigningKey) -> Author {
 }
 
 fn command(settings: &Settings) -> Command {
-    let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-    Command::Write(Box::new(predicate(author(&settings.signing_key).signs_now())), room)
+    order(settings, &Arc::new(Semaphore::new(1)))
+}
+
+/// One that has its room of `queue`.
+fn order(settings: &Settings, queue: &Arc<Semaphore>) -> Command {
+    let predicate = predicate(author(&settings.signing_key).signs_now());
+    let room = queue.clone().try_acquire_owned().unwrap();
+    Command::Write(Box::new(Order { predicate, gathering_ns: 0, _room: room }))
 }
 
 #[test]
@@ -110,13 +127,40 @@ fn what_the_disk_does_not_take_is_left_out_and_can_be_taken_again() {
     let settings = settings(directory.path());
     let room = Arc::new(Semaphore::new(1));
     std::fs::create_dir(directory.path().join(format!("{}.dsse.json", id()))).unwrap();
-    let Command::Write(predicate, _) = command(&settings) else { panic!() };
-    let permit = room.clone().try_acquire_owned().unwrap();
-    let shelf = write(&settings, vec![Command::Write(predicate, permit)]);
+    let shelf = write(&settings, vec![order(&settings, &room)]);
     assert_eq!(lock(&shelf).presence(id()), Presence::None);
     assert_eq!(lock(&shelf).bytes(), 0);
     assert_eq!(files(directory.path()).len(), 1, "half a bundle is not left behind");
     assert_eq!(room.available_permits(), 1, "its room in the queue is given back");
+}
+
+/// Keeps what it is told.
+#[derive(Default)]
+struct Told(Mutex<Vec<f64>>);
+
+impl HistogramFn for Told {
+    fn record(&self, value: f64) {
+        self.0.lock().unwrap().push(value);
+    }
+}
+
+#[test]
+fn how_long_a_bundle_took_is_told_with_the_gathering_and_of_those_alone_that_are_written() {
+    for (is_blocked, count) in [(false, 1), (true, 0)] {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = settings(directory.path());
+        if is_blocked {
+            std::fs::create_dir(directory.path().join(format!("{}.dsse.json", id()))).unwrap();
+        }
+        let Command::Write(order) = command(&settings) else { panic!() };
+        let order = Order { gathering_ns: 7_000_000_000, ..*order };
+        let told = Arc::<Told>::default();
+        let seconds = Histogram::from_arc(told.clone());
+        write_timed(i64::MAX, &settings, vec![Command::Write(Box::new(order))], seconds);
+        let told = told.0.lock().unwrap();
+        assert_eq!(told.len(), count, "{told:?}");
+        assert!(told.iter().all(|seconds| *seconds > 7.0), "signing and writing take time too: {told:?}");
+    }
 }
 
 #[test]

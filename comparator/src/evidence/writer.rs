@@ -2,14 +2,16 @@
 
 use super::folder::{Folder, Found};
 use super::shelf::Shelf;
-use super::{Command, Settings, lock, skipped};
+use super::{Command, Order, Settings, lock, skipped};
 use crate::ledger::DivergenceId;
 use crate::metrics;
+use ::metrics::Histogram;
 use counterfoil_clock::{now, wall_unix_ns};
 use counterfoil_evidence::{Predicate, SealError, seal};
 use counterfoil_judge::Time;
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -21,6 +23,8 @@ pub(super) struct Writer {
     settings: Settings,
     folder: Folder,
     shelf: Arc<Mutex<Shelf>>,
+    /// How long each bundle took.
+    seconds: Histogram,
     /// How long it goes on when nobody is left who could ask for more, in nanoseconds.
     pub(super) closing_ns_max: i64,
 }
@@ -35,8 +39,13 @@ enum Unwritten {
 }
 
 impl Writer {
-    pub(super) fn new(settings: Settings, folder: Folder, shelf: Arc<Mutex<Shelf>>) -> Self {
-        Self { settings, folder, shelf, closing_ns_max: CLOSING_NS_MAX }
+    pub(super) fn new(
+        settings: Settings,
+        folder: Folder,
+        shelf: Arc<Mutex<Shelf>>,
+        seconds: Histogram,
+    ) -> Self {
+        Self { settings, folder, shelf, seconds, closing_ns_max: CLOSING_NS_MAX }
     }
 
     /// Writes until nobody is left who could ask for it, and not for long after that.
@@ -47,19 +56,22 @@ impl Writer {
             closing_since = closing_since.or_else(|| queue.is_closed().then(now));
             let is_late = closing_since.is_some_and(|since| now().since(since) > self.closing_ns_max);
             match command {
-                Command::Write(_, _) if is_late => skipped("stop", "the comparator stops"),
-                Command::Write(predicate, _room) => self.write(&predicate),
+                Command::Write(_) if is_late => skipped("stop", "the comparator stops"),
+                Command::Write(order) => self.write(&order),
                 Command::Tend => {}
             }
             self.tend();
         }
     }
 
-    fn write(&self, predicate: &Predicate) {
-        let id = DivergenceId(predicate.divergence.0);
-        let written = self.try_write(id, predicate);
+    fn write(&self, order: &Order) {
+        let id = DivergenceId(order.predicate.divergence.0);
+        let begun = now();
+        let written = self.try_write(id, &order.predicate);
         let found = match written {
             Ok(bytes) => {
+                let took_ns = order.gathering_ns.saturating_add(now().since(begun)).max(0).unsigned_abs();
+                self.seconds.record(Duration::from_nanos(took_ns).as_secs_f64());
                 metrics::EVIDENCE_WRITTEN.counter(&[]).increment(1);
                 Some(Found { id, written_unix_ns: wall_unix_ns(), bytes })
             }

@@ -24,6 +24,7 @@ mod sidecar;
 mod stores;
 mod sweep;
 mod table;
+mod telling;
 mod usage;
 mod workload;
 
@@ -34,7 +35,7 @@ type Part = (&'static str, fn() -> Section);
 
 /// In the order in which they are measured and shown. The rule and the table count the CPU time of this process, so they
 /// come before anything that starts threads in it.
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 13] = [
     ("rule", rule::section),
     ("table", table::section),
     ("memory", memory::section),
@@ -44,6 +45,10 @@ const PARTS: [Part; 9] = [
     ("recovery", recovery::section),
     ("stores", stores::section),
     ("sweep", sweep::section),
+    ("ledger", telling::ledger::section),
+    ("pages", telling::pages::section),
+    ("evidence", telling::evidence::section),
+    ("live", telling::live::section),
 ];
 
 fn main() {

@@ -5,6 +5,11 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
+/// Where `utime`, which `stime` follows, stands in `/proc/PID/stat` behind the program's name.
+const USER_TIME: usize = 11;
+/// In what Linux shows to programs, whatever it counts in itself.
+const TICKS_PER_S: f64 = 100.0;
+
 /// CPU time of another process from some instant on.
 pub(crate) struct CpuTime {
     pid: u32,
@@ -41,4 +46,13 @@ pub(crate) fn thread_cpu_ns() -> f64 {
 fn cpu_ns(task: &Path) -> Option<f64> {
     let stat = fs::read_to_string(task.join("schedstat")).ok()?;
     stat.split(' ').next()?.parse().ok()
+}
+
+/// CPU time of a process so far, in seconds, with that of threads that have ended; counted in hundredths.
+pub(crate) fn process_cpu_s(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
+    // The name of the program, in parentheses, may hold anything.
+    let (_, fields) = stat.rsplit_once(") ").expect("a line of proc(5)");
+    let ticks = fields.split(' ').skip(USER_TIME).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
+    ticks.sum::<f64>() / TICKS_PER_S
 }
