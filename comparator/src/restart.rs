@@ -28,7 +28,7 @@ pub enum RestartError {
     #[error("journal.path: {0}")]
     Journal(#[from] ReadError),
     /// The ledger cannot be read.
-    #[error("ledger.path: {0}")]
+    #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// A part of the program panicked.
     #[error("taking up the journal ended early")]

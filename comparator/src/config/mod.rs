@@ -29,6 +29,7 @@ use crate::contract::Contracts;
 use crate::dashboard as pages;
 use crate::evidence as keeping_evidence;
 use crate::journal;
+use crate::ledger::Place;
 use crate::notify as notifying;
 use crate::repair as repairing;
 use crate::sources::Silence;
@@ -37,7 +38,6 @@ use counterfoil_keys::{DeploymentKey, Keyring};
 use counterfoil_settings::Problems;
 use counterfoil_tls::AcceptLimits;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// Nanoseconds in a millisecond.
@@ -69,8 +69,8 @@ pub struct Settings {
     pub keys: Keyring<DeploymentKey>,
     /// One contract per map and store, and the stores they name.
     pub contracts: Contracts,
-    /// File of the divergence ledger.
-    pub ledger: PathBuf,
+    /// Where the divergence ledger is.
+    pub ledger: Place,
     /// How maps are repaired that may be; `None` where none may.
     pub repair: Option<repairing::Settings>,
     /// How long a divergence is kept there once it is resolved, in nanoseconds.
@@ -180,7 +180,7 @@ impl Settings {
             batch_events_max: wide(written.limits.batch_events_max),
             drain_max: Duration::from_millis(written.drain_ms_max.into()),
             ledger_retention_ns: i64::from(written.ledger.retention_days) * DAY,
-            ledger: written.ledger.path,
+            ledger: Place::File(written.ledger.path),
             notify,
             journal: written.journal.map(|journal| journal::Settings {
                 path: journal.path,

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A *plan* says what would be done about each confirmed divergence, and does nothing. Who *approves* some of it names the
-//! revision of each divergence that he saw. What is approved stands in the book, the ledger's own file, before anything is
+//! revision of each divergence that he saw. What is approved stands in the book, the ledger's own database, before anything is
 //! written; a worker carries it out, or hands it to a webhook and waits until the sides agree. Off by default: without a `repair` section in a map's contract none of this is there.
 //!
 //! # Invariants
@@ -55,7 +55,6 @@ use counterfoil_keys::{DeploymentKey, Keyring, SigningKey};
 use retry::Retries;
 use seal::Sealer;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Divergences that a plan may have.
@@ -70,8 +69,6 @@ pub(crate) const COMPARATOR: &str = "the comparator";
 /// Everything repairs need.
 #[derive(Debug)]
 pub struct Settings {
-    /// The ledger's file, which the book is a part of.
-    pub(crate) ledger: PathBuf,
     /// The maps that may be repaired.
     pub(crate) maps: Vec<Terms>,
     /// Signs the audit log.
@@ -135,23 +132,20 @@ pub(crate) enum Answer {
 }
 
 impl Repairs {
-    /// Opens the book.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError`] if the ledger's file cannot be used.
-    pub(crate) fn open(settings: Settings, parts: Arc<Parts>, ledger: Ledger) -> Result<Self, LedgerError> {
-        let Settings { ledger: path, maps, signing, undo_keep_ns, keys } = settings;
-        Ok(Self {
+    /// With the book in the ledger's database.
+    pub(crate) fn new(settings: Settings, parts: Arc<Parts>, ledger: Ledger) -> Self {
+        let Settings { maps, signing, undo_keep_ns, keys } = settings;
+        let book = Book::new(ledger.database(), signing);
+        Self {
             parts,
             ledger,
-            book: Book::open(path, signing)?,
+            book,
             maps: maps.into_iter().map(|terms| (terms.name.clone(), terms)).collect(),
             sealer: Sealer::new(keys),
             undo_keep_ns,
             handed: Mutex::default(),
             retries: Retries::default(),
-        })
+        }
     }
 
     /// Whether values of the map may be recalled from sidecars.
