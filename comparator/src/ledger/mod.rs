@@ -27,6 +27,11 @@
 //! - What is to be told to people of a turn is written with it: see [`outbox`].
 //! - A page costs at most one pass over one narrow index, whatever it is filtered by.
 //!
+//! - Comparators that share a ledger write about divergences of different sources, as each source reports to one of them, and
+//!   the source is part of a divergence's id. Where two say the same, the second word changes nothing. How far a store was gone
+//!   through stands there once for each check; if two go through the same store, one of them does part of it again when it is
+//!   started over.
+//!
 //! Keys stand in it, values do not: only their digests.
 
 mod act;

@@ -13,6 +13,7 @@ mod histories;
 mod home;
 mod outbox;
 mod reads;
+mod shared;
 mod trouble;
 
 pub(crate) fn opened(number: u32) -> Opened {

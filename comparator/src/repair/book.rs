@@ -19,7 +19,7 @@ use counterfoil_clock::wall_unix_ns;
 use counterfoil_keys::SigningKey;
 use rusqlite::params;
 use serde::Serialize;
-use sql::{APPROVE, BACK, FORGET_FORMER, KEEP, LEFT, OVER, PAGE, PRUNE, PUT_OFF, TURN, WAITING};
+use sql::{APPROVE, BACK, FORGET_FORMER, FORSAKEN, KEEP, LEFT, OVER, PAGE, PRUNE, PUT_OFF, TURN, WAITING};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Repairs that are kept.
@@ -30,7 +30,12 @@ const WATCHED_NS: i64 = 86_400_000_000_000;
 const SETTLED_NS: i64 = 300_000_000_000;
 /// How long a divergence may go on after its repair was handed over until nobody waits for it any more, in nanoseconds: an hour.
 const HANDED_NS: i64 = 3_600_000_000_000;
+/// How long an approved repair whose divergence changed is left to the comparator that watches it, where several share the
+/// ledger, in nanoseconds: a minute.
+const FORSAKEN_NS: i64 = 60_000_000_000;
 /// What is said then.
+const FORSAKEN_WHY: &str = "the divergence changed since it was approved";
+/// What is said of a task that came to nothing.
 const LEFT_WHY: &str = "an hour after it was handed over the sides do not agree";
 
 /// What became of an approval in the book.
@@ -206,16 +211,26 @@ impl Book {
     /// Notes whose divergence was seen to be over, whose came back or goes on, and what was handed over for nothing; gives these
     /// turns.
     pub(super) async fn follow(&self) -> Result<Vec<(Repair, RepairState)>, LedgerError> {
-        self.write(|transaction, signing| {
+        let is_shared = self.shared.database.is_shared();
+        self.write(move |transaction, signing| {
             let now = wall_unix_ns();
             let over = repairs(transaction, OVER, &[])?.into_iter().map(|repair| (repair, State::Confirmed));
             let since = params![now.saturating_sub(WATCHED_NS), now.saturating_sub(SETTLED_NS)];
             let back = repairs(transaction, BACK, since)?.into_iter().map(|repair| (repair, State::Recurred));
             let left = repairs(transaction, LEFT, params![now.saturating_sub(HANDED_NS)])?.into_iter();
             let left = left.map(|repair| (repair, State::Failed));
-            let turns: Vec<_> = over.chain(back).chain(left).collect();
+            let mut turns: Vec<_> = over.chain(back).chain(left).collect();
+            if is_shared {
+                let since = params![now.saturating_sub(FORSAKEN_NS)];
+                let forsaken = repairs(transaction, FORSAKEN, since)?.into_iter();
+                turns.extend(forsaken.map(|repair| (repair, State::Overtaken)));
+            }
             for (repair, to) in &turns {
-                let why = (*to == State::Failed).then_some(LEFT_WHY);
+                let why = match to {
+                    State::Failed => Some(LEFT_WHY),
+                    State::Overtaken => Some(FORSAKEN_WHY),
+                    _ => None,
+                };
                 let parameters = params![repair.id, to.as_str(), why, now, repair.state.as_str()];
                 transaction.execute(TURN, parameters)?;
                 let detail = why.unwrap_or_default();

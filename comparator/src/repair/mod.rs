@@ -17,6 +17,8 @@
 //!   is looked at again, and is applied if the store holds what was wanted.
 //! - A store is written to with a credential of its own, never with that of its reader.
 //! - No value stands in the book, but sealed what was replaced, so that it can be undone; none in the audit log, nor any key.
+//! - Where several comparators share a ledger, each carries out what is approved about keys that it watches, as it alone knows
+//!   whether their sources have told everything; whichever of them it was approved at.
 //! - Who acts is what a token proves; each act and each turn is an entry of a chain that cannot be changed unseen.
 
 mod audit;
@@ -48,6 +50,8 @@ pub(crate) use worker::Worker;
 use crate::Parts;
 use crate::contract::MapId;
 use crate::ledger::{ActedOn, DivergenceId, Filter, Ledger, LedgerError, Row, State};
+use crate::restart;
+use crate::telling::NOBODY_NAME;
 use book::Book;
 use bytes::Bytes;
 use counterfoil_clock::wall_unix_ns;
@@ -204,6 +208,10 @@ impl Repairs {
         }
         let repair = Repair::new(&row, &planned, terms, by, wall_unix_ns());
         let id = repair.id.clone();
+        if approval.value.is_some() && self.ours(vec![repair.clone()]).is_empty() {
+            let why = "value_base64: another comparator watches the key; apply it there, or without a value";
+            return Ok(Answer::Refused(why.to_owned()));
+        }
         if let Some(value) = approval.value
             && !self.hand_in(&id, value)
         {
@@ -242,6 +250,27 @@ impl Repairs {
         match &planned.why_not {
             Some(why) => Err(why.clone()),
             None => Ok(planned),
+        }
+    }
+
+    /// Those of `repairs` whose keys this comparator watches: all of them, where it has the ledger alone.
+    fn ours(&self, repairs: Vec<Repair>) -> Vec<Repair> {
+        if !self.ledger.database().is_shared() || repairs.is_empty() {
+            return repairs;
+        }
+        let sources = restart::ids(self.parts.engine.sources());
+        let is_ours =
+            |repair: &Repair| self.watches(&sources, &repair.source, &repair.map, &repair.key_bytes);
+        repairs.into_iter().filter(is_ours).collect()
+    }
+
+    /// Whether this comparator judges a key by the source of the write that its divergence names. What no source told of is
+    /// watched by who has the divergence in its table.
+    fn watches(&self, sources: &HashMap<String, u32>, source: &str, map: &str, key: &[u8]) -> bool {
+        let is_divergent = |terms: &Terms| self.parts.engine.table().is_only_divergent(terms.id, key);
+        match source {
+            NOBODY_NAME => self.maps.get(map).is_some_and(is_divergent),
+            _ => sources.contains_key(source),
         }
     }
 

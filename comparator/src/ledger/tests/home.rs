@@ -38,7 +38,9 @@ impl Home {
     pub(crate) fn server() -> Self {
         let url = server("COUNTERFOIL_TEST_POSTGRES");
         let schema = fresh_name();
-        let place = Self::at(&url, &schema);
+        let mut named = url::Url::parse(&url).unwrap();
+        named.query_pairs_mut().append_pair("application_name", &schema);
+        let place = Self::at(named.as_str(), &schema);
         let home = Self { place: Self::at(&url, "public"), folder: tempfile::tempdir().unwrap() };
         home.on_server(&format!("CREATE SCHEMA {schema}"));
         Self { place, ..home }
@@ -49,6 +51,14 @@ impl Home {
         let mut problems = Problems::default();
         let server = Server::new(url.into(), None, None, schema, &mut problems);
         Place::Server(Arc::new(server.expect("it is a URL")))
+    }
+
+    /// The schema's name, by which its sessions are known too.
+    pub(crate) fn name(&self) -> &str {
+        match &self.place {
+            Place::File(_) => "main",
+            Place::Server(server) => server.schema(),
+        }
     }
 
     /// Another one of the same kind.
@@ -107,7 +117,7 @@ impl Home {
     }
 
     /// Has statements run that need no ledger.
-    fn on_server(&self, statements: &str) {
+    pub(crate) fn on_server(&self, statements: &str) {
         self.apart(|database| database.contender().unwrap().unwrap().run(statements).unwrap());
     }
 

@@ -50,6 +50,12 @@ pub(super) const LEFT: &str = "
 SELECT repair.* FROM repair JOIN divergence ON divergence.id = repair.divergence
 WHERE repair.state = 'handed' AND divergence.state = 'confirmed' AND divergence.times = repair.times AND changed_at_unix_ns < ?1";
 
+/// Repairs that nobody carries out, whose divergence is not what was approved any more.
+pub(super) const FORSAKEN: &str = "
+SELECT repair.* FROM repair JOIN divergence ON divergence.id = repair.divergence
+WHERE repair.state = 'approved' AND (divergence.revision <> repair.revision OR divergence.state <> 'confirmed')
+    AND changed_at_unix_ns < ?1";
+
 pub(super) const COUNTS: &str = "
 SELECT count(*) FILTER (WHERE state = 'recurred'),
     count(*) FILTER (WHERE state NOT IN ('approved', 'applying', 'handed', 'undone')),
