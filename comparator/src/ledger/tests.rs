@@ -4,7 +4,7 @@ use super::*;
 use counterfoil_digest::Differing;
 use counterfoil_judge::Digest;
 pub(crate) use home::Home;
-use home::each_database;
+pub(crate) use home::each_database;
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -298,3 +298,6 @@ fn note<'a>(repair: &'a Repair, who: &'a str, state: State, detail: &'a str) -> 
     let (at_unix_ns, what) = (wall_unix_ns(), state.as_str());
     Note { at_unix_ns, who, what, map: &repair.map, repair: Some(&repair.id), detail }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,9 @@
 //! - What is committed survives power loss of the server too (`synchronous_commit`).
 //! - A connection that an error may have left in the middle of something is not used again.
 //! - No value is part of an error.
+//!
+//! A server may commit and its answer be lost. What was written is then written again, which changes nothing; whoever was to be
+//! told of it by the first answer, such as a count of turns, is not.
 
 pub(super) mod dialect;
 mod error;
