@@ -150,6 +150,7 @@ impl Parts {
         metrics::REOPENED_BUCKETS.counter(&[]).absolute(reopened);
         let ledger = self.telling.ledger_stats();
         metrics::LEDGER_RETRIES.gauge(&[]).set(ledger.retries as f64);
+        metrics::LEDGER_LEADS.gauge(&[]).set(if ledger.leads { 1.0 } else { 0.0 });
         metrics::INVARIANTS.counter(&[("id", "divergence_order")]).absolute(ledger.orphans);
         for (phase, count) in self.engine.sources().count() {
             metrics::SOURCES.gauge(&[("phase", phase.label())]).set(count as f64);
@@ -189,7 +190,7 @@ pub enum BuildError {
     #[error(transparent)]
     Certificate(#[from] counterfoil_tls::LoadError),
     /// The ledger cannot be opened.
-    #[error("ledger.path: {0}")]
+    #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// Evidence cannot be written.
     #[error(transparent)]
@@ -236,7 +237,7 @@ impl Comparator {
         let tallies = Arc::new(Tallies::new(&contracts));
         let announcer = Announcer::new(tallies.clone(), telemetry.logger());
         let announce = move |turned: &ledger::Turned| announcer.announce(turned);
-        let ledger = Ledger::open_with(&settings.ledger, settings.notify.routes(), announce)?;
+        let ledger = Ledger::open_with(settings.ledger, settings.notify.routes(), announce)?;
         let notifier = Notifier::new(settings.notify, &ledger)?;
         let evidence = settings.evidence.map(Evidence::open).transpose()?;
         let engine = Engine::new(engine::Options {
@@ -279,8 +280,8 @@ impl Comparator {
             None => tracing::warn!("no journal: a comparator that is started over forgets what was open"),
         }
         let places = ledger.scan_places().await?;
-        let repairs = settings.repair.map(|repair| Repairs::open(repair, parts.clone(), ledger.clone()));
-        let repairs = repairs.transpose()?.map(Arc::new);
+        let repairs = settings.repair.map(|repair| Repairs::new(repair, parts.clone(), ledger.clone()));
+        let repairs = repairs.map(Arc::new);
         metrics::INVARIANTS.counter(&[("id", "P3")]).increment(0);
         parts.set_gauges();
         Ok(Self {
@@ -372,7 +373,9 @@ async fn tend(api: Api, retention_ns: i64, stop: CancellationToken) {
         api.parts.telling.evidence().into_iter().for_each(Evidence::tend);
         let before_unix_ns = counterfoil_clock::wall_unix_ns().saturating_sub(retention_ns);
         let tended = async {
-            api.ledger.forget(before_unix_ns).await?;
+            if api.ledger.leads() {
+                api.ledger.forget(before_unix_ns).await?;
+            }
             api.look_at_ignored().await
         };
         if let Err(error) = tended.await {

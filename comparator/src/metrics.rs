@@ -113,6 +113,7 @@ catalogue! {
         "Observations that wait for the sources' watermarks.";
     SOURCES: Gauge "counterfoil_source_sources" ["phase"] "sources" "Sources by phase: live, ended, lost or expired.";
     SOURCES_LOST: Counter "counterfoil_source_lost_total" [] "sources" "Sources that fell silent.";
+    LEDGER_LEADS: Gauge "counterfoil_ledger_leads" [] "comparators" "1 where this comparator does what is done once over all that share the ledger: notifications and retention; else 0.";
     LEDGER_RETRIES: Gauge "counterfoil_ledger_retries" [] "writes" "Tries in a row to write the ledger that did not succeed; 0 while it can be written.";
     EVIDENCE_WRITTEN: Counter "counterfoil_evidence_written_total" [] "bundles" "Bundles of evidence written.";
     EVIDENCE_SECONDS: Histogram "counterfoil_evidence_write_seconds" [] "seconds"

@@ -2,6 +2,10 @@
 //!
 //! A divergence that was open is open again, in the table as in the ledger: that it is still there is no news, that it is not
 //! is. Its key is looked at at once.
+//!
+//! Of a ledger that other comparators share, only those are taken up whose source is one of this comparator's, by its journal:
+//! the others are watched by whom their sources report to. What no source told of is taken up by each comparator that makes its
+//! check; which of them sees first that it is over says so, and the word of the next one changes nothing.
 
 use crate::Parts;
 use crate::contract::{Contracts, MapId};
@@ -28,7 +32,7 @@ pub enum RestartError {
     #[error("journal.path: {0}")]
     Journal(#[from] ReadError),
     /// The ledger cannot be read.
-    #[error("ledger.path: {0}")]
+    #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// A part of the program panicked.
     #[error("taking up the journal ended early")]

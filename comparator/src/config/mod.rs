@@ -3,6 +3,7 @@
 mod dashboard;
 mod evidence;
 mod gate;
+mod ledger;
 mod listen;
 mod maps;
 mod notify;
@@ -14,14 +15,15 @@ mod written;
 pub use dashboard::WrittenDashboard;
 pub use evidence::WrittenEvidence;
 pub use gate::WrittenGate;
+pub use ledger::{WrittenLedger, WrittenLedgerServer};
 pub use listen::{Security, Tls, WrittenHttpToken, WrittenListen, WrittenTls};
 pub use notify::{WrittenKind, WrittenNotify, WrittenReceiver};
 pub use recall::WrittenRecall;
 pub use repair::{WrittenApply, WrittenBreaker, WrittenRepair, WrittenRepairs, WrittenWebhook};
 pub use sweep::WrittenSweep;
 pub use written::{
-    Written, WrittenJournal, WrittenKey, WrittenLedger, WrittenLimits, WrittenMap, WrittenMapStore,
-    WrittenProbe, WrittenScope, WrittenSources, WrittenTable,
+    Written, WrittenJournal, WrittenKey, WrittenLimits, WrittenMap, WrittenMapStore, WrittenProbe,
+    WrittenScope, WrittenSources, WrittenTable,
 };
 
 use crate::callers::Callers;
@@ -29,6 +31,7 @@ use crate::contract::Contracts;
 use crate::dashboard as pages;
 use crate::evidence as keeping_evidence;
 use crate::journal;
+use crate::ledger::Place;
 use crate::notify as notifying;
 use crate::repair as repairing;
 use crate::sources::Silence;
@@ -37,7 +40,6 @@ use counterfoil_keys::{DeploymentKey, Keyring};
 use counterfoil_settings::Problems;
 use counterfoil_tls::AcceptLimits;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// Nanoseconds in a millisecond.
@@ -69,8 +71,8 @@ pub struct Settings {
     pub keys: Keyring<DeploymentKey>,
     /// One contract per map and store, and the stores they name.
     pub contracts: Contracts,
-    /// File of the divergence ledger.
-    pub ledger: PathBuf,
+    /// Where the divergence ledger is.
+    pub ledger: Place,
     /// How maps are repaired that may be; `None` where none may.
     pub repair: Option<repairing::Settings>,
     /// How long a divergence is kept there once it is resolved, in nanoseconds.
@@ -145,8 +147,9 @@ impl Settings {
         let evidence = written.evidence.as_ref().and_then(|evidence| evidence.settings(&mut problems));
         let contracts = keys.as_ref().and_then(|keys| maps::contracts(&written, keys, &mut problems));
         let notify = contracts.as_ref().and_then(|it| notify::used(&written.notify, it, &mut problems));
-        let (Some(grpc), Some(http), Some(security), Some(keys), Some(contracts), Some(notify)) =
-            (grpc, http, security, keys, contracts, notify)
+        let ledger = written.ledger.place(&mut problems);
+        let (Some(grpc), Some(http), Some(security), Some(keys), Some(contracts), Some(notify), Some(ledger)) =
+            (grpc, http, security, keys, contracts, notify, ledger)
         else {
             return Err(problems);
         };
@@ -180,7 +183,7 @@ impl Settings {
             batch_events_max: wide(written.limits.batch_events_max),
             drain_max: Duration::from_millis(written.drain_ms_max.into()),
             ledger_retention_ns: i64::from(written.ledger.retention_days) * DAY,
-            ledger: written.ledger.path,
+            ledger,
             notify,
             journal: written.journal.map(|journal| journal::Settings {
                 path: journal.path,

@@ -148,7 +148,6 @@ pub(super) fn settings(
         None
     });
     (!maps.is_empty()).then(|| Settings {
-        ledger: written.ledger.path.clone(),
         maps,
         signing,
         undo_keep_ns: i64::from(of_all.undo_keep_h) * HOUR,

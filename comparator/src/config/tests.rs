@@ -315,6 +315,27 @@ fn a_token_over_http_has_a_name_a_role_and_a_file_of_its_own() {
 }
 
 #[test]
+fn a_ledger_is_in_a_file_or_on_a_server_and_every_mistake_names_its_key() {
+    let at = |place: &str| settings(|yaml| yaml.replace("{path: ledger.db}", &format!("{{{place}}}")));
+    assert!(matches!(at("path: ledger.db").unwrap().ledger, Place::File(_)));
+    let server = at("postgres: {url: 'postgres://cf:secret@db/cf', schema: ours}").unwrap().ledger;
+    let shown = format!("{server} {server:?}");
+    assert!(shown.contains("db/cf") && shown.contains("ours") && !shown.contains("secret"), "{shown}");
+    for (place, expected) in [
+        ("", "ledger: says no place"),
+        ("path: a, postgres: {url: 'postgres://db/cf'}", "ledger.path: contradicts"),
+        ("postgres: {url: 'mysql://db/cf'}", "ledger.postgres.url: write postgres://"),
+        ("postgres: {url: 'postgres://db:x/cf'}", "ledger.postgres.url: write postgres://"),
+        ("postgres: {url: 'postgres://db/cf?sslmode=require'}", "ledger.postgres.tls: missing"),
+        ("postgres: {url: 'postgres://db/cf', schema: 'a\"b'}", "ledger.postgres.schema"),
+        ("postgres: {}", "ledger.postgres"),
+    ] {
+        let problems = at(place).unwrap_err();
+        assert!(problems.starts_with(expected), "{expected} in {problems}");
+    }
+}
+
+#[test]
 fn what_is_resolved_is_kept_for_90_days_unless_something_else_is_written() {
     let kept = |more: &str| settings(|yaml| yaml.replace("ledger.db}", &format!("ledger.db{more}}}")));
     assert_eq!(kept("").unwrap().ledger_retention_ns, 90 * 86_400_000_000_000);

@@ -1,8 +1,8 @@
 //! The configuration of a comparator, as a person writes it.
 
 use super::{
-    WrittenDashboard, WrittenEvidence, WrittenGate, WrittenListen, WrittenNotify, WrittenRecall,
-    WrittenRepair, WrittenRepairs, WrittenSweep,
+    WrittenDashboard, WrittenEvidence, WrittenGate, WrittenLedger, WrittenListen, WrittenNotify,
+    WrittenRecall, WrittenRepair, WrittenRepairs, WrittenSweep,
 };
 use crate::contract::Severity;
 use crate::store::{WrittenLookup, WrittenStore};
@@ -237,22 +237,6 @@ pub struct WrittenMapStore {
     /// In place of the map's `expires`.
     #[serde(default)]
     pub expires: Option<bool>,
-}
-
-/// Where divergences are kept.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct WrittenLedger {
-    /// An SQLite file; made if it is not there.
-    pub path: PathBuf,
-    /// How long a divergence is kept once it is resolved, in days. What is not resolved is kept.
-    #[serde(default = "retention_days")]
-    #[schemars(range(min = 1, max = 3_650))]
-    pub retention_days: u32,
-}
-
-const fn retention_days() -> u32 {
-    90
 }
 
 /// Where batches are kept until all their events have outcomes.

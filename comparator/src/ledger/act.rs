@@ -4,10 +4,10 @@
 //! divergence's revision and leave an entry in its history. They meet once: what opens again is in nobody's hand, and whoever
 //! ignored it goes on doing so.
 
+use super::database::{DatabaseError, Row, Transaction};
 use super::history::{self, Note};
 use super::row::DivergenceId;
-use rusqlite::types::Type;
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::params;
 use serde::Serialize;
 
 const FOUND: &str = "SELECT row, revision, act, who, why, at_unix_ns, until_unix_ns FROM divergence
@@ -15,8 +15,10 @@ const FOUND: &str = "SELECT row, revision, act, who, why, at_unix_ns, until_unix
 
 const REVISE: &str = "UPDATE divergence SET revision = revision + 1 WHERE row = ?1 RETURNING revision";
 
-const KEEP: &str = "INSERT OR REPLACE INTO act (divergence, act, who, why, at_unix_ns, until_unix_ns)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const KEEP: &str = "INSERT INTO act (divergence, act, who, why, at_unix_ns, until_unix_ns)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+    ON CONFLICT (divergence) DO UPDATE SET act = excluded.act, who = excluded.who, why = excluded.why,
+    at_unix_ns = excluded.at_unix_ns, until_unix_ns = excluded.until_unix_ns";
 
 const TAKE_BACK: &str = "DELETE FROM act WHERE divergence = ?1";
 
@@ -151,11 +153,10 @@ pub struct Acted {
 
 impl Acted {
     /// What the columns of `act` say, if there is a row.
-    pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Option<Self>> {
-        let Some(name) = row.get::<_, Option<String>>("act")? else { return Ok(None) };
-        let unknown = || rusqlite::Error::InvalidColumnType(0, "act".into(), Type::Text);
+    pub(super) fn of(row: &Row<'_>) -> Result<Option<Self>, DatabaseError> {
+        let Some(name) = row.get::<Option<String>>("act")? else { return Ok(None) };
         Ok(Some(Self {
-            what: Mark::of(&name).ok_or_else(unknown)?,
+            what: Mark::of(&name).ok_or_else(|| DatabaseError::column("act"))?,
             by: row.get("who")?,
             why: row.get("why")?,
             at_unix_ns: row.get("at_unix_ns")?,
@@ -165,10 +166,10 @@ impl Acted {
 }
 
 /// Writes an act down, unless it was decided on something else than what is there.
-pub(super) fn apply(transaction: &Transaction<'_>, acting: &Acting) -> rusqlite::Result<Answer> {
+pub(super) fn apply(transaction: &Transaction<'_>, acting: &Acting) -> Result<Answer, DatabaseError> {
     let found = |row: &Row<'_>| Ok((row.get("row")?, row.get("revision")?, Acted::of(row)?));
-    let found = transaction.prepare_cached(FOUND)?.query_row((acting.id.0, acting.at_unix_ns), found);
-    let Some((place, revision, acted)): Option<(i64, u32, _)> = found.optional()? else {
+    let found = transaction.first(FOUND, params![acting.id.0, acting.at_unix_ns], found)?;
+    let Some((place, revision, acted)): Option<(i64, u32, _)> = found else {
         return Ok(Answer::Unknown);
     };
     if acting.is_done(acted.as_ref()) {
@@ -181,21 +182,16 @@ pub(super) fn apply(transaction: &Transaction<'_>, acting: &Acting) -> rusqlite:
     Ok(Answer::Done)
 }
 
-fn write(transaction: &Transaction<'_>, place: i64, acting: &Acting) -> rusqlite::Result<()> {
+fn write(transaction: &Transaction<'_>, place: i64, acting: &Acting) -> Result<(), DatabaseError> {
     let Acting { act, by, why, at_unix_ns, .. } = acting;
     let until_unix_ns = act.until_unix_ns();
     match act.mark() {
-        Some(mark) => transaction.prepare_cached(KEEP)?.execute(params![
-            place,
-            mark.as_str(),
-            by,
-            why,
-            at_unix_ns,
-            until_unix_ns
-        ])?,
-        None => transaction.prepare_cached(TAKE_BACK)?.execute([place])?,
+        Some(mark) => {
+            transaction.execute(KEEP, params![place, mark.as_str(), by, why, at_unix_ns, until_unix_ns])?
+        }
+        None => transaction.execute(TAKE_BACK, params![place])?,
     };
-    let revision = transaction.prepare_cached(REVISE)?.query_row([place], |row| row.get(0))?;
+    let revision = transaction.one(REVISE, params![place], |row| row.get(0))?;
     let note = Note { until_unix_ns, by: Some(by), why: Some(why), ..Note::new(act.label(), *at_unix_ns) };
     history::write(transaction, place, revision, &note)
 }
@@ -205,7 +201,7 @@ pub(super) fn opened_again(
     transaction: &Transaction<'_>,
     place: i64,
     at_unix_ns: i64,
-) -> rusqlite::Result<()> {
-    transaction.prepare_cached(OPENED_AGAIN)?.execute((place, at_unix_ns))?;
+) -> Result<(), DatabaseError> {
+    transaction.execute(OPENED_AGAIN, params![place, at_unix_ns])?;
     Ok(())
 }

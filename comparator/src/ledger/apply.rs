@@ -1,33 +1,34 @@
 //! How a transition changes the file.
 
 use super::act;
+use super::database::{DatabaseError, Row, Transaction};
 use super::history::{self, Note};
 use super::outbox::Standing;
 use super::transition::{Opened, Transition, Turned};
 use counterfoil_digest::Differing;
-use rusqlite::{OptionalExtension, Row, Transaction, named_params};
+use rusqlite::params;
 
 const OPEN: &str = "
 INSERT INTO divergence (id, map, store, key, kind, state, times, source, seq, opened_at_unix_ns, store_digest, map_digest,
     stale_versions, stale_at_least_ns, write_ended_ns, seen_after_ns, trace_id, fields, fields_missing, revision)
-VALUES (:id, :map, :store, :key, :kind, 'opened', 1, :source, :seq, :at, :store_digest, :map_digest,
-    :stale_versions, :stale_at_least_ns, :write_ended_ns, :seen_after_ns, :trace_id, :fields, :fields_missing, 1)
-ON CONFLICT (id) DO UPDATE SET state = 'opened', times = times + 1, revision = revision + 1, store = excluded.store, source = excluded.source, seq = excluded.seq,
+VALUES (?1, ?2, ?3, ?4, ?5, 'opened', 1, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 1)
+ON CONFLICT (id) DO UPDATE SET state = 'opened', times = divergence.times + 1, revision = divergence.revision + 1,
+    store = excluded.store, source = excluded.source, seq = excluded.seq,
     opened_at_unix_ns = excluded.opened_at_unix_ns, confirmed_at_unix_ns = NULL, resolved_at_unix_ns = NULL,
     resolved_how = NULL, store_digest = excluded.store_digest, map_digest = excluded.map_digest,
     stale_versions = excluded.stale_versions, stale_at_least_ns = excluded.stale_at_least_ns,
     write_ended_ns = excluded.write_ended_ns, seen_after_ns = excluded.seen_after_ns, trace_id = excluded.trace_id,
     fields = excluded.fields, fields_missing = excluded.fields_missing
-WHERE state = 'resolved' RETURNING row, revision, map, store, kind, trace_id, confirmed_at_unix_ns";
+WHERE divergence.state = 'resolved' RETURNING row, revision, map, store, kind, trace_id, confirmed_at_unix_ns";
 
 const CONFIRM: &str = "
-UPDATE divergence SET state = 'confirmed', revision = revision + 1, confirmed_at_unix_ns = :at,
-    fields = coalesce(:fields, fields), fields_missing = coalesce(:fields_missing, fields_missing)
-WHERE id = :id AND state = 'opened' RETURNING row, revision, map, store, kind, trace_id, confirmed_at_unix_ns";
+UPDATE divergence SET state = 'confirmed', revision = revision + 1, confirmed_at_unix_ns = ?2,
+    fields = coalesce(?3, fields), fields_missing = coalesce(?4, fields_missing)
+WHERE id = ?1 AND state = 'opened' RETURNING row, revision, map, store, kind, trace_id, confirmed_at_unix_ns";
 
 const RESOLVE: &str = "
-UPDATE divergence SET state = 'resolved', revision = revision + 1, resolved_at_unix_ns = :at, resolved_how = :how
-WHERE id = :id AND state <> 'resolved' RETURNING row, revision, map, store, kind, trace_id, confirmed_at_unix_ns";
+UPDATE divergence SET state = 'resolved', revision = revision + 1, resolved_at_unix_ns = ?2, resolved_how = ?3
+WHERE id = ?1 AND state <> 'resolved' RETURNING row, revision, map, store, kind, trace_id, confirmed_at_unix_ns";
 
 const KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM divergence WHERE id = ?1)";
 
@@ -53,7 +54,7 @@ struct Changed {
 }
 
 impl Changed {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn of(row: &Row<'_>) -> Result<Self, DatabaseError> {
         let confirmed_at_unix_ns: Option<i64> = row.get("confirmed_at_unix_ns")?;
         Ok(Self {
             place: row.get("row")?,
@@ -68,10 +69,13 @@ impl Changed {
 }
 
 /// Changes the state of a divergence, and adds that to its history. A transition that changes nothing leaves nothing there.
-pub(super) fn apply(transaction: &Transaction<'_>, transition: &Transition) -> rusqlite::Result<Applied> {
+pub(super) fn apply(
+    transaction: &Transaction<'_>,
+    transition: &Transition,
+) -> Result<Applied, DatabaseError> {
     let id = transition.id();
-    let Some(changed) = change(transaction, transition).optional()? else {
-        let is_known = transaction.prepare_cached(KNOWN)?.query_row([id.0], |row| row.get(0))?;
+    let Some(changed) = change(transaction, transition)? else {
+        let is_known = transaction.one(KNOWN, params![id.0], |row| row.get(0))?;
         return Ok(if is_known { Applied::Known } else { Applied::Orphan });
     };
     let Changed { place, revision, was_confirmed, map, store, kind, trace_id } = changed;
@@ -98,44 +102,41 @@ pub(super) fn apply(transaction: &Transaction<'_>, transition: &Transition) -> r
     Ok(Applied::Changed(turned, Standing { place, was_confirmed }))
 }
 
-fn change(transaction: &Transaction<'_>, transition: &Transition) -> rusqlite::Result<Changed> {
+fn change(transaction: &Transaction<'_>, transition: &Transition) -> Result<Option<Changed>, DatabaseError> {
     match transition {
         Transition::Opened(opened) => open(transaction, opened),
         Transition::Confirmed { id, at_unix_ns, fields } => {
             let (fields, missing) = columns(fields.as_deref());
-            transaction.prepare_cached(CONFIRM)?.query_row(
-                named_params! { ":id": id.0, ":at": at_unix_ns, ":fields": fields, ":fields_missing": missing },
-                Changed::of,
-            )
+            transaction.first(CONFIRM, params![id.0, at_unix_ns, fields, missing], Changed::of)
         }
-        Transition::Resolved { id, at_unix_ns, how } => transaction
-            .prepare_cached(RESOLVE)?
-            .query_row(named_params! { ":id": id.0, ":at": at_unix_ns, ":how": how }, Changed::of),
+        Transition::Resolved { id, at_unix_ns, how } => {
+            transaction.first(RESOLVE, params![id.0, at_unix_ns, how], Changed::of)
+        }
     }
 }
 
-fn open(transaction: &Transaction<'_>, opened: &Opened) -> rusqlite::Result<Changed> {
+fn open(transaction: &Transaction<'_>, opened: &Opened) -> Result<Option<Changed>, DatabaseError> {
     let (fields, fields_missing) = columns(opened.fields.as_deref());
-    let parameters = named_params! {
-        ":id": opened.id.0,
-        ":map": opened.map,
-        ":store": opened.store,
-        ":key": opened.key,
-        ":kind": opened.kind,
-        ":source": opened.source,
-        ":seq": opened.seq.cast_signed(),
-        ":at": opened.opened_at_unix_ns,
-        ":store_digest": opened.store_digest.to_string(),
-        ":map_digest": opened.map_digest.to_string(),
-        ":stale_versions": opened.stale_versions,
-        ":stale_at_least_ns": opened.stale_at_least_ns,
-        ":write_ended_ns": opened.write_ended_ns,
-        ":seen_after_ns": opened.seen_after_ns,
-        ":trace_id": opened.trace_id,
-        ":fields": fields,
-        ":fields_missing": fields_missing,
-    };
-    transaction.prepare_cached(OPEN)?.query_row(parameters, Changed::of)
+    let parameters = params![
+        opened.id.0,
+        opened.map,
+        opened.store,
+        opened.key,
+        opened.kind,
+        opened.source,
+        opened.seq.cast_signed(),
+        opened.opened_at_unix_ns,
+        opened.store_digest.to_string(),
+        opened.map_digest.to_string(),
+        opened.stale_versions,
+        opened.stale_at_least_ns,
+        opened.write_ended_ns,
+        opened.seen_after_ns,
+        opened.trace_id,
+        fields,
+        fields_missing,
+    ];
+    transaction.first(OPEN, parameters, Changed::of)
 }
 
 /// What the two columns about fields hold.

@@ -3,7 +3,8 @@
 //! An entry has the revision that it made, so how many are missing is known without being written down: of [`ENTRIES_MAX`] at
 //! most, the first [`FIRST_KEPT`] tell how it began and the others how it goes on. They go with their divergence.
 
-use rusqlite::{Connection, Transaction, params};
+use super::database::{Connection, DatabaseError, Row, Transaction};
+use rusqlite::params;
 use serde::Serialize;
 
 /// Entries that are kept of one divergence.
@@ -72,30 +73,21 @@ pub(super) fn write(
     place: i64,
     revision: u32,
     note: &Note<'_>,
-) -> rusqlite::Result<()> {
+) -> Result<(), DatabaseError> {
     let Note { what, at_unix_ns, by, why, until_unix_ns, kind, store_digest, map_digest } = note;
-    transaction.prepare_cached(WRITE)?.execute(params![
-        place,
-        revision,
-        at_unix_ns,
-        what,
-        by,
-        why,
-        until_unix_ns,
-        kind,
-        store_digest,
-        map_digest
-    ])?;
+    let parameters =
+        params![place, revision, at_unix_ns, what, by, why, until_unix_ns, kind, store_digest, map_digest];
+    transaction.execute(WRITE, parameters)?;
     if revision > ENTRIES_MAX {
-        let middle = (place, FIRST_KEPT, revision - (ENTRIES_MAX - FIRST_KEPT));
-        transaction.prepare_cached(DROP_MIDDLE)?.execute(middle)?;
+        let until = revision - (ENTRIES_MAX - FIRST_KEPT);
+        transaction.execute(DROP_MIDDLE, params![place, FIRST_KEPT, until])?;
     }
     Ok(())
 }
 
 /// The entries of the divergence in row `place`, oldest first.
-pub(super) fn of(connection: &Connection, place: i64) -> rusqlite::Result<Vec<Entry>> {
-    let entry = |row: &rusqlite::Row<'_>| {
+pub(super) fn of(connection: &Connection, place: i64) -> Result<Vec<Entry>, DatabaseError> {
+    let entry = |row: &Row<'_>| {
         Ok(Entry {
             revision: row.get("revision")?,
             at_unix_ns: row.get("at_unix_ns")?,
@@ -108,5 +100,5 @@ pub(super) fn of(connection: &Connection, place: i64) -> rusqlite::Result<Vec<En
             map_digest: row.get("map_digest")?,
         })
     };
-    connection.prepare(READ)?.query_map([place], entry)?.collect()
+    connection.query(READ, params![place], entry)
 }

@@ -24,10 +24,9 @@ const NOT_OVER: &str = "(until_unix_ns IS NULL OR until_unix_ns > ?1)";
 pub(super) fn statement(filter: &Filter, rows_max: u32, now_unix_ns: i64) -> (String, Vec<Value>) {
     let (ranges, place) = ranges(filter);
     let mut conditions = Conditions { sql: String::new(), parameters: vec![now_unix_ns.into()] };
-    let maps = filter.maps.as_ref().map(|maps| serde_json::Value::from(maps.clone()).to_string());
     conditions.add("state = ?", filter.state.map(|state| state.as_str().to_owned()));
     conditions.add("map = ?", filter.map.clone());
-    conditions.add("map IN (SELECT value FROM json_each(?))", maps);
+    conditions.one_of("map", filter.maps.as_deref());
     conditions.add("store = ?", filter.store.clone());
     conditions.add("kind = ?", filter.kind.clone());
     conditions.add("source = ?", filter.source.clone());
@@ -83,6 +82,18 @@ impl Conditions {
             self.sql.push_str(" AND ");
             self.sql.push_str(&condition.replace('?', &parameter));
         }
+    }
+
+    /// Adds that a column is one of these values, if there are any to choose from.
+    fn one_of(&mut self, column: &str, values: Option<&[String]>) {
+        let Some(values) = values else { return };
+        let first = self.parameters.len() + 1;
+        self.parameters.extend(values.iter().cloned().map(Value::from));
+        let parameters: Vec<_> = (first..=self.parameters.len()).map(|nth| format!("?{nth}")).collect();
+        self.sql.push_str(&match parameters.is_empty() {
+            true => " AND FALSE".to_owned(),
+            false => format!(" AND {column} IN ({})", parameters.join(", ")),
+        });
     }
 
     fn acted_on(&mut self, acted: Option<ActedOn>) {

@@ -1,21 +1,23 @@
-//! The ledger: every divergence that was opened, confirmed or resolved, in one SQLite file.
+//! The ledger: every divergence that was opened, confirmed or resolved, in one SQLite file, or in a Postgres database that
+//! several comparators share.
 //!
 //! # Design
 //!
 //! One dedicated thread writes. It takes whatever waits in a bounded queue, at most [`BATCH_MAX`] transitions, and
-//! writes that in one transaction. Readers open the file on their own, on the runtime's blocking threads, and in WAL
-//! mode neither waits for the other.
+//! writes that in one transaction. Readers have connections of their own, on the runtime's blocking threads, and neither
+//! waits for the other. Where several comparators share a ledger, their writers' transactions follow one another: see
+//! [`database`]; what is done once over all of them is done by the one that leads: see [`lead`].
 //!
 //! # Invariants
 //!
 //! - A transition that [`Ledger::record`] took is written, in order, however long it takes. When the disk is full or
-//!   fails, the writer keeps its batch, counts a retry, waits a moment and writes it over a fresh connection. The queue
+//!   fails, or the server is away, the writer keeps its batch, counts a retry, waits a moment and writes it over a fresh connection. The queue
 //!   then fills, `record` waits for room, and with it whoever records: nothing is lost, the intake slows down. Only
 //!   when the last handle is dropped while writing still fails does it give up, after [`CLOSING_RETRIES_MAX`] retries,
 //!   and logs how many transitions that cost.
 //! - Transitions are idempotent: opening what is open, confirming what is confirmed and resolving what is resolved
 //!   change nothing, so a journal may be replayed. Opening what was resolved opens it again and counts it (`times`).
-//! - Written transitions survive `kill -9` and power loss (WAL, `synchronous=FULL`). What is announced is written.
+//! - Written transitions survive `kill -9` and power loss (WAL, `synchronous=FULL`; `synchronous_commit`). What is announced is written.
 //! - What people do about a divergence ([`Acting`]) and what the comparator sees of it are kept apart, and neither overwrites
 //!   the other. Both raise the divergence's revision. An act names the revision that it was decided on, and is not done if that
 //!   is not the present one; one that is done already is done.
@@ -25,22 +27,31 @@
 //! - What is to be told to people of a turn is written with it: see [`outbox`].
 //! - A page costs at most one pass over one narrow index, whatever it is filtered by.
 //!
-//! Keys stand in the file, values do not: only their digests.
+//! - Comparators that share a ledger write about divergences of different sources, as each source reports to one of them, and
+//!   the source is part of a divergence's id. Where two say the same, the second word changes nothing. How far a store was gone
+//!   through stands there once for each check; if two go through the same store, one of them does part of it again when it is
+//!   started over.
+//!
+//! Keys stand in it, values do not: only their digests.
 
 mod act;
 mod apply;
+mod database;
 mod error;
 mod filter;
 mod history;
+mod lead;
 mod listing;
 pub mod outbox;
 mod query;
 mod row;
-pub(crate) mod schema;
+mod schema;
 mod transition;
 mod writer;
 
 pub use act::{Act, Acted, Acting, Answer, Mark};
+pub(crate) use database::{Connection, Database, Row as DatabaseRow, Server, ToSql, Transaction};
+pub use database::{DatabaseError, Place};
 pub use error::LedgerError;
 pub use filter::{ActedOn, Cursor, Filter, Page};
 pub use history::{ENTRIES_MAX, Entry};
@@ -49,8 +60,8 @@ pub(crate) use row::{digest_of, key_of, shown};
 pub use transition::{Opened, ScanPlace, Transition, Turned};
 
 use counterfoil_clock::wall_unix_ns;
+use lead::Seeker;
 use outbox::{Outbox, Route};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -92,6 +103,8 @@ pub struct Stats {
     pub written: u64,
     /// Tries in a row that did not succeed; 0 while the file can be written.
     pub retries: u64,
+    /// Whether this comparator does what is done once over all that share the ledger.
+    pub leads: bool,
     /// Transitions of divergences that the ledger does not know: a breach of the order opened, confirmed, resolved.
     pub orphans: u64,
 }
@@ -112,12 +125,13 @@ pub struct Ledger {
 
 #[derive(Debug)]
 struct Shared {
-    path: PathBuf,
+    database: Arc<Database>,
     counters: Arc<Counters>,
     reads: Arc<Semaphore>,
     queue: Option<mpsc::Sender<Command>>,
     outbox_changes: watch::Receiver<()>,
     thread: Option<JoinHandle<()>>,
+    seeker: Seeker,
 }
 
 impl Drop for Shared {
@@ -130,14 +144,17 @@ impl Drop for Shared {
 }
 
 impl Ledger {
-    /// Opens the ledger in the file `path`, or makes it, and starts the writer. `announce` is called, on the writer's thread,
-    /// for each divergence that came into another state, after that is on disk.
+    /// Opens the ledger at `place`, or makes it, and starts the writer. `announce` is called, on the writer's thread, for each
+    /// divergence that came into another state, after that is on disk.
     ///
     /// # Errors
     ///
-    /// [`LedgerError`] if the file is unusable or not a ledger of this version or an older one.
-    pub fn open(path: &Path, announce: impl Fn(&Turned) + Send + 'static) -> Result<Self, LedgerError> {
-        Self::open_with(path, Vec::new(), announce)
+    /// [`LedgerError`] if the place is unusable or not a ledger of this version or an older one.
+    pub fn open(
+        place: impl Into<Place>,
+        announce: impl Fn(&Turned) + Send + 'static,
+    ) -> Result<Self, LedgerError> {
+        Self::open_with(place, Vec::new(), announce)
     }
 
     /// The same, with an outbox for these routes.
@@ -146,25 +163,38 @@ impl Ledger {
     ///
     /// [`LedgerError`] as [`Ledger::open`].
     pub fn open_with(
-        path: &Path,
+        place: impl Into<Place>,
         routes: Vec<Route>,
         announce: impl Fn(&Turned) + Send + 'static,
     ) -> Result<Self, LedgerError> {
-        let mut connection = schema::open(path)?;
-        outbox::adopt(&mut connection, &routes, wall_unix_ns())
-            .map_err(|source| LedgerError::Open { path: path.to_owned(), source })?;
+        let database = Arc::new(Database::new(place.into())?);
         let (outbox, outbox_changes) = Outbox::new(routes);
+        let changed = outbox.changed();
         let counters = Arc::<Counters>::default();
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-        let writer =
-            Writer::new(path.to_owned(), connection, Arc::clone(&counters), Box::new(announce), outbox);
+        // The writer's thread opens the database too, as whoever calls may be asynchronous code, which must not wait.
+        let (opened, is_open) = std::sync::mpsc::sync_channel(1);
+        let of_writer = (Arc::clone(&database), Arc::clone(&counters), Box::new(announce));
         let thread = std::thread::Builder::new()
             .name("ledger".into())
-            .spawn(move || writer.run(waiting))
+            .spawn(move || {
+                let (database, counters, announce) = of_writer;
+                let told = match connect(&database, outbox.routes()) {
+                    Ok(connection) => Ok(Writer::new(database, connection, counters, announce, outbox)),
+                    Err(error) => Err(error),
+                };
+                match told {
+                    Ok(writer) if opened.send(Ok(())).is_ok() => writer.run(waiting),
+                    Ok(_) => {}
+                    Err(error) => drop(opened.send(Err(error))),
+                }
+            })
             .map_err(LedgerError::Thread)?;
+        is_open.recv().map_err(|_| LedgerError::Stopped)??;
+        let seeker = Seeker::new(Arc::clone(&database), changed)?;
         let reads = Arc::new(Semaphore::new(READS_MAX));
         let (queue, thread) = (Some(queue), Some(thread));
-        let shared = Shared { path: path.to_owned(), counters, reads, queue, outbox_changes, thread };
+        let shared = Shared { database, counters, reads, queue, outbox_changes, thread, seeker };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -317,27 +347,51 @@ impl Ledger {
         self.read(move |connection| query::ignored(connection, wall_unix_ns())).await
     }
 
+    /// Whether this comparator does what is done once over all that share the ledger: one that has it alone always does.
+    #[must_use]
+    pub fn lead(&self) -> watch::Receiver<bool> {
+        self.shared.seeker.lead()
+    }
+
+    /// The same at this instant.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        *self.shared.seeker.lead().borrow()
+    }
+
+    /// Where the ledger is kept, for what is kept beside it.
+    pub(crate) fn database(&self) -> &Arc<Database> {
+        &self.shared.database
+    }
+
     /// Figures of the writer.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let Counters { written, retries, orphans } = &*self.shared.counters;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Stats { written: read(written), retries: read(retries), orphans: read(orphans) }
+        Stats { written: read(written), retries: read(retries), orphans: read(orphans), leads: self.leads() }
     }
 
     async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+        read: impl FnOnce(&Connection) -> Result<T, DatabaseError> + Send + 'static,
     ) -> Result<T, LedgerError> {
         let reads = Arc::clone(&self.shared.reads);
         let place = reads.acquire_owned().await.map_err(|_| LedgerError::Stopped)?;
-        let path = self.shared.path.clone();
+        let database = Arc::clone(&self.shared.database);
         let done = tokio::task::spawn_blocking(move || {
             let _place = place;
-            read(&schema::open_to_read(&path)?)
+            database.read(read)
         });
         Ok(done.await.map_err(|_| LedgerError::Stopped)??)
     }
+}
+
+fn connect(database: &Database, routes: &[Route]) -> Result<Connection, LedgerError> {
+    let connection = database.open()?;
+    let unusable = |source| LedgerError::Open { place: database.place().clone(), source };
+    outbox::adopt(&connection, routes, wall_unix_ns()).map_err(unusable)?;
+    Ok(connection)
 }
 
 #[cfg(test)]

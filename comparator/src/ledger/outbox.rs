@@ -33,10 +33,11 @@ pub(super) use count::{Counted, Standing};
 pub(super) use seal::seal;
 pub(super) use settle::settle;
 
+use super::database::{DatabaseError, Row, Transaction};
 use super::row::{DivergenceId, State};
 use super::writer::Command;
 use super::{Ledger, LedgerError};
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::params;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
@@ -95,9 +96,10 @@ CREATE TABLE outbox_receiver (
 
 const STIR: &str = "
 INSERT INTO outbox_group (receiver, map, store, pending_since_unix_ns) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT DO UPDATE SET
-    folded = folded + CASE WHEN pending_since_unix_ns + ?5 <= ?4 THEN ?6 ELSE 0 END,
-    pending_since_unix_ns = coalesce(pending_since_unix_ns, ?4)";
+ON CONFLICT (receiver, map, store) DO UPDATE SET
+    folded = outbox_group.folded
+        + CASE WHEN outbox_group.pending_since_unix_ns + ?5 <= ?4 THEN CAST(?6 AS BIGINT) ELSE 0 END,
+    pending_since_unix_ns = coalesce(outbox_group.pending_since_unix_ns, ?4)";
 
 const PLACE: &str = "SELECT map, coalesce(store, '') FROM divergence WHERE id = ?1";
 
@@ -142,10 +144,10 @@ impl Route {
         (map, store): (&str, &str),
         now_unix_ns: i64,
         turns: u64,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), DatabaseError> {
         let turns = i64::try_from(turns).unwrap_or(i64::MAX);
-        let parameters = (&*self.receiver, map, store, now_unix_ns, self.group_wait_ns, turns);
-        transaction.prepare_cached(STIR)?.execute(parameters)?;
+        let parameters = params![&*self.receiver, map, store, now_unix_ns, self.group_wait_ns, turns];
+        transaction.execute(STIR, parameters)?;
         Ok(())
     }
 }
@@ -170,20 +172,27 @@ impl Outbox {
         &self.routes
     }
 
+    /// What tells when something was put in.
+    pub(super) fn changed(&self) -> watch::Sender<()> {
+        self.changed.clone()
+    }
+
     /// Tells that something was put in.
     pub(super) fn tell(&self) {
         self.changed.send_replace(());
     }
 
     /// Has the groups looked at in which something is not ignored any more.
-    pub(super) fn lapse(&mut self, transaction: &Transaction<'_>, now_unix_ns: i64) -> rusqlite::Result<()> {
+    pub(super) fn lapse(
+        &mut self,
+        transaction: &Transaction<'_>,
+        now_unix_ns: i64,
+    ) -> Result<(), DatabaseError> {
         if self.routes.is_empty() {
             return Ok(());
         }
-        let mut lapsed = transaction.prepare_cached(LAPSED)?;
-        let groups = lapsed.query_map((self.lapsed_until_unix_ns, now_unix_ns), place)?;
-        for group in groups {
-            let (map, store) = group?;
+        let since = self.lapsed_until_unix_ns;
+        for (map, store) in transaction.query(LAPSED, params![since, now_unix_ns], place)? {
             stir(transaction, &self.routes, (&map, &store), now_unix_ns)?;
         }
         // If the transaction fails nothing is missed: what lapsed stays open, and the next turn of its group counts it.
@@ -198,11 +207,11 @@ pub(super) fn acted(
     routes: &[Route],
     id: DivergenceId,
     now_unix_ns: i64,
-) -> rusqlite::Result<()> {
+) -> Result<(), DatabaseError> {
     if routes.is_empty() {
         return Ok(());
     }
-    let found = transaction.prepare_cached(PLACE)?.query_row([id.0], place).optional()?;
+    let found = transaction.first(PLACE, params![id.0], place)?;
     let Some((map, store)) = found else { return Ok(()) };
     stir(transaction, routes, (&map, &store), now_unix_ns)
 }
@@ -212,14 +221,14 @@ fn stir(
     routes: &[Route],
     group: (&str, &str),
     now_unix_ns: i64,
-) -> rusqlite::Result<()> {
+) -> Result<(), DatabaseError> {
     routes
         .iter()
         .filter(|route| route.maps.contains(group.0))
         .try_for_each(|route| route.stir(transaction, group, now_unix_ns, 0))
 }
 
-fn place(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, String)> {
+fn place(row: &Row<'_>) -> Result<(String, String), DatabaseError> {
     Ok((row.get(0)?, row.get(1)?))
 }
 
@@ -259,6 +268,6 @@ impl Ledger {
     ///
     /// [`LedgerError::Read`].
     pub async fn waiting(&self) -> Result<Vec<Waiting>, LedgerError> {
-        self.read(|connection: &Connection| settle::waiting(connection)).await
+        self.read(settle::waiting).await
     }
 }

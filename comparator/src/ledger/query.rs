@@ -2,13 +2,13 @@
 
 use super::PAGE_ROWS_MAX;
 use super::act::Acted;
+use super::database::{self, Connection, DatabaseError, ToSql};
 use super::filter::{Cursor, Filter, Page};
 use super::history;
 use super::listing::{self, COLUMNS, WITH_ACT};
 use super::row::{Count, DivergenceId, Ignored, Life, Row, State, shown};
 use super::transition::ScanPlace;
-use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use rusqlite::params;
 
 const COUNTS: &str = "SELECT map, store, kind, state, count(*) FROM divergence \
     GROUP BY map, store, kind, state ORDER BY map, store, kind, state";
@@ -16,13 +16,16 @@ const COUNTS: &str = "SELECT map, store, kind, state, count(*) FROM divergence \
 const IGNORED: &str = "SELECT map, store, count(*) FROM act JOIN divergence ON row = act.divergence \
     WHERE act.act = 'ignored' AND (until_unix_ns IS NULL OR until_unix_ns > ?1) AND state <> 'resolved' GROUP BY map, store";
 
-pub(super) fn list(connection: &Connection, filter: &Filter, now_unix_ns: i64) -> rusqlite::Result<Page> {
+pub(super) fn list(
+    connection: &Connection,
+    filter: &Filter,
+    now_unix_ns: i64,
+) -> Result<Page, DatabaseError> {
     let rows_max = filter.limit.clamp(1, PAGE_ROWS_MAX);
     // One more than asked for tells whether there is a next page.
     let (sql, parameters) = listing::statement(filter, rows_max + 1, now_unix_ns);
-    let mut statement = connection.prepare(&sql)?;
-    let rows = statement.query_map(params_from_iter(parameters), placed_row)?;
-    Ok(page(rows.collect::<rusqlite::Result<Vec<_>>>()?, rows_max))
+    let parameters: Vec<ToSql<'_>> = parameters.iter().map(|value| -> ToSql<'_> { value }).collect();
+    Ok(page(connection.query(&sql, &parameters, placed_row)?, rows_max))
 }
 
 fn page(mut rows: Vec<(Cursor, Row)>, rows_max: u32) -> Page {
@@ -37,7 +40,7 @@ pub(super) fn get(
     connection: &Connection,
     id: DivergenceId,
     now_unix_ns: i64,
-) -> rusqlite::Result<Option<Row>> {
+) -> Result<Option<Row>, DatabaseError> {
     Ok(placed(connection, id, now_unix_ns)?.map(|(_, row)| row))
 }
 
@@ -46,10 +49,11 @@ pub(super) fn life(
     connection: &Connection,
     id: DivergenceId,
     now_unix_ns: i64,
-) -> rusqlite::Result<Option<Life>> {
-    let _one_instant = connection.unchecked_transaction()?;
-    let Some((Cursor(place), row)) = placed(connection, id, now_unix_ns)? else { return Ok(None) };
-    let history = history::of(connection, place)?;
+) -> Result<Option<Life>, DatabaseError> {
+    let one_instant = connection.snapshot()?;
+    let Some((Cursor(place), row)) = placed(&one_instant, id, now_unix_ns)? else { return Ok(None) };
+    let history = history::of(&one_instant, place)?;
+    one_instant.commit()?;
     let kept = u32::try_from(history.len()).unwrap_or(u32::MAX);
     Ok(Some(Life { dropped: row.revision.saturating_sub(kept), row, history }))
 }
@@ -58,39 +62,37 @@ fn placed(
     connection: &Connection,
     id: DivergenceId,
     now_unix_ns: i64,
-) -> rusqlite::Result<Option<(Cursor, Row)>> {
+) -> Result<Option<(Cursor, Row)>, DatabaseError> {
     let sql = format!("SELECT {COLUMNS} FROM divergence {WITH_ACT} WHERE id = ?2");
-    connection.query_row(&sql, (now_unix_ns, id.0), placed_row).optional()
+    connection.first(&sql, params![now_unix_ns, id.0], placed_row)
 }
 
-pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Vec<Count>> {
-    let mut statement = connection.prepare(COUNTS)?;
-    let count = |row: &rusqlite::Row<'_>| {
+pub(super) fn counts(connection: &Connection) -> Result<Vec<Count>, DatabaseError> {
+    let count = |row: &database::Row<'_>| {
         let (map, store, kind) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let count: i64 = row.get(4)?;
         Ok(Count { map, store, kind, state: state(row, 3)?, count: count.unsigned_abs() })
     };
-    statement.query_map([], count)?.collect()
+    connection.query(COUNTS, &[], count)
 }
 
-pub(super) fn ignored(connection: &Connection, now_unix_ns: i64) -> rusqlite::Result<Vec<Ignored>> {
-    let ignored = |row: &rusqlite::Row<'_>| {
+pub(super) fn ignored(connection: &Connection, now_unix_ns: i64) -> Result<Vec<Ignored>, DatabaseError> {
+    let ignored = |row: &database::Row<'_>| {
         let count: i64 = row.get(2)?;
         Ok(Ignored { map: row.get(0)?, store: row.get(1)?, count: count.unsigned_abs() })
     };
-    connection.prepare(IGNORED)?.query_map([now_unix_ns], ignored)?.collect()
+    connection.query(IGNORED, params![now_unix_ns], ignored)
 }
 
 /// How far each store was gone through.
-pub(super) fn scan_places(connection: &Connection) -> rusqlite::Result<Vec<ScanPlace>> {
-    let mut statement = connection.prepare("SELECT map, store, after FROM scan_place")?;
-    let place = |row: &rusqlite::Row<'_>| {
+pub(super) fn scan_places(connection: &Connection) -> Result<Vec<ScanPlace>, DatabaseError> {
+    let place = |row: &database::Row<'_>| {
         Ok(ScanPlace { map: row.get(0)?, store: row.get(1)?, after: Some(row.get(2)?) })
     };
-    statement.query_map([], place)?.collect()
+    connection.query("SELECT map, store, after FROM scan_place", &[], place)
 }
 
-fn placed_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Cursor, Row)> {
+fn placed_row(row: &database::Row<'_>) -> Result<(Cursor, Row), DatabaseError> {
     let key_bytes: Vec<u8> = row.get("key")?;
     let seq: i64 = row.get("seq")?;
     let trace_id: Option<[u8; 16]> = row.get("trace_id")?;
@@ -125,8 +127,7 @@ fn placed_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Cursor, Row)> {
     Ok((Cursor(row.get("row")?), divergence))
 }
 
-fn state(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<State> {
+fn state(row: &database::Row<'_>, column: usize) -> Result<State, DatabaseError> {
     let name: String = row.get(column)?;
-    let unknown = || rusqlite::Error::InvalidColumnType(column, "state".into(), Type::Text);
-    State::of(&name).ok_or_else(unknown)
+    State::of(&name).ok_or_else(|| DatabaseError::column("state"))
 }

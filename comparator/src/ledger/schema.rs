@@ -2,14 +2,27 @@
 //!
 //! `PRAGMA user_version` is the version of the schema. A new file gets the newest; an older one is brought up step by
 //! step, each step in a transaction; a newer one is refused.
+//!
+//! In Postgres the same steps are written in other types ([`dialect::step`]), and the version stands in `ledger_version`. A
+//! schema with tables of somebody else is refused.
 
+use super::database::{Connection, Place, Row, Server, dialect};
 use super::{LedgerError, outbox};
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{OpenFlags, TransactionBehavior, params};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long to wait for another process that holds the file.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// How many tables a schema of a server has, and whether one of them is that of the version.
+const TABLES_OF_SERVER: &str =
+    "SELECT count(*), count(*) FILTER (WHERE tablename = 'ledger_version') FROM pg_tables
+    WHERE CAST(schemaname AS TEXT) = CAST(?1 AS TEXT)";
+
+const VERSION_OF_SERVER: &str =
+    "CREATE TABLE IF NOT EXISTS ledger_version (version BIGINT NOT NULL); DELETE FROM ledger_version";
 
 /// The steps: the first makes version 1 of an empty file, each further one makes the next version.
 pub(super) const STEPS: [&str; 7] = [
@@ -132,9 +145,9 @@ CREATE TABLE repair_audit (
 ];
 
 /// Opens the file to write, makes it if it is not there, and brings its schema up.
-pub(crate) fn open(path: &Path) -> Result<Connection, LedgerError> {
-    let unusable = |source| LedgerError::Open { path: path.to_owned(), source };
-    let mut connection = Connection::open(path).map_err(unusable)?;
+pub(super) fn open(path: &Path) -> Result<rusqlite::Connection, LedgerError> {
+    let unusable = |source: rusqlite::Error| LedgerError::Open { place: path.into(), source: source.into() };
+    let mut connection = rusqlite::Connection::open(path).map_err(unusable)?;
     connection.busy_timeout(BUSY).map_err(unusable)?;
     let found = check(&connection, path)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(unusable)?;
@@ -145,36 +158,39 @@ pub(crate) fn open(path: &Path) -> Result<Connection, LedgerError> {
 }
 
 /// Opens the file to read.
-pub(super) fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
+pub(super) fn open_to_read(path: &Path) -> rusqlite::Result<rusqlite::Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = rusqlite::Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     Ok(connection)
 }
 
 /// The schema's version, before anything is written to a file that may not be ours.
-fn check(connection: &Connection, path: &Path) -> Result<usize, LedgerError> {
-    let unusable = |source| LedgerError::Open { path: path.to_owned(), source };
+fn check(connection: &rusqlite::Connection, path: &Path) -> Result<usize, LedgerError> {
+    let unusable = |source: rusqlite::Error| LedgerError::Open { place: path.into(), source: source.into() };
     let found: i64 =
         connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(unusable)?;
     let tables =
         "SELECT count(*) AS tables, count(*) FILTER (WHERE name = 'divergence') AS ours FROM sqlite_schema";
     let (tables, ours): (i64, i64) =
         connection.query_row(tables, [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(unusable)?;
+    known(found, tables, ours, &path.into())
+}
+
+/// The version of a schema with so many tables, of which `ours` are those by which a ledger is known.
+fn known(found: i64, tables: i64, ours: i64, place: &Place) -> Result<usize, LedgerError> {
     match usize::try_from(found) {
         Ok(0) if tables == 0 => Ok(0),
         Ok(version) if version > 0 && ours == 1 => {
             let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
-            let newer = LedgerError::Newer { path: path.to_owned(), found, known };
+            let newer = LedgerError::Newer { place: place.clone(), found, known };
             if version > STEPS.len() { Err(newer) } else { Ok(version) }
         }
-        _ => Err(LedgerError::NotALedger { path: path.to_owned() }),
+        _ => Err(LedgerError::NotALedger { place: place.clone() }),
     }
 }
 
-fn bring_up(connection: &mut Connection, found: usize) -> rusqlite::Result<()> {
+fn bring_up(connection: &mut rusqlite::Connection, found: usize) -> rusqlite::Result<()> {
     for (version, step) in STEPS.iter().enumerate().skip(found) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(step)?;
@@ -182,4 +198,29 @@ fn bring_up(connection: &mut Connection, found: usize) -> rusqlite::Result<()> {
         transaction.commit()?;
     }
     Ok(())
+}
+
+/// Brings the schema of a server up, in one transaction, so that of several comparators that start at once one does it.
+pub(super) fn bring_up_server(connection: &Connection, server: &Arc<Server>) -> Result<(), LedgerError> {
+    let place = Place::Server(Arc::clone(server));
+    let unusable = |source| LedgerError::Open { place: place.clone(), source };
+    let transaction = connection.begin().map_err(unusable)?;
+    let counts = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let (tables, ours) =
+        transaction.one(TABLES_OF_SERVER, params![server.schema()], counts).map_err(unusable)?;
+    let found = if ours == 1 { "SELECT version FROM ledger_version" } else { "SELECT 0" };
+    let found = transaction.one(found, &[], |row| row.get(0)).map_err(unusable)?;
+    let found = known(found, tables, ours, &place)?;
+    if found < STEPS.len() {
+        let steps = || {
+            for step in STEPS.iter().skip(found) {
+                transaction.run(&dialect::step(step))?;
+            }
+            transaction.run(VERSION_OF_SERVER)?;
+            let version = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+            transaction.execute("INSERT INTO ledger_version (version) VALUES (?1)", params![version])
+        };
+        steps().map_err(unusable)?;
+    }
+    transaction.commit().map_err(unusable)
 }

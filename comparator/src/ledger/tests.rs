@@ -3,13 +3,17 @@
 use super::*;
 use counterfoil_digest::Differing;
 use counterfoil_judge::Digest;
+pub(crate) use home::Home;
+pub(crate) use home::each_database;
 use std::collections::BTreeSet;
-use tempfile::TempDir;
+use std::path::Path;
 
 mod acts;
 mod histories;
+mod home;
 mod outbox;
 mod reads;
+mod shared;
 mod trouble;
 
 pub(crate) fn opened(number: u32) -> Opened {
@@ -51,12 +55,6 @@ pub(crate) fn resolved(number: u32) -> Transition {
     Transition::Resolved { id: id(number), at_unix_ns: 3_000, how: "agreed" }
 }
 
-fn ledger() -> (TempDir, Ledger) {
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(&folder.path().join("ledger.sqlite"), |_| ()).unwrap();
-    (folder, ledger)
-}
-
 pub(crate) async fn record(ledger: &Ledger, transitions: impl IntoIterator<Item = Transition>) {
     ledger.record(transitions.into_iter().collect()).await.unwrap();
     ledger.flush().await.unwrap();
@@ -80,9 +78,24 @@ async fn seqs(ledger: &Ledger, mut filter: Filter, mut between: impl AsyncFnMut(
     }
 }
 
-#[tokio::test]
-async fn a_divergence_is_opened_confirmed_and_resolved() {
-    let (_folder, ledger) = ledger();
+each_database! {
+    a_divergence_is_opened_confirmed_and_resolved
+    a_repeated_transition_changes_nothing
+    what_was_resolved_and_opens_again_is_counted
+    the_fields_are_those_of_the_latest_turn_that_knows_them
+    a_transition_of_an_unknown_divergence_is_counted
+    pages_stay_in_place_while_divergences_are_opened
+    a_filter_lets_through_what_it_names
+    the_size_of_a_page_is_brought_into_its_bounds
+    counts_are_told_per_map_kind_and_state
+    ten_thousand_transitions_from_several_tasks_all_land_and_outlive_the_handle
+    a_write_that_does_not_succeed_is_kept_and_tried_again
+    a_ledger_that_cannot_be_written_closes_all_the_same
+    the_place_that_a_scan_has_come_to_is_kept_until_its_round_is_over
+}
+
+async fn a_divergence_is_opened_confirmed_and_resolved(home: Home) {
+    let ledger = home.open();
     record(&ledger, [opened(1).into()]).await;
     let seen = row(&ledger, 1).await;
     let expected = Row {
@@ -125,12 +138,11 @@ async fn a_divergence_is_opened_confirmed_and_resolved() {
     let expected = Row { state, resolved_at_unix_ns: Some(3_000), resolved_how, revision: 3, ..seen };
     assert_eq!(row(&ledger, 1).await, expected);
     assert_eq!(ledger.get(id(2)).await.unwrap(), None);
-    assert_eq!(ledger.stats(), Stats { written: 3, retries: 0, orphans: 0 });
+    assert_eq!((ledger.stats().written, ledger.stats().orphans), (3, 0));
 }
 
-#[tokio::test]
-async fn a_repeated_transition_changes_nothing() {
-    let (_folder, ledger) = ledger();
+async fn a_repeated_transition_changes_nothing(home: Home) {
+    let ledger = home.open();
     record(&ledger, [opened(1).into(), confirmed(1)]).await;
     let before = row(&ledger, 1).await;
     let later = Transition::Confirmed { id: id(1), at_unix_ns: 9_000, fields: Some(fields(["later"], 1)) };
@@ -144,9 +156,8 @@ async fn a_repeated_transition_changes_nothing() {
     assert_eq!(ledger.stats().orphans, 0);
 }
 
-#[tokio::test]
-async fn what_was_resolved_and_opens_again_is_counted() {
-    let (_folder, ledger) = ledger();
+async fn what_was_resolved_and_opens_again_is_counted(home: Home) {
+    let ledger = home.open();
     record(&ledger, [opened(1).into(), confirmed(1), resolved(1)]).await;
     record(&ledger, [Opened { opened_at_unix_ns: 4_000, seq: u64::MAX, ..opened(1) }.into()]).await;
     let seen = row(&ledger, 1).await;
@@ -157,9 +168,8 @@ async fn what_was_resolved_and_opens_again_is_counted() {
     assert_eq!((seen.confirmed_at_unix_ns, seen.resolved_at_unix_ns, seen.resolved_how), (None, None, None));
 }
 
-#[tokio::test]
-async fn the_fields_are_those_of_the_latest_turn_that_knows_them() {
-    let (_folder, ledger) = ledger();
+async fn the_fields_are_those_of_the_latest_turn_that_knows_them(home: Home) {
+    let ledger = home.open();
     let told = async |transition| {
         record(&ledger, [transition]).await;
         let Row { fields, fields_missing, .. } = row(&ledger, 1).await;
@@ -177,16 +187,14 @@ async fn the_fields_are_those_of_the_latest_turn_that_knows_them() {
     assert_eq!(told(confirmed(None)).await, known("price", 0), "what was known when it was opened");
 }
 
-#[tokio::test]
-async fn a_transition_of_an_unknown_divergence_is_counted() {
-    let (_folder, ledger) = ledger();
+async fn a_transition_of_an_unknown_divergence_is_counted(home: Home) {
+    let ledger = home.open();
     record(&ledger, [confirmed(1), resolved(2)]).await;
-    assert_eq!(ledger.stats(), Stats { written: 2, retries: 0, orphans: 2 });
+    assert_eq!((ledger.stats().written, ledger.stats().orphans), (2, 2));
 }
 
-#[tokio::test]
-async fn pages_stay_in_place_while_divergences_are_opened() {
-    let (_folder, ledger) = ledger();
+async fn pages_stay_in_place_while_divergences_are_opened(home: Home) {
+    let ledger = home.open();
     record(&ledger, (0..10).map(|number| opened(number).into())).await;
     let filter = Filter { limit: 3, ..Filter::default() };
     let mut next = 10;
@@ -197,9 +205,8 @@ async fn pages_stay_in_place_while_divergences_are_opened() {
     assert_eq!(seen.await, [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
 }
 
-#[tokio::test]
-async fn a_filter_lets_through_what_it_names() {
-    let (_folder, ledger) = ledger();
+async fn a_filter_lets_through_what_it_names(home: Home) {
+    let ledger = home.open();
     record(&ledger, (0..12).map(|number| opened(number).into())).await;
     record(&ledger, (0..6).map(confirmed)).await;
     let (map, kind) = (Some("even".to_owned()), Some("missing".to_owned()));
@@ -217,9 +224,8 @@ async fn a_filter_lets_through_what_it_names() {
     }
 }
 
-#[tokio::test]
-async fn the_size_of_a_page_is_brought_into_its_bounds() {
-    let (_folder, ledger) = ledger();
+async fn the_size_of_a_page_is_brought_into_its_bounds(home: Home) {
+    let ledger = home.open();
     record(&ledger, (0..1_100).map(|number| opened(number).into())).await;
     let sizes = [(0, 1), (7, 7), (u32::MAX, 1_000)];
     for (limit, rows) in sizes {
@@ -228,9 +234,8 @@ async fn the_size_of_a_page_is_brought_into_its_bounds() {
     }
 }
 
-#[tokio::test]
-async fn counts_are_told_per_map_kind_and_state() {
-    let (_folder, ledger) = ledger();
+async fn counts_are_told_per_map_kind_and_state(home: Home) {
+    let ledger = home.open();
     record(&ledger, (0..6).map(|number| opened(number).into()).chain([confirmed(1), resolved(5)])).await;
     let seen: Vec<_> = ledger.counts().await.unwrap().into_iter().collect();
     let seen: Vec<_> = seen.iter().map(|c| (c.map.as_str(), c.kind.as_str(), c.state, c.count)).collect();
@@ -244,9 +249,8 @@ async fn counts_are_told_per_map_kind_and_state() {
     assert_eq!(seen, expected);
 }
 
-#[tokio::test]
-async fn ten_thousand_transitions_from_several_tasks_all_land_and_outlive_the_handle() {
-    let (folder, ledger) = ledger();
+async fn ten_thousand_transitions_from_several_tasks_all_land_and_outlive_the_handle(home: Home) {
+    let ledger = home.open();
     let mut tasks = tokio::task::JoinSet::new();
     for task in 0..4 {
         let ledger = ledger.clone();
@@ -258,38 +262,31 @@ async fn ten_thousand_transitions_from_several_tasks_all_land_and_outlive_the_ha
     }
     tasks.join_all().await;
     drop(ledger);
-    let ledger = Ledger::open(&folder.path().join("ledger.sqlite"), |_| ()).unwrap();
+    let ledger = home.open();
     let counts = ledger.counts().await.unwrap();
     assert!(counts.iter().all(|count| count.state == State::Confirmed), "{counts:?}");
     assert_eq!(counts.iter().map(|count| count.count).sum::<u64>(), 5_000);
 }
 
-#[tokio::test]
-async fn a_write_that_does_not_succeed_is_kept_and_tried_again() {
-    let (folder, ledger) = ledger();
-    let other = rusqlite::Connection::open(folder.path().join("ledger.sqlite")).unwrap();
-    let full = "CREATE TRIGGER full BEFORE INSERT ON divergence BEGIN SELECT RAISE(FAIL, 'disk full'); END";
-    other.execute_batch(full).unwrap();
+async fn a_write_that_does_not_succeed_is_kept_and_tried_again(home: Home) {
+    let ledger = home.open();
+    home.leave_no_room("divergence");
     ledger.record(vec![opened(1).into(), confirmed(1)]).await.unwrap();
     while ledger.stats().retries == 0 {
         tokio::task::yield_now().await;
     }
     assert_eq!(ledger.get(id(1)).await.unwrap(), None);
-    other.execute_batch("DROP TRIGGER full").unwrap();
+    home.make_room("divergence");
     ledger.flush().await.unwrap();
     assert_eq!(row(&ledger, 1).await.state, State::Confirmed);
 }
 
-#[tokio::test]
-async fn a_ledger_that_cannot_be_written_closes_all_the_same() {
-    let (folder, ledger) = ledger();
-    let other = rusqlite::Connection::open(folder.path().join("ledger.sqlite")).unwrap();
-    let full = "CREATE TRIGGER full BEFORE INSERT ON divergence BEGIN SELECT RAISE(FAIL, 'disk full'); END";
-    other.execute_batch(full).unwrap();
+async fn a_ledger_that_cannot_be_written_closes_all_the_same(home: Home) {
+    let ledger = home.open();
+    home.leave_no_room("divergence");
     ledger.record(vec![opened(1).into()]).await.unwrap();
     drop(ledger);
-    let rows: i64 = other.query_row("SELECT count(*) FROM divergence", [], |row| row.get(0)).unwrap();
-    assert_eq!(rows, 0);
+    assert_eq!(home.count("SELECT count(*) FROM divergence"), 0);
 }
 
 #[test]
@@ -357,10 +354,8 @@ fn a_row_is_told_as_json_without_the_keys_bytes() {
     assert!(json["next"].is_null());
 }
 
-#[tokio::test]
-async fn the_place_that_a_scan_has_come_to_is_kept_until_its_round_is_over() {
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(&folder.path().join("ledger"), |_| {}).unwrap();
+async fn the_place_that_a_scan_has_come_to_is_kept_until_its_round_is_over(home: Home) {
+    let ledger = home.open();
     let place = |map: &str, after: Option<&[u8]>| ScanPlace {
         map: map.into(),
         store: "main".into(),

@@ -2,12 +2,12 @@
 
 use super::act::{self, Acting, Answer};
 use super::apply::{Applied, apply};
+use super::database::{Connection, Database, DatabaseError, Transaction};
 use super::outbox::{self, Counted, Outbox, Route, Sealed, Settling};
 use super::transition::{ScanPlace, Transition, Turned};
-use super::{Announce, BATCH_MAX, CLOSING_RETRIES_MAX, Counters, FORGOTTEN_MAX, ROWS_MAX, schema};
+use super::{Announce, BATCH_MAX, CLOSING_RETRIES_MAX, Counters, FORGOTTEN_MAX, ROWS_MAX};
 use counterfoil_clock::wall_unix_ns;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
-use std::path::PathBuf;
+use rusqlite::params;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,14 +18,14 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// After how many new rows the size of the ledger is looked at.
 const ROWS_PER_LOOK: u32 = 10_000;
 
-const KEEP_PLACE: &str = "INSERT OR REPLACE INTO scan_place (map, store, after) VALUES (?1, ?2, ?3)";
+const KEEP_PLACE: &str = "INSERT INTO scan_place (map, store, after) VALUES (?1, ?2, ?3)
+    ON CONFLICT (map, store) DO UPDATE SET after = excluded.after";
 
 const FORGET_PLACE: &str = "DELETE FROM scan_place WHERE map = ?1 AND store = ?2";
 
 const PRUNE: &str = "
 DELETE FROM divergence WHERE row IN (
-    SELECT row FROM divergence WHERE state = 'resolved' ORDER BY row
-    LIMIT max(0, (SELECT count(*) FROM divergence) - ?1))";
+    SELECT row FROM divergence WHERE state = 'resolved' ORDER BY row LIMIT ?1)";
 
 const FORGET: &str = "
 DELETE FROM divergence WHERE row IN (
@@ -52,7 +52,7 @@ pub(super) enum Command {
 
 /// The writer's state; it lives on its own thread.
 pub(super) struct Writer {
-    path: PathBuf,
+    database: Arc<Database>,
     connection: Connection,
     counters: Arc<Counters>,
     announce: Announce,
@@ -62,13 +62,13 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(
-        path: PathBuf,
+        database: Arc<Database>,
         connection: Connection,
         counters: Arc<Counters>,
         announce: Announce,
         outbox: Outbox,
     ) -> Self {
-        Self { path, connection, counters, announce, outbox, opened_since_look: ROWS_PER_LOOK }
+        Self { database, connection, counters, announce, outbox, opened_since_look: ROWS_PER_LOOK }
     }
 
     /// Writes until nobody is left who could record.
@@ -96,7 +96,7 @@ impl Writer {
                 Err(error) => error,
             };
             self.counters.retries.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(%error, path = %self.path.display(), "the ledger cannot be written; trying again");
+            tracing::warn!(%error, place = %self.database.place(), "the ledger cannot be written; trying again");
             if queue.is_closed() {
                 closing_retries += 1;
             }
@@ -104,16 +104,16 @@ impl Writer {
                 return None;
             }
             std::thread::sleep(RETRY_PAUSE);
-            // What the failed connection believes about the file may be wrong.
-            match schema::open(&self.path) {
+            // What the failed connection believes may be wrong.
+            match self.database.open() {
                 Ok(connection) => self.connection = connection,
                 Err(error) => tracing::warn!(%error, "the ledger cannot be opened anew"),
             }
         }
     }
 
-    fn write(&mut self, batch: &[Command]) -> rusqlite::Result<Vec<Reply>> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    fn write(&mut self, batch: &[Command]) -> Result<Vec<Reply>, DatabaseError> {
+        let transaction = self.connection.begin()?;
         let mut written = Written::new(self.outbox.routes());
         let mut replies = Vec::with_capacity(batch.len());
         for command in batch {
@@ -191,13 +191,13 @@ impl Written {
         }
     }
 
-    fn add(&mut self, transaction: &Transaction<'_>, command: &Command) -> rusqlite::Result<Reply> {
+    fn add(&mut self, transaction: &Transaction<'_>, command: &Command) -> Result<Reply, DatabaseError> {
         match command {
             Command::Record(transition) => self.record(transaction, transition)?,
             Command::Place(place) => _ = keep(transaction, place)?,
             Command::Act(acting, _) => return self.act(transaction, acting).map(Reply::Act),
             Command::Forget(before_unix_ns) => {
-                transaction.prepare_cached(FORGET)?.execute((before_unix_ns, FORGOTTEN_MAX))?;
+                transaction.execute(FORGET, params![before_unix_ns, FORGOTTEN_MAX])?;
                 (self.has_forgotten, self.has_something_to_tell) = (true, true);
             }
             Command::Seal(receiver, _) => return self.seal(transaction, receiver).map(Reply::Seal),
@@ -207,7 +207,11 @@ impl Written {
         Ok(Reply::Done)
     }
 
-    fn record(&mut self, transaction: &Transaction<'_>, transition: &Transition) -> rusqlite::Result<()> {
+    fn record(
+        &mut self,
+        transaction: &Transaction<'_>,
+        transition: &Transition,
+    ) -> Result<(), DatabaseError> {
         self.transitions += 1;
         self.opened += u32::from(matches!(transition, Transition::Opened(_)));
         match apply(transaction, transition)? {
@@ -222,7 +226,7 @@ impl Written {
         Ok(())
     }
 
-    fn act(&mut self, transaction: &Transaction<'_>, acting: &Acting) -> rusqlite::Result<Answer> {
+    fn act(&mut self, transaction: &Transaction<'_>, acting: &Acting) -> Result<Answer, DatabaseError> {
         let answer = act::apply(transaction, acting)?;
         if answer == Answer::Done {
             outbox::acted(transaction, &self.routes, acting.id, self.now_unix_ns)?;
@@ -232,23 +236,24 @@ impl Written {
     }
 
     /// What was counted in this transaction is in the next message, as it is not written down yet.
-    fn seal(&self, transaction: &Transaction<'_>, receiver: &str) -> rusqlite::Result<Sealed> {
+    fn seal(&self, transaction: &Transaction<'_>, receiver: &str) -> Result<Sealed, DatabaseError> {
         let route = self.routes.iter().find(|route| *route.receiver == *receiver);
         route.map_or(Ok(Sealed::default()), |route| outbox::seal(transaction, route, self.now_unix_ns))
     }
 }
 
-fn keep(transaction: &Transaction<'_>, place: &ScanPlace) -> rusqlite::Result<usize> {
+fn keep(transaction: &Transaction<'_>, place: &ScanPlace) -> Result<usize, DatabaseError> {
     let ScanPlace { map, store, after } = place;
     match after {
-        Some(after) => transaction.prepare_cached(KEEP_PLACE)?.execute((map, store, after)),
-        None => transaction.prepare_cached(FORGET_PLACE)?.execute((map, store)),
+        Some(after) => transaction.execute(KEEP_PLACE, params![map, store, after]),
+        None => transaction.execute(FORGET_PLACE, params![map, store]),
     }
 }
 
 /// Deletes the oldest resolved divergences, so that `rows_max` are left if there are enough of them.
-fn prune(transaction: &Transaction<'_>, rows_max: u32) -> rusqlite::Result<usize> {
-    transaction.prepare_cached(PRUNE)?.execute([rows_max])
+fn prune(transaction: &Transaction<'_>, rows_max: u32) -> Result<usize, DatabaseError> {
+    let rows: i64 = transaction.one("SELECT count(*) FROM divergence", &[], |row| row.get(0))?;
+    transaction.execute(PRUNE, params![rows.saturating_sub(rows_max.into()).max(0)])
 }
 
 #[cfg(test)]
@@ -260,8 +265,9 @@ mod tests {
     #[test]
     fn the_oldest_resolved_rows_make_room_and_no_other() {
         let folder = tempfile::tempdir().unwrap();
-        let mut connection = schema::open(&folder.path().join("ledger")).unwrap();
-        let transaction = connection.transaction().unwrap();
+        let database = Database::new((&folder.path().join("ledger")).into()).unwrap();
+        let connection = database.open().unwrap();
+        let transaction = connection.begin().unwrap();
         for number in 0..6 {
             assert!(matches!(apply(&transaction, &opened(number).into()).unwrap(), Applied::Changed(..)));
         }
@@ -271,8 +277,9 @@ mod tests {
         }
         let left = |rows_max| {
             prune(&transaction, rows_max).unwrap();
-            let mut seqs = transaction.prepare("SELECT seq FROM divergence ORDER BY row").unwrap();
-            seqs.query_map([], |row| row.get::<_, u32>(0)).unwrap().map(Result::unwrap).collect::<Vec<_>>()
+            transaction
+                .query("SELECT seq FROM divergence ORDER BY row", &[], |row| row.get::<u32>(0))
+                .unwrap()
         };
         assert_eq!(left(6), [0, 1, 2, 3, 4, 5]);
         assert_eq!(left(4), [0, 3, 4, 5]);

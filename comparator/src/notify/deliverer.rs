@@ -54,11 +54,30 @@ impl Deliverer {
         Ok(Self { receiver, common, poster, ledger, changes, pace, backoff, entry, handles })
     }
 
-    /// Delivers until `stop`, at any point of it.
+    /// Delivers while the comparator leads, until `stop`, at any point of it.
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        if let Some(Err(error)) = stop.run_until_cancelled(self.deliver_all()).await {
-            let receiver = &*self.receiver.name;
-            tracing::error!(receiver, %error, "nothing is told any more; restart the comparator");
+        let mut lead = self.ledger.lead();
+        loop {
+            let may = async { lead.wait_for(|leads| *leads).await.is_ok() };
+            if stop.run_until_cancelled(may).await != Some(true) {
+                return;
+            }
+            let delivering = async {
+                tokio::select! {
+                    ended = self.deliver_all() => Some(ended),
+                    () = async { drop(lead.wait_for(|leads| !*leads).await) } => None,
+                }
+            };
+            match stop.run_until_cancelled(delivering).await {
+                // Another one leads now, who sends what is not settled.
+                Some(None) => {}
+                Some(Some(Err(error))) => {
+                    let receiver = &*self.receiver.name;
+                    tracing::error!(receiver, %error, "nothing is told any more; restart the comparator");
+                    return;
+                }
+                Some(Some(Ok(()))) | None => return,
+            }
         }
     }
 

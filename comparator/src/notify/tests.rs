@@ -3,8 +3,8 @@
 //! Messages to receivers that listen on real sockets, in this process.
 
 use super::*;
-use crate::ledger::tests::{confirmed, id, opened, record, resolved};
-use crate::ledger::{Act, Acting, Answer, Transition};
+use crate::ledger::tests::{Home, confirmed, id, opened, record, resolved};
+use crate::ledger::{Act, Acting, Answer, Place, Transition};
 use crate::outbound::Address;
 use serde_json::Value;
 use std::path::Path;
@@ -58,12 +58,16 @@ struct Telling {
 
 impl Telling {
     fn start(folder: &Path, receivers: Vec<Receiver>) -> Self {
+        Self::over(&folder.join("ledger"), receivers)
+    }
+
+    fn over(place: impl Into<Place>, receivers: Vec<Receiver>) -> Self {
         let settings = Settings {
             external_url: Some("https://cf.example.com".to_owned()),
             severities: BTreeMap::from([("odd".to_owned(), Severity::Critical)]),
             receivers,
         };
-        let ledger = Ledger::open_with(&folder.join("ledger"), settings.routes(), |_| ()).unwrap();
+        let ledger = Ledger::open_with(place, settings.routes(), |_| ()).unwrap();
         let backoff = Backoff { min: Duration::from_millis(20), max: Duration::from_millis(200) };
         let notifier = Notifier::with_backoff(settings, &ledger, backoff).unwrap();
         let (board, stop) = (notifier.board(), CancellationToken::new());
@@ -94,6 +98,30 @@ fn lasting(numbers: impl IntoIterator<Item = u32>) -> Vec<Transition> {
 
 fn data(request: &Request) -> &Value {
     &request.body["data"]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_those_that_share_a_ledger_one_tells_and_when_it_ends_another_does() {
+    let (home, mut target) = (Home::server(), Target::start().await);
+    let receivers = || vec![hook("ops", &target.url())];
+    let of_first = Telling::over(home.place(), receivers());
+    let mut lead = of_first.ledger.lead();
+    let leads = tokio::time::timeout(PATIENCE, lead.wait_for(|leads| *leads)).await;
+    drop(leads.expect("it leads").unwrap());
+    let of_second = Telling::over(home.place(), receivers());
+    record(&of_second.ledger, lasting([1])).await;
+    assert_eq!(data(&target.next().await)["turns"][0]["count"], 1, "who leads tells of it");
+    of_second.until(|waiting| waiting[0].turns == 0 && waiting[0].delivered_at_unix_ns.is_some()).await;
+    assert!(!of_second.ledger.leads());
+    of_first.stop().await;
+    record(&of_second.ledger, lasting([5, 7])).await;
+    let mut told = 0;
+    while told < 2 {
+        told += data(&target.next().await)["turns"][0]["count"].as_u64().unwrap();
+    }
+    of_second.until(|waiting| waiting[0].turns == 0).await;
+    assert!(of_second.ledger.leads() && target.try_next().is_none());
+    of_second.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,10 +8,10 @@
 //!
 //! Neither keys nor values stand in it.
 
-use crate::ledger::LedgerError;
+use crate::ledger::{Connection, DatabaseError, DatabaseRow, LedgerError, Transaction};
 use counterfoil_evidence::Hex;
 use counterfoil_keys::{Purpose, Signer, SigningKey, verify as verify_signature};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
+use rusqlite::{OpenFlags, params};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -82,23 +82,26 @@ pub(super) fn add(
     transaction: &Transaction<'_>,
     signing: Option<&SigningKey>,
     note: &Note<'_>,
-) -> rusqlite::Result<()> {
-    let last = transaction.prepare_cached(LAST)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)));
-    let (number, before): (i64, [u8; 32]) = last.optional()?.unwrap_or((0, [0; 32]));
+) -> Result<(), DatabaseError> {
+    let last = transaction.first(LAST, &[], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (number, before): (i64, [u8; 32]) = last.unwrap_or((0, [0; 32]));
     let number = number + 1;
     let hash = hash(&before, number.cast_unsigned(), note);
     let signed = signing.map(|key| (key.public(), key.sign(Purpose::RepairAudit, &hash)));
     let (signer, signature) = signed.unzip();
     let Note { at_unix_ns, who, what, map, repair, detail } = note;
-    transaction
-        .prepare_cached(ADD)?
-        .execute(params![number, at_unix_ns, who, what, map, repair, detail, hash, signer, signature])?;
+    let parameters = params![number, at_unix_ns, who, what, map, repair, detail, hash, signer, signature];
+    transaction.execute(ADD, parameters)?;
     Ok(())
 }
 
 /// Up to `limit` entries after the one with the number `after`.
-pub(super) fn page(connection: &Connection, after: u64, limit: u32) -> rusqlite::Result<Vec<AuditEntry>> {
-    connection.prepare_cached(PAGE)?.query_map((after.cast_signed(), limit), entry)?.collect()
+pub(super) fn page(
+    connection: &Connection,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<AuditEntry>, DatabaseError> {
+    connection.query(PAGE, params![after.cast_signed(), limit], entry)
 }
 
 /// All entries of the ledger in the file `path`.
@@ -108,7 +111,8 @@ pub(super) fn page(connection: &Connection, after: u64, limit: u32) -> rusqlite:
 /// [`LedgerError::Read`] if it is none.
 pub fn of_file(path: &Path) -> Result<Vec<AuditEntry>, LedgerError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Ok(page(&Connection::open_with_flags(path, flags)?, 0, u32::MAX)?)
+    let file = rusqlite::Connection::open_with_flags(path, flags).map_err(DatabaseError::from)?;
+    Ok(page(&file.into(), 0, u32::MAX)?)
 }
 
 /// Looks a whole log through; `signer` is the public key, as hex digits, that all of it has to be signed by, if there is one.
@@ -163,7 +167,7 @@ fn hash(before: &[u8; 32], number: u64, note: &Note<'_>) -> [u8; 32] {
     *hash.finalize().as_bytes()
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
+fn entry(row: &DatabaseRow<'_>) -> Result<AuditEntry, DatabaseError> {
     let number: i64 = row.get("number")?;
     let (signer, signature): (Option<[u8; 32]>, Option<[u8; 64]>) =
         (row.get("signer")?, row.get("signature")?);
@@ -175,7 +179,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
         map: row.get("map")?,
         repair: row.get("repair")?,
         detail: row.get("detail")?,
-        hash: Hex(row.get::<_, [u8; 32]>("hash")?).to_string(),
+        hash: Hex(row.get::<[u8; 32]>("hash")?).to_string(),
         signer: signer.map(|key| Hex(key).to_string()),
         signature: signature.map(|bytes| Hex(bytes).to_string()),
     })
@@ -185,13 +189,14 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
     use super::*;
-    use crate::ledger::schema;
+    use crate::ledger::Database;
 
     fn log(signing: Option<&SigningKey>) -> Vec<AuditEntry> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger");
-        let mut connection = schema::open(&path).unwrap();
-        let transaction = connection.transaction().unwrap();
+        let database = Database::new((&path).into()).unwrap();
+        let connection = database.open().unwrap();
+        let transaction = connection.begin().unwrap();
         for number in 0..5 {
             let (who, detail) = (format!("who {number}"), format!("detail {number}"));
             let repair = Some("id").filter(|_| number % 2 == 0);

@@ -1,4 +1,4 @@
-//! The book: what was approved and what became of it, in the ledger's file, over a connection of its own.
+//! The book: what was approved and what became of it, in the ledger's database, over a connection of its own.
 //!
 //! # Invariants
 //!
@@ -14,13 +14,12 @@ pub(crate) use breakers::BreakerRow;
 use super::audit::{self, AuditEntry, Note};
 use super::row::{Repair, RepairState};
 use super::{COMPARATOR, RepairState as State};
-use crate::ledger::{LedgerError, schema};
+use crate::ledger::{Connection, Database, DatabaseError, DatabaseRow, LedgerError, ToSql, Transaction};
 use counterfoil_clock::wall_unix_ns;
 use counterfoil_keys::SigningKey;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::params;
 use serde::Serialize;
-use sql::{APPROVE, BACK, FORGET_FORMER, KEEP, LEFT, OVER, PAGE, PRUNE, PUT_OFF, TURN, WAITING};
-use std::path::PathBuf;
+use sql::{APPROVE, BACK, FORGET_FORMER, FORSAKEN, KEEP, LEFT, OVER, PAGE, PRUNE, PUT_OFF, TURN, WAITING};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Repairs that are kept.
@@ -31,7 +30,12 @@ const WATCHED_NS: i64 = 86_400_000_000_000;
 const SETTLED_NS: i64 = 300_000_000_000;
 /// How long a divergence may go on after its repair was handed over until nobody waits for it any more, in nanoseconds: an hour.
 const HANDED_NS: i64 = 3_600_000_000_000;
+/// How long an approved repair whose divergence changed is left to the comparator that watches it, where several share the
+/// ledger, in nanoseconds: a minute.
+const FORSAKEN_NS: i64 = 60_000_000_000;
 /// What is said then.
+const FORSAKEN_WHY: &str = "the divergence changed since it was approved";
+/// What is said of a task that came to nothing.
 const LEFT_WHY: &str = "an hour after it was handed over the sides do not agree";
 
 /// What became of an approval in the book.
@@ -73,29 +77,29 @@ pub(crate) struct Book {
 }
 
 struct Shared {
-    connection: Mutex<Connection>,
+    database: Arc<Database>,
+    /// Opened when it is needed, and anew after an error that may have broken it.
+    connection: Mutex<Option<Connection>>,
     signing: Option<SigningKey>,
 }
 
 impl Book {
-    /// Opens it.
-    pub(super) fn open(path: PathBuf, signing: Option<SigningKey>) -> Result<Self, LedgerError> {
-        let connection = Mutex::new(schema::open(&path)?);
-        Ok(Self { shared: Arc::new(Shared { connection, signing }) })
+    /// The one in the ledger's database.
+    pub(super) fn new(database: &Arc<Database>, signing: Option<SigningKey>) -> Self {
+        let database = Arc::clone(database);
+        Self { shared: Arc::new(Shared { database, connection: Mutex::default(), signing }) }
     }
 
     /// Writes down what somebody wants done, unless it is there already and did not come to nothing.
     pub(super) async fn approve(&self, repair: Repair) -> Result<Approved, LedgerError> {
         self.write(move |transaction, signing| {
-            let state =
-                transaction.query_row("SELECT state FROM repair WHERE id = ?1", [&repair.id], |row| {
-                    row.get::<_, String>(0)
-                });
-            let found = state.optional()?.and_then(|state| State::of(&state));
+            let state = "SELECT state FROM repair WHERE id = ?1";
+            let state = transaction.first(state, params![repair.id], |row| row.get::<String>(0))?;
+            let found = state.and_then(|state| State::of(&state));
             if let Some(state) = found.filter(|state| !state.came_to_nothing()) {
                 return Ok(Approved::Before(state));
             }
-            transaction.prepare_cached(APPROVE)?.execute(params![
+            let parameters = params![
                 repair.id,
                 repair.divergence.0,
                 repair.times,
@@ -111,8 +115,9 @@ impl Book {
                 repair.seq.cast_signed(),
                 repair.by,
                 repair.approved_at_unix_ns,
-            ])?;
-            transaction.prepare_cached(PRUNE)?.execute([REPAIRS_MAX])?;
+            ];
+            transaction.execute(APPROVE, parameters)?;
+            prune(transaction)?;
             let what = format!("{} of a {} divergence", repair.action.label(), repair.kind);
             audit::add(transaction, signing, &note(&repair, &repair.by, State::Approved, &what))?;
             Ok(Approved::Now)
@@ -126,7 +131,7 @@ impl Book {
         self.write(move |transaction, signing| {
             let Turn { from, to, why, by } = &turn;
             let parameters = params![repair.id, to.as_str(), why, wall_unix_ns(), from.as_str()];
-            if transaction.prepare_cached(TURN)?.execute(parameters)? == 0 {
+            if transaction.execute(TURN, parameters)? == 0 {
                 return Ok(false);
             }
             let detail = why.as_deref().unwrap_or_default();
@@ -139,8 +144,7 @@ impl Book {
     /// Says why a repair is tried again later, until it turns.
     pub(super) async fn put_off(&self, id: &str, why: String) -> Result<(), LedgerError> {
         let id = id.to_owned();
-        self.write(move |transaction, _| transaction.prepare_cached(PUT_OFF)?.execute((id, why)).map(|_| ()))
-            .await
+        self.write(move |transaction, _| transaction.execute(PUT_OFF, params![id, why]).map(|_| ())).await
     }
 
     /// Keeps what a repair is about to replace, sealed, until a wall-clock time.
@@ -152,17 +156,15 @@ impl Book {
     ) -> Result<(), LedgerError> {
         let id = id.to_owned();
         self.write(move |transaction, _| {
-            transaction.prepare_cached(KEEP)?.execute((id, former, until_unix_ns)).map(|_| ())
+            transaction.execute(KEEP, params![id, former, until_unix_ns]).map(|_| ())
         })
         .await
     }
 
     /// Lets go of what was kept long enough.
     pub(super) async fn forget_former(&self) -> Result<(), LedgerError> {
-        self.write(|transaction, _| {
-            transaction.prepare_cached(FORGET_FORMER)?.execute([wall_unix_ns()]).map(|_| ())
-        })
-        .await
+        self.write(|transaction, _| transaction.execute(FORGET_FORMER, params![wall_unix_ns()]).map(|_| ()))
+            .await
     }
 
     /// One repair.
@@ -173,7 +175,7 @@ impl Book {
     pub(crate) async fn get(&self, id: &str) -> Result<Option<Repair>, LedgerError> {
         let id = id.to_owned();
         self.with(move |connection, _| {
-            connection.query_row("SELECT * FROM repair WHERE id = ?1", [id], Repair::of).optional()
+            connection.first("SELECT * FROM repair WHERE id = ?1", params![id], Repair::of)
         })
         .await
     }
@@ -191,10 +193,9 @@ impl Book {
         limit: u32,
     ) -> Result<Page, LedgerError> {
         self.with(move |connection, _| {
-            let mut statement = connection.prepare_cached(PAGE)?;
-            let placed = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>("row")?, Repair::of(row)?));
+            let placed = |row: &DatabaseRow<'_>| Ok((row.get::<i64>("row")?, Repair::of(row)?));
             let parameters = params![map, state.map(State::as_str), after, limit];
-            let rows = statement.query_map(parameters, placed)?.collect::<rusqlite::Result<Vec<_>>>()?;
+            let rows = connection.query(PAGE, parameters, placed)?;
             let is_full = u32::try_from(rows.len()).is_ok_and(|count| count == limit);
             let next = rows.last().filter(|_| is_full).map(|(place, _)| *place);
             Ok(Page { repairs: rows.into_iter().map(|(_, repair)| repair).collect(), next })
@@ -204,27 +205,34 @@ impl Book {
 
     /// Repairs that are to be carried out, those approved first in front.
     pub(super) async fn waiting(&self, limit: u32) -> Result<Vec<Repair>, LedgerError> {
-        self.with(move |connection, _| {
-            connection.prepare_cached(WAITING)?.query_map([limit], Repair::of)?.collect()
-        })
-        .await
+        self.with(move |connection, _| connection.query(WAITING, params![limit], Repair::of)).await
     }
 
     /// Notes whose divergence was seen to be over, whose came back or goes on, and what was handed over for nothing; gives these
     /// turns.
     pub(super) async fn follow(&self) -> Result<Vec<(Repair, RepairState)>, LedgerError> {
-        self.write(|transaction, signing| {
+        let is_shared = self.shared.database.is_shared();
+        self.write(move |transaction, signing| {
             let now = wall_unix_ns();
-            let over = repairs(transaction, OVER, [])?.into_iter().map(|repair| (repair, State::Confirmed));
-            let since = (now.saturating_sub(WATCHED_NS), now.saturating_sub(SETTLED_NS));
+            let over = repairs(transaction, OVER, &[])?.into_iter().map(|repair| (repair, State::Confirmed));
+            let since = params![now.saturating_sub(WATCHED_NS), now.saturating_sub(SETTLED_NS)];
             let back = repairs(transaction, BACK, since)?.into_iter().map(|repair| (repair, State::Recurred));
-            let left = repairs(transaction, LEFT, [now.saturating_sub(HANDED_NS)])?.into_iter();
+            let left = repairs(transaction, LEFT, params![now.saturating_sub(HANDED_NS)])?.into_iter();
             let left = left.map(|repair| (repair, State::Failed));
-            let turns: Vec<_> = over.chain(back).chain(left).collect();
+            let mut turns: Vec<_> = over.chain(back).chain(left).collect();
+            if is_shared {
+                let since = params![now.saturating_sub(FORSAKEN_NS)];
+                let forsaken = repairs(transaction, FORSAKEN, since)?.into_iter();
+                turns.extend(forsaken.map(|repair| (repair, State::Overtaken)));
+            }
             for (repair, to) in &turns {
-                let why = (*to == State::Failed).then_some(LEFT_WHY);
+                let why = match to {
+                    State::Failed => Some(LEFT_WHY),
+                    State::Overtaken => Some(FORSAKEN_WHY),
+                    _ => None,
+                };
                 let parameters = params![repair.id, to.as_str(), why, now, repair.state.as_str()];
-                transaction.prepare_cached(TURN)?.execute(parameters)?;
+                transaction.execute(TURN, parameters)?;
                 let detail = why.unwrap_or_default();
                 audit::add(transaction, signing, &note(repair, COMPARATOR, *to, detail))?;
             }
@@ -244,10 +252,10 @@ impl Book {
 
     async fn write<T: Send + 'static>(
         &self,
-        write: impl FnOnce(&Transaction<'_>, Option<&SigningKey>) -> rusqlite::Result<T> + Send + 'static,
+        write: impl FnOnce(&Transaction<'_>, Option<&SigningKey>) -> Result<T, DatabaseError> + Send + 'static,
     ) -> Result<T, LedgerError> {
         self.with(move |connection, signing| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction = connection.begin()?;
             let written = write(&transaction, signing)?;
             transaction.commit()?;
             Ok(written)
@@ -257,27 +265,39 @@ impl Book {
 
     async fn with<T: Send + 'static>(
         &self,
-        act: impl FnOnce(&mut Connection, Option<&SigningKey>) -> rusqlite::Result<T> + Send + 'static,
+        act: impl FnOnce(&Connection, Option<&SigningKey>) -> Result<T, DatabaseError> + Send + 'static,
     ) -> Result<T, LedgerError> {
         let shared = Arc::clone(&self.shared);
         let acted = tokio::task::spawn_blocking(move || {
             // A panic in the middle rolled its transaction back.
             let mut connection = shared.connection.lock().unwrap_or_else(PoisonError::into_inner);
-            act(&mut connection, shared.signing.as_ref())
+            let usable = connection.take().filter(Connection::is_usable);
+            let connection = connection.insert(usable.map_or_else(|| shared.database.open(), Ok)?);
+            Ok(act(connection, shared.signing.as_ref())?)
         });
-        Ok(acted.await.map_err(|_| LedgerError::Stopped)??)
+        acted.await.map_err(|_| LedgerError::Stopped)?
     }
 }
 
 fn repairs(
     transaction: &Transaction<'_>,
     sql: &str,
-    parameters: impl rusqlite::Params,
-) -> rusqlite::Result<Vec<Repair>> {
-    transaction.prepare_cached(sql)?.query_map(parameters, Repair::of)?.collect()
+    parameters: &[ToSql<'_>],
+) -> Result<Vec<Repair>, DatabaseError> {
+    transaction.query(sql, parameters, Repair::of)
+}
+
+/// Deletes the oldest repairs that came to their end, beyond those that are kept.
+fn prune(transaction: &Transaction<'_>) -> Result<(), DatabaseError> {
+    let rows: i64 = transaction.one("SELECT count(*) FROM repair", &[], |row| row.get(0))?;
+    transaction.execute(PRUNE, params![rows.saturating_sub(REPAIRS_MAX.into()).max(0)])?;
+    Ok(())
 }
 
 fn note<'a>(repair: &'a Repair, who: &'a str, state: State, detail: &'a str) -> Note<'a> {
     let (at_unix_ns, what) = (wall_unix_ns(), state.as_str());
     Note { at_unix_ns, who, what, map: &repair.map, repair: Some(&repair.id), detail }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A *plan* says what would be done about each confirmed divergence, and does nothing. Who *approves* some of it names the
-//! revision of each divergence that he saw. What is approved stands in the book, the ledger's own file, before anything is
+//! revision of each divergence that he saw. What is approved stands in the book, the ledger's own database, before anything is
 //! written; a worker carries it out, or hands it to a webhook and waits until the sides agree. Off by default: without a `repair` section in a map's contract none of this is there.
 //!
 //! # Invariants
@@ -17,6 +17,8 @@
 //!   is looked at again, and is applied if the store holds what was wanted.
 //! - A store is written to with a credential of its own, never with that of its reader.
 //! - No value stands in the book, but sealed what was replaced, so that it can be undone; none in the audit log, nor any key.
+//! - Where several comparators share a ledger, each carries out what is approved about keys that it watches, as it alone knows
+//!   whether their sources have told everything; whichever of them it was approved at.
 //! - Who acts is what a token proves; each act and each turn is an entry of a chain that cannot be changed unseen.
 
 mod audit;
@@ -48,6 +50,8 @@ pub(crate) use worker::Worker;
 use crate::Parts;
 use crate::contract::MapId;
 use crate::ledger::{ActedOn, DivergenceId, Filter, Ledger, LedgerError, Row, State};
+use crate::restart;
+use crate::telling::NOBODY_NAME;
 use book::Book;
 use bytes::Bytes;
 use counterfoil_clock::wall_unix_ns;
@@ -55,7 +59,6 @@ use counterfoil_keys::{DeploymentKey, Keyring, SigningKey};
 use retry::Retries;
 use seal::Sealer;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Divergences that a plan may have.
@@ -70,8 +73,6 @@ pub(crate) const COMPARATOR: &str = "the comparator";
 /// Everything repairs need.
 #[derive(Debug)]
 pub struct Settings {
-    /// The ledger's file, which the book is a part of.
-    pub(crate) ledger: PathBuf,
     /// The maps that may be repaired.
     pub(crate) maps: Vec<Terms>,
     /// Signs the audit log.
@@ -135,23 +136,20 @@ pub(crate) enum Answer {
 }
 
 impl Repairs {
-    /// Opens the book.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError`] if the ledger's file cannot be used.
-    pub(crate) fn open(settings: Settings, parts: Arc<Parts>, ledger: Ledger) -> Result<Self, LedgerError> {
-        let Settings { ledger: path, maps, signing, undo_keep_ns, keys } = settings;
-        Ok(Self {
+    /// With the book in the ledger's database.
+    pub(crate) fn new(settings: Settings, parts: Arc<Parts>, ledger: Ledger) -> Self {
+        let Settings { maps, signing, undo_keep_ns, keys } = settings;
+        let book = Book::new(ledger.database(), signing);
+        Self {
             parts,
             ledger,
-            book: Book::open(path, signing)?,
+            book,
             maps: maps.into_iter().map(|terms| (terms.name.clone(), terms)).collect(),
             sealer: Sealer::new(keys),
             undo_keep_ns,
             handed: Mutex::default(),
             retries: Retries::default(),
-        })
+        }
     }
 
     /// Whether values of the map may be recalled from sidecars.
@@ -210,6 +208,10 @@ impl Repairs {
         }
         let repair = Repair::new(&row, &planned, terms, by, wall_unix_ns());
         let id = repair.id.clone();
+        if approval.value.is_some() && self.ours(vec![repair.clone()]).is_empty() {
+            let why = "value_base64: another comparator watches the key; apply it there, or without a value";
+            return Ok(Answer::Refused(why.to_owned()));
+        }
         if let Some(value) = approval.value
             && !self.hand_in(&id, value)
         {
@@ -248,6 +250,27 @@ impl Repairs {
         match &planned.why_not {
             Some(why) => Err(why.clone()),
             None => Ok(planned),
+        }
+    }
+
+    /// Those of `repairs` whose keys this comparator watches: all of them, where it has the ledger alone.
+    fn ours(&self, repairs: Vec<Repair>) -> Vec<Repair> {
+        if !self.ledger.database().is_shared() || repairs.is_empty() {
+            return repairs;
+        }
+        let sources = restart::ids(self.parts.engine.sources());
+        let is_ours =
+            |repair: &Repair| self.watches(&sources, &repair.source, &repair.map, &repair.key_bytes);
+        repairs.into_iter().filter(is_ours).collect()
+    }
+
+    /// Whether this comparator judges a key by the source of the write that its divergence names. What no source told of is
+    /// watched by who has the divergence in its table.
+    fn watches(&self, sources: &HashMap<String, u32>, source: &str, map: &str, key: &[u8]) -> bool {
+        let is_divergent = |terms: &Terms| self.parts.engine.table().is_only_divergent(terms.id, key);
+        match source {
+            NOBODY_NAME => self.maps.get(map).is_some_and(is_divergent),
+            _ => sources.contains_key(source),
         }
     }
 

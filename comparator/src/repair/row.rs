@@ -2,8 +2,7 @@
 
 use super::Terms;
 use super::plan::{Action, Planned};
-use crate::ledger::{DivergenceId, Row, shown};
-use rusqlite::types::Type;
+use crate::ledger::{DatabaseError, DatabaseRow, DivergenceId, Row, shown};
 use serde::Serialize;
 
 /// Where a repair is in its life.
@@ -137,8 +136,8 @@ impl Repair {
         }
     }
 
-    pub(super) fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        let unknown = |what: &str| rusqlite::Error::InvalidColumnType(0, what.into(), Type::Text);
+    pub(super) fn of(row: &DatabaseRow<'_>) -> Result<Self, DatabaseError> {
+        let unknown = DatabaseError::column;
         let (state, action): (String, String) = (row.get("state")?, row.get("action")?);
         let (key_bytes, seq): (Vec<u8>, i64) = (row.get("key")?, row.get("seq")?);
         Ok(Self {

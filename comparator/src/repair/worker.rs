@@ -99,6 +99,7 @@ impl Worker {
         let is_open = |map: &str| breakers.iter().any(|breaker| breaker.map == map && breaker.why.is_some());
         let now = now();
         let mut may = Vec::new();
+        let waiting = self.repairs.ours(waiting);
         for repair in waiting {
             let terms = self.repairs.maps.get(repair.map.as_str());
             let is_due = self.repairs.retries.is_due(&repair.id, now);

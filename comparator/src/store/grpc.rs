@@ -57,7 +57,7 @@ impl Grpc {
             problems.add("url", "write grpc://host:port or grpcs://host:port, and nothing after it");
             return None;
         };
-        let tls = Tls::asked_for(written, problems)?;
+        let tls = Tls::asked_for(&written.url, written.tls.as_ref(), problems)?;
         let password_file = written.password_file.clone();
         let (pool, value_bytes_max) = (Pool::new(), written.value_bytes_max());
         Some(Self { host, port, tls, password_file, timeout, pool, value_bytes_max })

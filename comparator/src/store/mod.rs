@@ -48,6 +48,7 @@ pub(crate) use change::{Changer, SETTLE_MAX, Swap, Swapped, Writing, WrittenStat
 pub use describe::{About, Description, Eviction, Untold};
 pub use error::{KeyError, StoreError};
 pub use lookup::{KeyType, Lookup, Rows, Shape, WrittenLookup};
+pub(crate) use postgres::{Dial, classify};
 pub use reading::Reading;
 pub use scan::{Page, Scan};
 pub use tls::{WrittenStoreCertificate, WrittenStoreTls};
@@ -221,4 +222,4 @@ impl Reader {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

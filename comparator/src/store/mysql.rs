@@ -72,7 +72,7 @@ impl Mysql {
             problems.add("url", "write mysql://user@host:port/database, without parameters");
             return None;
         };
-        let tls = Tls::asked_for(written, problems)?;
+        let tls = Tls::asked_for(&written.url, written.tls.as_ref(), problems)?;
         let password_file = written.password_file.clone();
         let (pool, value_bytes_max) = (Pool::new(), written.value_bytes_max());
         Some(Self { options, tls, password_file, timeout, pool, value_bytes_max })

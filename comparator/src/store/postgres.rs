@@ -13,9 +13,12 @@
 mod cell;
 pub(super) mod change;
 mod describe;
+mod dial;
 mod encrypted;
 mod numeric;
 mod parameter;
+
+pub(crate) use dial::Dial;
 
 use self::parameter::Parameter;
 use super::gather::Asked;
@@ -23,29 +26,24 @@ use super::lookup::{Lookup, Shape, Sql};
 use super::pool::{Lease, Pool};
 use super::row::{self, Layout};
 use super::scan::{self, Page, Scan};
-use super::tls::Tls;
-use super::written::{Password, WrittenStore};
+use super::written::WrittenStore;
 use super::{Answer, KeyError, StoreError};
 use bytes::Bytes;
 use counterfoil_digest::cell::Cell;
 use counterfoil_settings::Problems;
 use std::collections::HashMap;
 use std::error::Error as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
-use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, ToSql, Type};
-use tokio_postgres::{Client, Config, NoTls, Row, Statement};
+use tokio_postgres::{Client, Row, Statement};
 use tokio_stream::StreamExt;
 
 /// Reads one Postgres server.
 pub(super) struct Postgres {
-    config: Config,
-    tls: Option<Tls>,
-    password_file: Option<PathBuf>,
+    dial: Dial,
     pool: Pool<Session>,
     value_bytes_max: usize,
 }
@@ -66,39 +64,25 @@ impl Drop for Session {
 
 impl std::fmt::Debug for Postgres {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Postgres({:?}, {:?})", self.config.get_hosts(), self.pool)
+        write!(f, "Postgres({:?}, {:?})", self.dial, self.pool)
     }
 }
 
 impl Postgres {
     pub(super) fn new(written: &WrittenStore, timeout: Duration, problems: &mut Problems) -> Option<Self> {
-        // The parser's own message may quote the password.
-        let Ok(mut config) = written.url.expose().parse::<Config>() else {
-            problems.add("url", "write postgres://user@host:port/database");
-            return None;
-        };
-        let tls = Tls::asked_for(written, problems)?;
-        match (&tls, config.get_ssl_mode()) {
-            (Some(_), _) => _ = config.ssl_mode(SslMode::Require),
-            (None, SslMode::Require) => {
-                problems.add("tls", "missing, but the url says sslmode=require; write tls: { ca_file: … }");
-                return None;
-            }
-            // Without a section nothing could be believed of a server that offers encryption.
-            (None, _) => _ = config.ssl_mode(SslMode::Disable),
-        }
         let limits = format!(
             "-c default_transaction_read_only=on -c statement_timeout={}",
             timeout.as_millis().max(1)
         );
-        let options = config.get_options().map_or(limits.clone(), |options| format!("{options} {limits}"));
-        config.options(options).connect_timeout(timeout);
-        if config.get_application_name().is_none() {
-            config.application_name("counterfoil");
-        }
-        let password_file = written.password_file.clone();
+        let dial = Dial::new(
+            &written.url,
+            written.tls.as_ref(),
+            written.password_file.clone(),
+            (timeout, &limits),
+            problems,
+        )?;
         let value_bytes_max = written.value_bytes_max();
-        Some(Self { config, tls, password_file, pool: Pool::new(), value_bytes_max })
+        Some(Self { dial, pool: Pool::new(), value_bytes_max })
     }
 
     pub(super) async fn read_many(&self, lookup: &Lookup, keys: &[Bytes]) -> Result<Vec<Answer>, StoreError> {
@@ -125,29 +109,9 @@ impl Postgres {
     }
 
     async fn connect(&self) -> Result<Session, StoreError> {
-        let mut config = self.config.clone();
-        if let Some(path) = &self.password_file {
-            config.password(Password::read(path).await?.expose());
-        }
-        // How a connection ends is told by the queries that it breaks.
-        let (client, driver) = match &self.tls {
-            None => {
-                let (client, connection) = config.connect(NoTls).await.map_err(|error| classify(&error))?;
-                (client, tokio::spawn(async { drop(connection.await) }))
-            }
-            Some(tls) => {
-                let tls = encrypted::Encrypted::new(tls).await?;
-                let (client, connection) = config.connect(tls).await.map_err(|error| classify(&error))?;
-                (client, tokio::spawn(async { drop(connection.await) }))
-            }
-        };
+        let (client, driver) = self.dial.connect().await?;
         let value_bytes_max = self.value_bytes_max;
-        let session = Session { client, statements: HashMap::new(), driver, value_bytes_max };
-        let row = session.client.query_one("SELECT pg_is_in_recovery()", &[]).await;
-        match row.and_then(|row| row.try_get(0)).map_err(|error| classify(&error))? {
-            true => Err(StoreError::Standby),
-            false => Ok(session),
-        }
+        Ok(Session { client, statements: HashMap::new(), driver, value_bytes_max })
     }
 }
 
@@ -243,7 +207,7 @@ impl row::Row for Row {
 }
 
 /// The server's message is told only where it speaks of the connection or of the query's text: others quote data.
-fn classify(error: &tokio_postgres::Error) -> StoreError {
+pub(crate) fn classify(error: &tokio_postgres::Error) -> StoreError {
     let Some(told) = error.as_db_error() else {
         return match error.source() {
             Some(cause) => StoreError::connect(format!("{error}: {cause}")),

@@ -61,7 +61,7 @@ impl Redis {
             problems.add("url", format!("write {forms}"));
             return None;
         };
-        let tls = Tls::asked_for(written, problems)?;
+        let tls = Tls::asked_for(&written.url, written.tls.as_ref(), problems)?;
         let password_file = written.password_file.clone();
         let is_cluster = written.url.expose().starts_with(CLUSTER);
         let (shared, value_bytes_max) = (Shared::default(), written.value_bytes_max());

@@ -6,7 +6,7 @@
 //!   contradict each other the configuration is refused.
 //! - The files are read at each connect, so that they may be renewed. Nothing of a key stands in an error.
 
-use super::written::WrittenStore;
+use super::written::StoreUrl;
 use super::{StoreError, StoreKind};
 use counterfoil_settings::Problems;
 use hyper_util::rt::TokioIo;
@@ -64,22 +64,25 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// The TLS that `written` asks for: `Some(None)` for none, `None` if something about it is wrong, which is added to
+    /// The TLS that `url` and `written` ask for: `Some(None)` for none, `None` if something about it is wrong, which is added to
     /// the problems.
     #[allow(
         clippy::option_option,
         reason = "the outer one says whether it could be made, as with each store's new"
     )]
-    pub(super) fn asked_for(written: &WrittenStore, problems: &mut Problems) -> Option<Option<Self>> {
-        let by_url = written.url.asks_for_tls();
-        match (&written.tls, by_url) {
+    pub(super) fn asked_for(
+        url: &StoreUrl,
+        written: Option<&WrittenStoreTls>,
+        problems: &mut Problems,
+    ) -> Option<Option<Self>> {
+        match (written, url.asks_for_tls()) {
             (None, true) => {
                 problems.add("tls", "missing, but the url asks for encryption; write tls: { ca_file: … }");
                 None
             }
             (None, false) => Some(None),
-            (Some(_), false) if !written.url.may_have_tls() => {
-                let write = match written.url.kind() {
+            (Some(_), false) if !url.may_have_tls() => {
+                let write = match url.kind() {
                     Some(StoreKind::Redis) => "write rediss:// in url, or remove this section",
                     Some(StoreKind::Grpc) => "write grpcs:// in url, or remove this section",
                     Some(StoreKind::Postgres) => "remove sslmode from url, or this section",

@@ -1,7 +1,8 @@
 //! What a new configuration makes of an outbox that is there.
 
 use super::Route;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use crate::ledger::database::{Connection, DatabaseError, Transaction};
+use rusqlite::params;
 use std::collections::BTreeSet;
 
 /// The tables that have a receiver.
@@ -11,11 +12,11 @@ const TABLES: [&str; 5] =
 /// Lets go of receivers that there are no routes to any more, and has the groups looked at whose maps are not told any more:
 /// nothing is open in these.
 pub(in crate::ledger) fn adopt(
-    connection: &mut Connection,
+    connection: &Connection,
     routes: &[Route],
     now_unix_ns: i64,
-) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+) -> Result<(), DatabaseError> {
+    let transaction = connection.begin()?;
     for receiver in receivers(&transaction)? {
         match routes.iter().find(|route| *route.receiver == *receiver) {
             Some(route) => stir_others(&transaction, route, now_unix_ns)?,
@@ -33,31 +34,28 @@ pub(in crate::ledger) fn adopt(
 }
 
 /// Those that anything stands there of.
-fn receivers(transaction: &Transaction<'_>) -> rusqlite::Result<BTreeSet<String>> {
+fn receivers(transaction: &Transaction<'_>) -> Result<BTreeSet<String>, DatabaseError> {
     let mut receivers = BTreeSet::new();
     for table in TABLES {
-        let mut statement = transaction.prepare(&format!("SELECT DISTINCT receiver FROM {table}"))?;
-        for receiver in statement.query_map([], |row| row.get(0))? {
-            receivers.insert(receiver?);
-        }
+        let sql = format!("SELECT DISTINCT receiver FROM {table}");
+        receivers.extend(transaction.query(&sql, &[], |row| row.get::<String>(0))?);
     }
     Ok(receivers)
 }
 
 /// Removes a receiver, and tells how many turns waited for it.
-fn remove(transaction: &Transaction<'_>, receiver: &str) -> rusqlite::Result<i64> {
-    let pending = "SELECT coalesce(sum(count), 0) FROM outbox_count WHERE receiver = ?1";
-    let pending = transaction.query_row(pending, [receiver], |row| row.get(0))?;
+fn remove(transaction: &Transaction<'_>, receiver: &str) -> Result<i64, DatabaseError> {
+    let pending = "SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM outbox_count WHERE receiver = ?1";
+    let pending = transaction.one(pending, params![receiver], |row| row.get(0))?;
     for table in TABLES {
-        transaction.execute(&format!("DELETE FROM {table} WHERE receiver = ?1"), [receiver])?;
+        transaction.execute(&format!("DELETE FROM {table} WHERE receiver = ?1"), params![receiver])?;
     }
     Ok(pending)
 }
 
-fn stir_others(transaction: &Transaction<'_>, route: &Route, now_unix_ns: i64) -> rusqlite::Result<()> {
+fn stir_others(transaction: &Transaction<'_>, route: &Route, now_unix_ns: i64) -> Result<(), DatabaseError> {
     let open = "SELECT map, store FROM outbox_group WHERE receiver = ?1 AND open_since_unix_ns IS NOT NULL";
-    let groups: Vec<(String, String)> =
-        transaction.prepare(open)?.query_map([&*route.receiver], super::place)?.collect::<Result<_, _>>()?;
+    let groups = transaction.query(open, params![&*route.receiver], super::place)?;
     groups
         .iter()
         .filter(|(map, _)| !route.maps.contains(map))

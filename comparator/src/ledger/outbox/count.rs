@@ -3,9 +3,10 @@
 //! The turns of a transaction are summed up in memory first, so a thousand of one group cost a few statements.
 
 use super::{EXAMPLES_MAX, Route};
+use crate::ledger::database::{DatabaseError, Transaction};
 use crate::ledger::row::{DivergenceId, State};
 use crate::ledger::transition::Turned;
-use rusqlite::Transaction;
+use rusqlite::params;
 use std::collections::BTreeMap;
 
 /// Hex digits of an id.
@@ -20,7 +21,8 @@ const IS_MUTED: &str = "SELECT EXISTS (SELECT 1 FROM act WHERE divergence = ?1
 
 const ADD: &str = "
 INSERT INTO outbox_count (receiver, map, store, turn, kind, count, examples) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-ON CONFLICT DO UPDATE SET count = count + excluded.count, examples = substr(examples || excluded.examples, 1, ?8)";
+ON CONFLICT (receiver, map, store, turn, kind) DO UPDATE SET count = outbox_count.count + excluded.count,
+    examples = substr(outbox_count.examples || excluded.examples, 1, ?8)";
 
 /// How a divergence stands that took a turn.
 #[derive(Clone, Copy)]
@@ -61,7 +63,7 @@ impl Counted {
         routes: &[Route],
         (turned, standing): (&Turned, Standing),
         now_unix_ns: i64,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), DatabaseError> {
         let Some(turn) = State::of(turned.turn) else { return Ok(()) };
         let concerns = |route: &&Route| {
             let was_told = turn != State::Resolved || route.tells_of(standing.was_confirmed);
@@ -100,8 +102,7 @@ impl Counted {
         transaction: &Transaction<'_>,
         routes: &[Route],
         now_unix_ns: i64,
-    ) -> rusqlite::Result<()> {
-        let mut add = transaction.prepare_cached(ADD)?;
+    ) -> Result<(), DatabaseError> {
         for ((place, map, store), counts) in &self.0 {
             let Some(route) = routes.get(*place) else { continue };
             let turns = counts.values().map(|count| count.turns).sum();
@@ -109,7 +110,8 @@ impl Counted {
             for ((turn, kind), Count { turns, examples }) in counts {
                 let turns = i64::try_from(*turns).unwrap_or(i64::MAX);
                 let ids: String = examples.iter().map(ToString::to_string).collect();
-                add.execute((&*route.receiver, map, store, turn, kind, turns, ids, DIGITS_MAX))?;
+                let parameters = params![&*route.receiver, map, store, turn, kind, turns, ids, DIGITS_MAX];
+                transaction.execute(ADD, parameters)?;
             }
         }
         Ok(())
@@ -117,6 +119,6 @@ impl Counted {
 }
 
 /// Whether somebody acknowledged the divergence, or ignores it.
-fn is_muted(transaction: &Transaction<'_>, place: i64, now_unix_ns: i64) -> rusqlite::Result<bool> {
-    transaction.prepare_cached(IS_MUTED)?.query_row((place, now_unix_ns), |row| row.get(0))
+fn is_muted(transaction: &Transaction<'_>, place: i64, now_unix_ns: i64) -> Result<bool, DatabaseError> {
+    transaction.one(IS_MUTED, params![place, now_unix_ns], |row| row.get(0))
 }

@@ -2,11 +2,11 @@
 
 use super::message::{Example, Group, Message, Turns, ids};
 use super::{EXAMPLES_MAX, Route};
+use crate::ledger::database::{DatabaseError, Row, Transaction};
 use crate::ledger::query;
 use crate::ledger::row::{DivergenceId, State};
 use counterfoil_judge::Kind;
-use rusqlite::types::Type;
-use rusqlite::{OptionalExtension, Row, Transaction};
+use rusqlite::params;
 
 /// Groups that are looked at for one message. Most of them have something to tell.
 const LOOKED_AT_MAX: u32 = 1000;
@@ -16,7 +16,7 @@ const NOT_SETTLED: &str = "SELECT number, made_at_unix_ns, content FROM outbox_m
 const DUE: &str = "
 SELECT map, store, pending_since_unix_ns, folded, open_since_unix_ns, told_at_unix_ns FROM outbox_group
 WHERE receiver = ?1 AND (pending_since_unix_ns + ?2 <= ?3 OR pending_since_unix_ns > ?3
-    OR (?4 IS NOT NULL AND open_since_unix_ns IS NOT NULL AND (told_at_unix_ns + ?4 <= ?3 OR told_at_unix_ns > ?3)))
+    OR (CAST(?4 AS BIGINT) IS NOT NULL AND open_since_unix_ns IS NOT NULL AND (told_at_unix_ns + ?4 <= ?3 OR told_at_unix_ns > ?3)))
 ORDER BY coalesce(pending_since_unix_ns, told_at_unix_ns), map, store LIMIT ?5";
 
 const NEXT: &str = "
@@ -49,7 +49,7 @@ pub(in crate::ledger) fn seal(
     transaction: &Transaction<'_>,
     route: &Route,
     now_unix_ns: i64,
-) -> rusqlite::Result<Sealed> {
+) -> Result<Sealed, DatabaseError> {
     if let Some(message) = not_settled(transaction, route)? {
         return Ok(Sealed { message: Some(message), next_due_unix_ns: None });
     }
@@ -64,12 +64,11 @@ pub(in crate::ledger) fn seal(
     Ok(Sealed { message, next_due_unix_ns: next(transaction, route)? })
 }
 
-fn not_settled(transaction: &Transaction<'_>, route: &Route) -> rusqlite::Result<Option<Message>> {
+fn not_settled(transaction: &Transaction<'_>, route: &Route) -> Result<Option<Message>, DatabaseError> {
     let message = |row: &Row<'_>| {
         let (number, made_at_unix_ns) = (row.get(0)?, row.get(1)?);
         let content: String = row.get(2)?;
-        let not_ours = |error| rusqlite::Error::FromSqlConversionFailure(2, Type::Text, Box::new(error));
-        let groups = serde_json::from_str(&content).map_err(not_ours)?;
+        let groups = serde_json::from_str(&content).map_err(|_| DatabaseError::column("content"))?;
         Ok(Message {
             number,
             id: Message::id(&route.receiver, number, made_at_unix_ns),
@@ -77,14 +76,13 @@ fn not_settled(transaction: &Transaction<'_>, route: &Route) -> rusqlite::Result
             groups,
         })
     };
-    transaction.prepare_cached(NOT_SETTLED)?.query_row([&*route.receiver], message).optional()
+    transaction.first(NOT_SETTLED, params![&*route.receiver], message)
 }
 
 /// When the next group is due.
-fn next(transaction: &Transaction<'_>, route: &Route) -> rusqlite::Result<Option<i64>> {
+fn next(transaction: &Transaction<'_>, route: &Route) -> Result<Option<i64>, DatabaseError> {
     let of = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let (pending, told): (Option<i64>, Option<i64>) =
-        transaction.prepare_cached(NEXT)?.query_row([&*route.receiver], of)?;
+    let (pending, told): (Option<i64>, Option<i64>) = transaction.one(NEXT, params![&*route.receiver], of)?;
     let pending = pending.map(|since| since.saturating_add(route.group_wait_ns));
     let repeated = told.zip(route.repeat_ns).map(|(at, repeat)| at.saturating_add(repeat));
     Ok([pending, repeated].into_iter().flatten().min())
@@ -99,7 +97,7 @@ struct Due {
     open_since_unix_ns: Option<i64>,
 }
 
-fn due(transaction: &Transaction<'_>, route: &Route, now_unix_ns: i64) -> rusqlite::Result<Vec<Due>> {
+fn due(transaction: &Transaction<'_>, route: &Route, now_unix_ns: i64) -> Result<Vec<Due>, DatabaseError> {
     let group = |row: &Row<'_>| {
         Ok(Due {
             map: row.get(0)?,
@@ -109,8 +107,9 @@ fn due(transaction: &Transaction<'_>, route: &Route, now_unix_ns: i64) -> rusqli
             open_since_unix_ns: row.get(4)?,
         })
     };
-    let parameters = (&*route.receiver, route.group_wait_ns, now_unix_ns, route.repeat_ns, LOOKED_AT_MAX);
-    transaction.prepare_cached(DUE)?.query_map(parameters, group)?.collect()
+    let parameters =
+        params![&*route.receiver, route.group_wait_ns, now_unix_ns, route.repeat_ns, LOOKED_AT_MAX];
+    transaction.query(DUE, parameters, group)
 }
 
 /// A part of a message, and when the oldest turn in it came.
@@ -123,7 +122,7 @@ impl Due {
         transaction: &Transaction<'_>,
         route: &Route,
         now_unix_ns: i64,
-    ) -> rusqlite::Result<Option<Part>> {
+    ) -> Result<Option<Part>, DatabaseError> {
         let open = self.open(transaction, route, now_unix_ns)?;
         let counts = self.counts(transaction, route)?;
         let (was_open, is_open) = (self.open_since_unix_ns.is_some(), open > 0);
@@ -152,12 +151,17 @@ impl Due {
     }
 
     /// How many divergences of the group are open in nobody's hand. In a map that is not told any more there are none.
-    fn open(&self, transaction: &Transaction<'_>, route: &Route, now_unix_ns: i64) -> rusqlite::Result<u64> {
+    fn open(
+        &self,
+        transaction: &Transaction<'_>,
+        route: &Route,
+        now_unix_ns: i64,
+    ) -> Result<u64, DatabaseError> {
         if !route.maps.contains(&self.map) {
             return Ok(0);
         }
         let (kinds, states) = (kinds(), route.open_states());
-        let of_group = "map = ?1 AND store IS nullif(?2, '')";
+        let of_group = "map = ?1 AND store IS NOT DISTINCT FROM nullif(?2, '')";
         // Each kind and state is a range of the index, so that what is resolved is passed over.
         let all = format!(
             "SELECT count(*) FROM divergence WHERE {of_group} AND kind IN ({kinds}) AND state IN ({states})"
@@ -166,10 +170,9 @@ impl Due {
             "SELECT count(*) FROM act JOIN divergence ON row = act.divergence WHERE {of_group} AND state IN ({states})
              AND (until_unix_ns IS NULL OR until_unix_ns > ?3)"
         );
-        let count = |row: &Row<'_>| row.get::<_, i64>(0);
-        let all = transaction.prepare_cached(&all)?.query_row((&self.map, &self.store), count)?;
-        let muted =
-            transaction.prepare_cached(&muted)?.query_row((&self.map, &self.store, now_unix_ns), count)?;
+        let count = |row: &Row<'_>| row.get::<i64>(0);
+        let all = transaction.one(&all, params![self.map, self.store], count)?;
+        let muted = transaction.one(&muted, params![self.map, self.store, now_unix_ns], count)?;
         Ok(u64::try_from(all - muted).unwrap_or(0))
     }
 
@@ -178,18 +181,16 @@ impl Due {
         &self,
         transaction: &Transaction<'_>,
         route: &Route,
-    ) -> rusqlite::Result<Vec<(Turns, Vec<DivergenceId>)>> {
+    ) -> Result<Vec<(Turns, Vec<DivergenceId>)>, DatabaseError> {
         let counted = |row: &Row<'_>| {
             let turn: String = row.get(0)?;
-            let unknown = || rusqlite::Error::InvalidColumnType(0, "turn".into(), Type::Text);
             let count: i64 = row.get(2)?;
-            let turn = State::of(&turn).ok_or_else(unknown)?;
+            let turn = State::of(&turn).ok_or_else(|| DatabaseError::column("turn"))?;
             let digits: String = row.get(3)?;
             Ok((Turns { turn, kind: row.get(1)?, count: count.unsigned_abs() }, ids(&digits)))
         };
-        let parameters = (&*route.receiver, &self.map, &self.store);
-        let mut counts: Vec<_> =
-            transaction.prepare_cached(COUNTS)?.query_map(parameters, counted)?.collect::<Result<_, _>>()?;
+        let mut counts =
+            transaction.query(COUNTS, params![&*route.receiver, self.map, self.store], counted)?;
         counts.sort_by_key(|(turns, _)| turns.turn);
         Ok(counts)
     }
@@ -200,11 +201,11 @@ impl Due {
         route: &Route,
         open_since_unix_ns: Option<i64>,
         told_at_unix_ns: Option<i64>,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), DatabaseError> {
         let Self { map, store, .. } = self;
-        transaction.prepare_cached(EMPTY)?.execute((&*route.receiver, map, store))?;
-        let parameters = (&*route.receiver, map, store, open_since_unix_ns, told_at_unix_ns);
-        transaction.prepare_cached(TOLD)?.execute(parameters)?;
+        transaction.execute(EMPTY, params![&*route.receiver, map, store])?;
+        let parameters = params![&*route.receiver, map, store, open_since_unix_ns, told_at_unix_ns];
+        transaction.execute(TOLD, parameters)?;
         Ok(())
     }
 
@@ -215,7 +216,7 @@ impl Due {
         route: &Route,
         counts: &[(Turns, Vec<DivergenceId>)],
         is_open: bool,
-    ) -> rusqlite::Result<Vec<Example>> {
+    ) -> Result<Vec<Example>, DatabaseError> {
         let mut chosen: Vec<DivergenceId> = Vec::new();
         let of_turns = (0..usize::from(EXAMPLES_MAX))
             .flat_map(|nth| counts.iter().filter_map(move |(_, ids)| ids.get(nth)));
@@ -232,14 +233,18 @@ impl Due {
         chosen.into_iter().filter_map(|id| example(id).transpose()).collect()
     }
 
-    fn some_open(&self, transaction: &Transaction<'_>, route: &Route) -> rusqlite::Result<Vec<DivergenceId>> {
+    fn some_open(
+        &self,
+        transaction: &Transaction<'_>,
+        route: &Route,
+    ) -> Result<Vec<DivergenceId>, DatabaseError> {
         let (kinds, states) = (kinds(), route.open_states());
         let some = format!(
-            "SELECT id FROM divergence LEFT JOIN act ON act.divergence = row WHERE map = ?1 AND store IS nullif(?2, '')
+            "SELECT id FROM divergence LEFT JOIN act ON act.divergence = row WHERE map = ?1 AND store IS NOT DISTINCT FROM nullif(?2, '')
              AND kind IN ({kinds}) AND state IN ({states}) AND act IS NULL LIMIT ?3"
         );
         let id = |row: &Row<'_>| row.get(0).map(DivergenceId);
-        transaction.prepare_cached(&some)?.query_map((&self.map, &self.store, EXAMPLES_MAX), id)?.collect()
+        transaction.query(&some, params![self.map, self.store, EXAMPLES_MAX], id)
     }
 }
 
@@ -253,15 +258,14 @@ fn keep(
     route: &Route,
     parts: Vec<Part>,
     made_at_unix_ns: i64,
-) -> rusqlite::Result<Option<Message>> {
+) -> Result<Option<Message>, DatabaseError> {
     let Some(since_unix_ns) = parts.iter().map(|(_, since)| *since).min() else { return Ok(None) };
     let groups: Vec<_> = parts.into_iter().map(|(group, _)| group).collect();
     let turns: u64 = groups.iter().flat_map(|group| &group.turns).map(|turns| turns.count).sum();
     let turns = i64::try_from(turns).unwrap_or(i64::MAX);
-    let content = serde_json::to_string(&groups)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    let parameters = (&*route.receiver, made_at_unix_ns, since_unix_ns, turns, content);
-    let number = transaction.prepare_cached(KEEP)?.query_row(parameters, |row| row.get(0))?;
+    let content = serde_json::to_string(&groups).map_err(|_| DatabaseError::column("content"))?;
+    let parameters = params![&*route.receiver, made_at_unix_ns, since_unix_ns, turns, content];
+    let number = transaction.one(KEEP, parameters, |row| row.get(0))?;
     let id = Message::id(&route.receiver, number, made_at_unix_ns);
     Ok(Some(Message { number, id, made_at_unix_ns, groups }))
 }

@@ -2,7 +2,8 @@
 
 use super::DEAD_KEPT_MAX;
 use super::message::Message;
-use rusqlite::{Connection, Row, Transaction};
+use crate::ledger::database::{Connection, DatabaseError, Row, Transaction};
+use rusqlite::params;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -10,10 +11,10 @@ use std::sync::Arc;
 const DEAD_SHOWN_MAX: u32 = 5;
 
 const DELIVERED: &str = "INSERT INTO outbox_receiver (receiver, delivered_at_unix_ns) VALUES (?1, ?2)
-    ON CONFLICT DO UPDATE SET delivered_at_unix_ns = excluded.delivered_at_unix_ns";
+    ON CONFLICT (receiver) DO UPDATE SET delivered_at_unix_ns = excluded.delivered_at_unix_ns";
 
 const DIED: &str = "INSERT INTO outbox_receiver (receiver, dead) VALUES (?1, 1)
-    ON CONFLICT DO UPDATE SET dead = dead + 1";
+    ON CONFLICT (receiver) DO UPDATE SET dead = outbox_receiver.dead + 1";
 
 const BURY: &str =
     "INSERT INTO outbox_dead (number, receiver, made_at_unix_ns, died_at_unix_ns, turns, why, content)
@@ -26,11 +27,12 @@ const PRUNE: &str = "DELETE FROM outbox_dead WHERE receiver = ?1 AND number <=
 const REMOVE: &str = "DELETE FROM outbox_message WHERE receiver = ?1 AND number = ?2";
 
 const WAITING: &str = "
-SELECT receiver, sum(turns), min(since), max(delivered), max(dead) FROM (
-    SELECT receiver, count AS turns, NULL AS since, NULL AS delivered, 0 AS dead FROM outbox_count
+SELECT receiver, CAST(sum(turns) AS BIGINT), min(since), max(delivered), max(dead) FROM (
+    SELECT receiver, count AS turns, CAST(NULL AS BIGINT) AS since, CAST(NULL AS BIGINT) AS delivered, 0 AS dead
+        FROM outbox_count
     UNION ALL SELECT receiver, 0, pending_since_unix_ns, NULL, 0 FROM outbox_group
     UNION ALL SELECT receiver, turns, since_unix_ns, NULL, 0 FROM outbox_message
-    UNION ALL SELECT receiver, 0, NULL, delivered_at_unix_ns, dead FROM outbox_receiver)
+    UNION ALL SELECT receiver, 0, NULL, delivered_at_unix_ns, dead FROM outbox_receiver) AS waiting
 GROUP BY receiver ORDER BY receiver";
 
 const DEAD: &str = "SELECT number, made_at_unix_ns, died_at_unix_ns, turns, why FROM outbox_dead
@@ -80,26 +82,29 @@ pub struct DeadLetter {
 }
 
 /// Writes down what became of a message. One that is settled already stays as it is.
-pub(in crate::ledger) fn settle(transaction: &Transaction<'_>, settling: &Settling) -> rusqlite::Result<()> {
+pub(in crate::ledger) fn settle(
+    transaction: &Transaction<'_>,
+    settling: &Settling,
+) -> Result<(), DatabaseError> {
     let Settling { receiver, number, at_unix_ns, dead } = settling;
     let receiver = &**receiver;
     if let Some(why) = dead {
-        let buried = transaction.prepare_cached(BURY)?.execute((receiver, number, at_unix_ns, why))?;
+        let buried = transaction.execute(BURY, params![receiver, number, at_unix_ns, why])?;
         if buried > 0 {
-            transaction.prepare_cached(DIED)?.execute([receiver])?;
-            transaction.prepare_cached(PRUNE)?.execute((receiver, DEAD_KEPT_MAX))?;
+            transaction.execute(DIED, params![receiver])?;
+            transaction.execute(PRUNE, params![receiver, DEAD_KEPT_MAX])?;
         }
     }
-    let removed = transaction.prepare_cached(REMOVE)?.execute((receiver, number))?;
+    let removed = transaction.execute(REMOVE, params![receiver, number])?;
     if removed > 0 && dead.is_none() {
-        transaction.prepare_cached(DELIVERED)?.execute((receiver, at_unix_ns))?;
+        transaction.execute(DELIVERED, params![receiver, at_unix_ns])?;
     }
     Ok(())
 }
 
 /// What waits for each receiver.
-pub(super) fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting>> {
-    let _one_instant = connection.unchecked_transaction()?;
+pub(super) fn waiting(connection: &Connection) -> Result<Vec<Waiting>, DatabaseError> {
+    let one_instant = connection.snapshot()?;
     let waiting = |row: &Row<'_>| {
         let (turns, dead): (i64, i64) = (row.get(1)?, row.get(4)?);
         Ok(Waiting {
@@ -111,15 +116,15 @@ pub(super) fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting>>
             latest_dead: Vec::new(),
         })
     };
-    let mut all: Vec<Waiting> =
-        connection.prepare(WAITING)?.query_map([], waiting)?.collect::<Result<_, _>>()?;
+    let mut all = one_instant.query(WAITING, &[], waiting)?;
     for waiting in &mut all {
-        waiting.latest_dead = latest_dead(connection, &waiting.receiver)?;
+        waiting.latest_dead = latest_dead(&one_instant, &waiting.receiver)?;
     }
+    one_instant.commit()?;
     Ok(all)
 }
 
-fn latest_dead(connection: &Connection, receiver: &str) -> rusqlite::Result<Vec<DeadLetter>> {
+fn latest_dead(connection: &Connection, receiver: &str) -> Result<Vec<DeadLetter>, DatabaseError> {
     let letter = |row: &Row<'_>| {
         let turns: i64 = row.get(3)?;
         Ok(DeadLetter {
@@ -129,5 +134,5 @@ fn latest_dead(connection: &Connection, receiver: &str) -> rusqlite::Result<Vec<
             why: row.get(4)?,
         })
     };
-    connection.prepare(DEAD)?.query_map((receiver, DEAD_SHOWN_MAX), letter)?.collect()
+    connection.query(DEAD, params![receiver, DEAD_SHOWN_MAX], letter)
 }

@@ -6,6 +6,15 @@ pub(super) fn acting(number: u32, act: Act, revision: u32) -> Acting {
     Acting { id: id(number), act, by: "alice".into(), why: "seen".into(), revision, at_unix_ns: 2_500 }
 }
 
+each_database! {
+    an_act_stands_beside_what_the_comparator_sees_and_neither_overwrites_the_other
+    what_opens_again_is_in_nobodys_hand_and_stays_ignored_until_that_is_over
+    an_act_on_an_older_revision_is_refused_and_one_that_is_done_is_done
+    of_two_who_act_at_once_one_is_told_that_he_came_too_late
+    what_is_ignored_until_a_time_counts_again_after_it
+    an_act_that_cannot_be_written_is_kept_and_done_once
+}
+
 const FOR_GOOD: Act = Act::Ignore { until_unix_ns: None };
 
 fn until(until_unix_ns: i64) -> Act {
@@ -15,9 +24,8 @@ fn until(until_unix_ns: i64) -> Act {
 /// Nothing is over before that.
 const FAR: i64 = i64::MAX;
 
-#[tokio::test]
-async fn an_act_stands_beside_what_the_comparator_sees_and_neither_overwrites_the_other() {
-    let (_folder, ledger) = ledger();
+async fn an_act_stands_beside_what_the_comparator_sees_and_neither_overwrites_the_other(home: Home) {
+    let ledger = home.open();
     record(&ledger, [opened(1).into()]).await;
     assert_eq!(ledger.act(acting(1, Act::Acknowledge, 1)).await.unwrap(), Answer::Done);
     let acted = Acted {
@@ -41,9 +49,8 @@ async fn an_act_stands_beside_what_the_comparator_sees_and_neither_overwrites_th
     assert_eq!((seen.state, seen.revision, seen.acted), (State::Resolved, 5, None));
 }
 
-#[tokio::test]
-async fn what_opens_again_is_in_nobodys_hand_and_stays_ignored_until_that_is_over() {
-    let (folder, ledger) = ledger();
+async fn what_opens_again_is_in_nobodys_hand_and_stays_ignored_until_that_is_over(home: Home) {
+    let ledger = home.open();
     let rows = [
         (Act::Acknowledge, None),
         (FOR_GOOD, Some(Mark::Ignored)),
@@ -58,14 +65,11 @@ async fn what_opens_again_is_in_nobodys_hand_and_stays_ignored_until_that_is_ove
         let seen = row(&ledger, number).await;
         assert_eq!((seen.times, seen.acted.map(|acted| acted.what)), (2, expected), "{act:?}");
     }
-    let file = rusqlite::Connection::open(folder.path().join("ledger.sqlite")).unwrap();
-    let kept: u32 = file.query_row("SELECT count(*) FROM act", [], |row| row.get(0)).unwrap();
-    assert_eq!(kept, 2, "what is over is not kept");
+    assert_eq!(home.count("SELECT count(*) FROM act"), 2, "what is over is not kept");
 }
 
-#[tokio::test]
-async fn an_act_on_an_older_revision_is_refused_and_one_that_is_done_is_done() {
-    let (_folder, ledger) = ledger();
+async fn an_act_on_an_older_revision_is_refused_and_one_that_is_done_is_done(home: Home) {
+    let ledger = home.open();
     record(&ledger, [opened(1).into(), confirmed(1)]).await;
     let by_bob = |acting| Acting { by: "bob".into(), ..acting };
     for (acting, expected, revision) in [
@@ -88,9 +92,8 @@ async fn an_act_on_an_older_revision_is_refused_and_one_that_is_done_is_done() {
     }
 }
 
-#[tokio::test]
-async fn of_two_who_act_at_once_one_is_told_that_he_came_too_late() {
-    let (_folder, ledger) = ledger();
+async fn of_two_who_act_at_once_one_is_told_that_he_came_too_late(home: Home) {
+    let ledger = home.open();
     record(&ledger, [opened(1).into()]).await;
     let bob = Acting { by: "bob".into(), ..acting(1, FOR_GOOD, 1) };
     let (alice, bob) = tokio::join!(ledger.act(acting(1, Act::Acknowledge, 1)), ledger.act(bob));
@@ -99,9 +102,8 @@ async fn of_two_who_act_at_once_one_is_told_that_he_came_too_late() {
     assert_eq!(answers, [Answer::Done, Answer::Stale]);
 }
 
-#[tokio::test]
-async fn what_is_ignored_until_a_time_counts_again_after_it() {
-    let (_folder, ledger) = ledger();
+async fn what_is_ignored_until_a_time_counts_again_after_it(home: Home) {
+    let ledger = home.open();
     record(&ledger, (1..5).map(|number| opened(number).into())).await;
     for (number, act) in [(1, Act::Acknowledge), (2, until(2_501)), (3, FOR_GOOD)] {
         assert_eq!(ledger.act(acting(number, act, 1)).await.unwrap(), Answer::Done);
@@ -125,18 +127,15 @@ async fn what_is_ignored_until_a_time_counts_again_after_it() {
     assert_eq!(ledger.act(again).await.unwrap(), Answer::Done, "it may be ignored again");
 }
 
-#[tokio::test]
-async fn an_act_that_cannot_be_written_is_kept_and_done_once() {
-    let (folder, ledger) = ledger();
+async fn an_act_that_cannot_be_written_is_kept_and_done_once(home: Home) {
+    let ledger = home.open();
     record(&ledger, [opened(1).into()]).await;
-    let other = rusqlite::Connection::open(folder.path().join("ledger.sqlite")).unwrap();
-    let full = "CREATE TRIGGER full BEFORE INSERT ON history BEGIN SELECT RAISE(FAIL, 'disk full'); END";
-    other.execute_batch(full).unwrap();
+    home.leave_no_room("history");
     let healed = async {
         while ledger.stats().retries == 0 {
             tokio::task::yield_now().await;
         }
-        other.execute_batch("DROP TRIGGER full").unwrap();
+        home.make_room("history");
     };
     let (answer, ()) = tokio::join!(ledger.act(acting(1, Act::Acknowledge, 1)), healed);
     assert_eq!((answer.unwrap(), row(&ledger, 1).await.revision), (Answer::Done, 2));

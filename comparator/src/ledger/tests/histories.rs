@@ -3,9 +3,14 @@
 use super::acts::acting;
 use super::*;
 
-#[tokio::test]
-async fn every_turn_and_act_leaves_an_entry_and_what_changes_nothing_leaves_none() {
-    let (_folder, ledger) = ledger();
+each_database! {
+    every_turn_and_act_leaves_an_entry_and_what_changes_nothing_leaves_none
+    of_a_long_life_the_first_and_the_latest_entries_are_kept
+    what_was_resolved_before_a_time_is_forgotten_with_all_that_belongs_to_it
+}
+
+async fn every_turn_and_act_leaves_an_entry_and_what_changes_nothing_leaves_none(home: Home) {
+    let ledger = home.open();
     record(&ledger, [opened(1).into(), opened(1).into(), confirmed(1), confirmed(1)]).await;
     let ignored = Act::Ignore { until_unix_ns: Some(i64::MAX) };
     for (act, revision) in [(Act::Acknowledge, 2), (Act::Acknowledge, 2), (ignored, 3), (Act::Reopen, 4)] {
@@ -42,9 +47,8 @@ async fn every_turn_and_act_leaves_an_entry_and_what_changes_nothing_leaves_none
     }
 }
 
-#[tokio::test]
-async fn of_a_long_life_the_first_and_the_latest_entries_are_kept() {
-    let (_folder, ledger) = ledger();
+async fn of_a_long_life_the_first_and_the_latest_entries_are_kept(home: Home) {
+    let ledger = home.open();
     record(&ledger, (0..75).flat_map(|_| [opened(1).into(), resolved(1)])).await;
     let life = ledger.life(id(1)).await.unwrap().unwrap();
     let kept: Vec<_> = life.history.iter().map(|entry| entry.revision).collect();
@@ -52,9 +56,8 @@ async fn of_a_long_life_the_first_and_the_latest_entries_are_kept() {
     assert_eq!((life.row.revision, life.dropped), (150, 50));
 }
 
-#[tokio::test]
-async fn what_was_resolved_before_a_time_is_forgotten_with_all_that_belongs_to_it() {
-    let (folder, ledger) = ledger();
+async fn what_was_resolved_before_a_time_is_forgotten_with_all_that_belongs_to_it(home: Home) {
+    let ledger = home.open();
     record(&ledger, (1..4).map(|number| opened(number).into())).await;
     for number in 1..4 {
         ledger.act(acting(number, Act::Acknowledge, 1)).await.unwrap();
@@ -63,8 +66,7 @@ async fn what_was_resolved_before_a_time_is_forgotten_with_all_that_belongs_to_i
     record(&ledger, [at(1, 3_000), at(2, 3_001)]).await;
     ledger.forget(3_001).await.unwrap();
     ledger.flush().await.unwrap();
-    let file = rusqlite::Connection::open(folder.path().join("ledger.sqlite")).unwrap();
-    let count = |sql: &str| file.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap();
+    let count = |sql: &str| home.count(sql);
     assert_eq!(ledger.get(id(1)).await.unwrap(), None);
     assert_eq!(count("SELECT count(*) FROM divergence"), 2, "the other was resolved later, or not at all");
     assert_eq!(count("SELECT count(*) FROM act"), 2);

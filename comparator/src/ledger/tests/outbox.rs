@@ -16,14 +16,22 @@ pub(super) fn route() -> Route {
     }
 }
 
-fn open(folder: &TempDir, route: &Route) -> Ledger {
-    Ledger::open_with(&folder.path().join("ledger"), vec![route.clone()], |_| ()).unwrap()
+each_database! {
+    a_group_is_told_once_with_exact_counts_and_some_examples
+    a_message_is_the_same_until_it_is_settled_whoever_asks_and_whatever_comes
+    what_is_over_before_it_was_told_and_what_nobody_asked_for_tell_nothing
+    the_end_is_told_once_nothing_is_open_and_what_opens_again_is_told_again
+    what_somebody_acknowledged_or_ignores_is_silent_and_ends_what_was_told
+    what_is_ignored_for_a_time_is_told_when_that_is_over
+    a_group_waits_for_more_and_is_told_again_while_it_is_open
+    what_comes_when_the_group_is_due_already_is_counted_as_folded
+    dead_letters_are_counted_and_the_latest_are_kept
+    who_is_not_told_any_more_leaves_nothing_and_a_map_that_is_not_told_any_more_ends
+    what_was_open_when_the_comparator_ended_tells_nothing_again
 }
 
-fn with(route: Route) -> (TempDir, Ledger) {
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = open(&folder, &route);
-    (folder, ledger)
+fn open(home: &Home, route: &Route) -> Ledger {
+    home.open_with(vec![route.clone()])
 }
 
 async fn sealed(ledger: &Ledger) -> Option<Message> {
@@ -60,9 +68,8 @@ async fn act(ledger: &Ledger, number: u32, act: Act) {
     assert_eq!(ledger.act(acting).await.unwrap(), Answer::Done);
 }
 
-#[tokio::test]
-async fn a_group_is_told_once_with_exact_counts_and_some_examples() {
-    let (_folder, ledger) = with(Route { groups_max: 10, include_key: true, ..route() });
+async fn a_group_is_told_once_with_exact_counts_and_some_examples(home: Home) {
+    let ledger = open(&home, &Route { groups_max: 10, include_key: true, ..route() });
     let numbers = (0..60).flat_map(|number| [opened(number).into(), confirmed(number)]);
     record(&ledger, numbers.chain([resolved(1), resolved(3), confirmed(5)])).await;
     assert_eq!(waits(&ledger).await.turns, 32);
@@ -84,9 +91,8 @@ async fn a_group_is_told_once_with_exact_counts_and_some_examples() {
     assert_eq!(waiting.delivered_at_unix_ns, Some(7_000));
 }
 
-#[tokio::test]
-async fn a_message_is_the_same_until_it_is_settled_whoever_asks_and_whatever_comes() {
-    let (folder, ledger) = with(route());
+async fn a_message_is_the_same_until_it_is_settled_whoever_asks_and_whatever_comes(home: Home) {
+    let ledger = open(&home, &route());
     record(&ledger, [opened(1).into(), confirmed(1)]).await;
     let message = sealed(&ledger).await.unwrap();
     assert_eq!(message.groups[0].examples[0].key, None, "keys are told to who is to have them alone");
@@ -94,7 +100,7 @@ async fn a_message_is_the_same_until_it_is_settled_whoever_asks_and_whatever_com
     assert_eq!(sealed(&ledger).await.as_ref(), Some(&message));
     assert_eq!(waits(&ledger).await.turns, 2, "one in the message, one behind it");
     drop(ledger);
-    let ledger = open(&folder, &route());
+    let ledger = open(&home, &route());
     assert_eq!(sealed(&ledger).await.as_ref(), Some(&message), "after a restart too");
     settle(&ledger, &message, None).await;
     settle(&ledger, &message, Some("twice")).await;
@@ -104,13 +110,13 @@ async fn a_message_is_the_same_until_it_is_settled_whoever_asks_and_whatever_com
     assert_eq!((turns(&next.groups[0]), next.groups[0].open), (vec![("confirmed", "stale", 1)], 2));
 }
 
-#[tokio::test]
-async fn what_is_over_before_it_was_told_and_what_nobody_asked_for_tell_nothing() {
-    let (_folder, ledger) = with(route());
+async fn what_is_over_before_it_was_told_and_what_nobody_asked_for_tell_nothing(home: Home) {
+    let ledger = open(&home, &route());
     record(&ledger, [opened(1).into(), resolved(1), opened(2).into(), confirmed(2)]).await;
     assert_eq!(ledger.seal("ops".into()).await.unwrap(), Sealed::default());
     assert_eq!(ledger.seal("nobody".into()).await.unwrap().message, None);
-    let (_folder, ledger) = with(Route { on: BTreeSet::from([State::Opened]), ..route() });
+    let home = home.another();
+    let ledger = open(&home, &Route { on: BTreeSet::from([State::Opened]), ..route() });
     record(&ledger, [opened(1).into(), confirmed(1)]).await;
     let group = told(&ledger).await.unwrap();
     assert_eq!((turns(&group), group.open), (vec![("opened", "stale", 1)], 1));
@@ -120,9 +126,8 @@ async fn what_is_over_before_it_was_told_and_what_nobody_asked_for_tell_nothing(
     assert_eq!(turns(&told(&ledger).await.unwrap()), [("opened", "stale", 1)]);
 }
 
-#[tokio::test]
-async fn the_end_is_told_once_nothing_is_open_and_what_opens_again_is_told_again() {
-    let (_folder, ledger) = with(route());
+async fn the_end_is_told_once_nothing_is_open_and_what_opens_again_is_told_again(home: Home) {
+    let ledger = open(&home, &route());
     record(&ledger, [opened(1).into(), confirmed(1), opened(5).into(), confirmed(5)]).await;
     let first = told(&ledger).await.unwrap();
     record(&ledger, [resolved(1)]).await;
@@ -135,10 +140,10 @@ async fn the_end_is_told_once_nothing_is_open_and_what_opens_again_is_told_again
     assert_eq!((again.open, again.since_unix_ns > first.since_unix_ns), (1, true));
 }
 
-#[tokio::test]
-async fn what_somebody_acknowledged_or_ignores_is_silent_and_ends_what_was_told() {
+async fn what_somebody_acknowledged_or_ignores_is_silent_and_ends_what_was_told(home: Home) {
     for muting in [Act::Acknowledge, Act::Ignore { until_unix_ns: None }] {
-        let (_folder, ledger) = with(route());
+        let home = home.another();
+        let ledger = open(&home, &route());
         record(&ledger, [opened(1).into()]).await;
         act(&ledger, 1, muting).await;
         record(&ledger, [confirmed(1)]).await;
@@ -153,9 +158,8 @@ async fn what_somebody_acknowledged_or_ignores_is_silent_and_ends_what_was_told(
     }
 }
 
-#[tokio::test]
-async fn what_is_ignored_for_a_time_is_told_when_that_is_over() {
-    let (_folder, ledger) = with(route());
+async fn what_is_ignored_for_a_time_is_told_when_that_is_over(home: Home) {
+    let ledger = open(&home, &route());
     record(&ledger, [opened(1).into(), confirmed(1)]).await;
     assert_eq!(told(&ledger).await.unwrap().open, 1);
     let until_unix_ns = Some(wall_unix_ns() + 200_000_000);
@@ -171,16 +175,15 @@ async fn what_is_ignored_for_a_time_is_told_when_that_is_over() {
     assert!(Some(wall_unix_ns()) >= until_unix_ns);
 }
 
-#[tokio::test]
-async fn a_group_waits_for_more_and_is_told_again_while_it_is_open() {
-    let (folder, ledger) = with(Route { group_wait_ns: i64::MAX / 4, ..route() });
+async fn a_group_waits_for_more_and_is_told_again_while_it_is_open(home: Home) {
+    let ledger = open(&home, &Route { group_wait_ns: i64::MAX / 4, ..route() });
     record(&ledger, [opened(1).into(), confirmed(1)]).await;
     let sealed = ledger.seal("ops".into()).await.unwrap();
     assert_eq!(sealed.message, None);
     let since = waits(&ledger).await.since_unix_ns.unwrap();
     assert_eq!(sealed.next_due_unix_ns, Some(since + i64::MAX / 4));
     drop(ledger);
-    let ledger = open(&folder, &Route { repeat_ns: Some(1), ..route() });
+    let ledger = open(&home, &Route { repeat_ns: Some(1), ..route() });
     assert_eq!(turns(&told(&ledger).await.unwrap()).len(), 1);
     let again = told(&ledger).await.unwrap();
     assert_eq!((again.open, again.turns.len(), again.examples.len()), (1, 0, 1));
@@ -189,9 +192,8 @@ async fn a_group_waits_for_more_and_is_told_again_while_it_is_open() {
     assert_eq!(told(&ledger).await, None, "what is over is not told again");
 }
 
-#[tokio::test]
-async fn what_comes_when_the_group_is_due_already_is_counted_as_folded() {
-    let (_folder, ledger) = with(route());
+async fn what_comes_when_the_group_is_due_already_is_counted_as_folded(home: Home) {
+    let ledger = open(&home, &route());
     record(&ledger, [opened(1).into(), confirmed(1)]).await;
     record(&ledger, [opened(5).into(), confirmed(5), opened(7).into(), confirmed(7)]).await;
     let group = told(&ledger).await.unwrap();
@@ -200,9 +202,8 @@ async fn what_comes_when_the_group_is_due_already_is_counted_as_folded() {
     assert_eq!(told(&ledger).await.unwrap().folded, 0);
 }
 
-#[tokio::test]
-async fn dead_letters_are_counted_and_the_latest_are_kept() {
-    let (folder, ledger) = with(Route { repeat_ns: Some(1), ..route() });
+async fn dead_letters_are_counted_and_the_latest_are_kept(home: Home) {
+    let ledger = open(&home, &Route { repeat_ns: Some(1), ..route() });
     record(&ledger, [opened(1).into(), confirmed(1)]).await;
     let mut last = None;
     for number in 0..DEAD_KEPT_MAX + 3 {
@@ -214,32 +215,28 @@ async fn dead_letters_are_counted_and_the_latest_are_kept() {
     assert_eq!((waiting.dead, waiting.delivered_at_unix_ns), (u64::from(DEAD_KEPT_MAX) + 3, None));
     assert_eq!((Some(&waiting.latest_dead[0].id), waiting.latest_dead.len()), (last.as_ref(), 5));
     assert_eq!(waiting.latest_dead[0].why, format!("status {}", DEAD_KEPT_MAX + 2));
-    let file = rusqlite::Connection::open(folder.path().join("ledger")).unwrap();
-    let kept: u32 = file.query_row("SELECT count(*) FROM outbox_dead", [], |row| row.get(0)).unwrap();
-    assert_eq!(kept, DEAD_KEPT_MAX);
+    assert_eq!(home.count("SELECT count(*) FROM outbox_dead"), i64::from(DEAD_KEPT_MAX));
 }
 
-#[tokio::test]
-async fn who_is_not_told_any_more_leaves_nothing_and_a_map_that_is_not_told_any_more_ends() {
-    let (folder, ledger) = with(route());
+async fn who_is_not_told_any_more_leaves_nothing_and_a_map_that_is_not_told_any_more_ends(home: Home) {
+    let ledger = open(&home, &route());
     record(&ledger, [opened(1).into(), confirmed(1)]).await;
     told(&ledger).await.unwrap();
     drop(ledger);
-    let ledger = open(&folder, &Route { maps: BTreeSet::new(), ..route() });
+    let ledger = open(&home, &Route { maps: BTreeSet::new(), ..route() });
     assert_eq!(told(&ledger).await.unwrap().open, 0);
     assert_eq!(ledger.waiting().await.unwrap().len(), 1);
     drop(ledger);
-    let ledger = open(&folder, &Route { receiver: "others".into(), ..route() });
+    let ledger = open(&home, &Route { receiver: "others".into(), ..route() });
     assert_eq!(ledger.waiting().await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn what_was_open_when_the_comparator_ended_tells_nothing_again() {
-    let (folder, ledger) = with(route());
+async fn what_was_open_when_the_comparator_ended_tells_nothing_again(home: Home) {
+    let ledger = open(&home, &route());
     record(&ledger, [opened(1).into(), confirmed(1)]).await;
     told(&ledger).await.unwrap();
     drop(ledger);
-    let ledger = open(&folder, &route());
+    let ledger = open(&home, &route());
     record(&ledger, [opened(1).into(), confirmed(1)]).await;
     assert_eq!(told(&ledger).await, None);
 }

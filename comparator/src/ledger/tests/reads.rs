@@ -4,9 +4,13 @@ use super::acts::acting;
 use super::*;
 use rusqlite::{StatementStatus, params_from_iter};
 
-#[tokio::test]
-async fn a_filter_on_source_key_or_time_lets_through_what_it_names() {
-    let (_folder, ledger) = ledger();
+each_database! {
+    a_filter_on_source_key_or_time_lets_through_what_it_names
+    a_read_does_not_wait_for_a_writer_that_cannot_write
+}
+
+async fn a_filter_on_source_key_or_time_lets_through_what_it_names(home: Home) {
+    let ledger = home.open();
     let of_pod = |number: u32| Opened { source: format!("shop/pod-{}/7", number % 2), ..opened(number) };
     record(&ledger, (0..6).map(|number| of_pod(number).into())).await;
     record(&ledger, [Opened { key: b"key 3".to_vec(), ..of_pod(6) }.into(), resolved(3)]).await;
@@ -83,14 +87,15 @@ fn combinations() -> impl Iterator<Item = Filter> {
 
 #[tokio::test]
 async fn no_filter_costs_more_than_one_pass_over_an_index() {
-    let (folder, ledger) = ledger();
+    let home = Home::file();
+    let ledger = home.open();
     record(&ledger, (0..ROWS).map(|number| opened(number).into())).await;
     record(&ledger, (0..ROWS).filter(|number| number % 2 == 0).map(confirmed)).await;
     record(&ledger, (0..ROWS).filter(|number| number % 3 == 0).map(resolved)).await;
     for number in (1..=ACTED).map(|nth| nth * 30 + 1) {
         assert_eq!(ledger.act(acting(number, Act::Acknowledge, 1)).await.unwrap(), Answer::Done);
     }
-    let connection = schema::open_to_read(&folder.path().join("ledger.sqlite")).unwrap();
+    let connection = schema::open_to_read(&home.path()).unwrap();
     let mut count = 0;
     for filter in combinations() {
         let (steps, found, plan) = cost(&connection, &filter);
@@ -110,9 +115,10 @@ async fn no_filter_costs_more_than_one_pass_over_an_index() {
 
 #[tokio::test]
 async fn a_page_costs_the_same_however_many_rows_come_after_it() {
-    let (folder, ledger) = ledger();
+    let home = Home::file();
+    let ledger = home.open();
     record(&ledger, (0..ROWS).map(|number| opened(number).into())).await;
-    let connection = schema::open_to_read(&folder.path().join("ledger.sqlite")).unwrap();
+    let connection = schema::open_to_read(&home.path()).unwrap();
     for state in [None, Some(State::Opened)] {
         for acted in [None, Some(ActedOn::ByNobody)] {
             let filter = Filter { state, acted, map: Some("odd".into()), limit: 10, ..Filter::default() };
@@ -123,16 +129,13 @@ async fn a_page_costs_the_same_however_many_rows_come_after_it() {
     }
 }
 
-#[tokio::test]
-async fn a_read_does_not_wait_for_a_writer_that_cannot_write() {
-    let (folder, ledger) = ledger();
+async fn a_read_does_not_wait_for_a_writer_that_cannot_write(home: Home) {
+    let ledger = home.open();
     record(&ledger, [opened(1).into()]).await;
-    let other = rusqlite::Connection::open(folder.path().join("ledger.sqlite")).unwrap();
-    let full = "CREATE TRIGGER full BEFORE INSERT ON divergence BEGIN SELECT RAISE(FAIL, 'disk full'); END";
-    other.execute_batch(full).unwrap();
+    home.leave_no_room("divergence");
     ledger.record(vec![opened(2).into()]).await.unwrap();
     ledger.catch_up().await.unwrap();
     assert_eq!(seqs(&ledger, Filter::default(), async || ()).await, [1], "what is there is shown");
-    other.execute_batch("DROP TRIGGER full").unwrap();
+    home.make_room("divergence");
     ledger.flush().await.unwrap();
 }

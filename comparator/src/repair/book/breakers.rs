@@ -2,7 +2,7 @@
 
 use super::Book;
 use super::sql::{COUNTS, SET_BREAKER};
-use crate::ledger::LedgerError;
+use crate::ledger::{DatabaseRow, LedgerError};
 use crate::repair::audit::{self, Note};
 use crate::repair::breaker::{Counts, WINDOW_NS};
 use counterfoil_clock::wall_unix_ns;
@@ -24,8 +24,8 @@ impl Book {
     /// What the breaker of a map is decided by, but for how few confirmed divergences there were.
     pub(in crate::repair) async fn counts(&self, map: &str) -> Result<Counts, LedgerError> {
         let map = map.to_owned();
-        let of_row = |row: &rusqlite::Row<'_>| {
-            let count = |at| row.get::<_, i64>(at).map(i64::unsigned_abs);
+        let of_row = |row: &DatabaseRow<'_>| {
+            let count = |at: usize| row.get::<i64>(at).map(i64::unsigned_abs);
             Ok(Counts {
                 recurred: count(0)?,
                 tried: count(1)?,
@@ -36,7 +36,7 @@ impl Book {
         };
         self.with(move |connection, _| {
             let since = wall_unix_ns().saturating_sub(WINDOW_NS);
-            connection.prepare_cached(COUNTS)?.query_row((map, since), of_row)
+            connection.one(COUNTS, params![map, since], of_row)
         })
         .await
     }
@@ -58,7 +58,7 @@ impl Book {
     /// [`LedgerError::Read`].
     pub(crate) async fn breakers(&self) -> Result<Vec<BreakerRow>, LedgerError> {
         self.with(|connection, _| {
-            let breaker = |row: &rusqlite::Row<'_>| {
+            let breaker = |row: &DatabaseRow<'_>| {
                 Ok(BreakerRow {
                     map: row.get("map")?,
                     why: row.get("why")?,
@@ -66,10 +66,7 @@ impl Book {
                     by: row.get("who")?,
                 })
             };
-            connection
-                .prepare_cached("SELECT * FROM repair_breaker ORDER BY map")?
-                .query_map([], breaker)?
-                .collect()
+            connection.query("SELECT * FROM repair_breaker ORDER BY map", &[], breaker)
         })
         .await
     }
@@ -88,13 +85,10 @@ impl Book {
         let (map, by) = (map.to_owned(), by.to_owned());
         self.write(move |transaction, signing| {
             let at_unix_ns = wall_unix_ns();
-            let is_known: bool = transaction.query_row(
-                "SELECT EXISTS (SELECT 1 FROM repair_breaker WHERE map = ?1)",
-                [&map],
-                |row| row.get(0),
-            )?;
+            let is_known = "SELECT EXISTS (SELECT 1 FROM repair_breaker WHERE map = ?1)";
+            let is_known: bool = transaction.one(is_known, params![map], |row| row.get(0))?;
             if (why.is_none() && !is_known)
-                || transaction.prepare_cached(SET_BREAKER)?.execute(params![map, why, at_unix_ns, by])? == 0
+                || transaction.execute(SET_BREAKER, params![map, why, at_unix_ns, by])? == 0
             {
                 return Ok(false);
             }

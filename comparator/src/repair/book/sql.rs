@@ -23,10 +23,11 @@ pub(super) const FORGET_FORMER: &str =
 pub(super) const PRUNE: &str = "
 DELETE FROM repair WHERE row IN (
     SELECT row FROM repair WHERE state NOT IN ('approved', 'applying', 'applied', 'handed') ORDER BY row
-    LIMIT max(0, (SELECT count(*) FROM repair) - ?1))";
+    LIMIT ?1)";
 
 pub(super) const PAGE: &str = "
-SELECT * FROM repair WHERE (?1 IS NULL OR map = ?1) AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR row < ?3)
+SELECT * FROM repair WHERE (CAST(?1 AS TEXT) IS NULL OR map = ?1) AND (CAST(?2 AS TEXT) IS NULL OR state = ?2)
+    AND (CAST(?3 AS BIGINT) IS NULL OR row < ?3)
 ORDER BY row DESC LIMIT ?4";
 
 pub(super) const WAITING: &str =
@@ -49,15 +50,21 @@ pub(super) const LEFT: &str = "
 SELECT repair.* FROM repair JOIN divergence ON divergence.id = repair.divergence
 WHERE repair.state = 'handed' AND divergence.state = 'confirmed' AND divergence.times = repair.times AND changed_at_unix_ns < ?1";
 
+/// Repairs that nobody carries out, whose divergence is not what was approved any more.
+pub(super) const FORSAKEN: &str = "
+SELECT repair.* FROM repair JOIN divergence ON divergence.id = repair.divergence
+WHERE repair.state = 'approved' AND (divergence.revision <> repair.revision OR divergence.state <> 'confirmed')
+    AND changed_at_unix_ns < ?1";
+
 pub(super) const COUNTS: &str = "
 SELECT count(*) FILTER (WHERE state = 'recurred'),
     count(*) FILTER (WHERE state NOT IN ('approved', 'applying', 'handed', 'undone')),
     count(*) FILTER (WHERE state IN ('overtaken', 'refused', 'failed')),
     (SELECT count(*) FROM divergence WHERE map = ?1 AND state = 'confirmed')
-FROM repair WHERE map = ?1
-    AND changed_at_unix_ns > max(?2, coalesce((SELECT changed_at_unix_ns FROM repair_breaker WHERE map = ?1), 0))";
+FROM repair WHERE map = ?1 AND changed_at_unix_ns > ?2
+    AND changed_at_unix_ns > coalesce((SELECT changed_at_unix_ns FROM repair_breaker WHERE map = ?1), 0)";
 
 pub(super) const SET_BREAKER: &str = "
 INSERT INTO repair_breaker (map, why, changed_at_unix_ns, who) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (map) DO UPDATE SET why = excluded.why, changed_at_unix_ns = excluded.changed_at_unix_ns, who = excluded.who
-WHERE (why IS NULL) <> (excluded.why IS NULL)";
+WHERE (repair_breaker.why IS NULL) <> (excluded.why IS NULL)";

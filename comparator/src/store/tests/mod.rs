@@ -20,13 +20,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The URL of a server that the test run has started.
 #[allow(clippy::disallowed_methods, reason = "the test run says where its servers are")]
-fn server(variable: &str) -> String {
+pub(crate) fn server(variable: &str) -> String {
     std::env::var(variable)
         .unwrap_or_else(|_| panic!("{variable} is not set; run cargo xtask test, which starts the servers"))
 }
 
 /// A name for tables and keys that no other test uses, in this run or at the same time.
-fn fresh_name() -> String {
+pub(crate) fn fresh_name() -> String {
     static NAMES: AtomicU32 = AtomicU32::new(0);
     let place = tempfile::tempdir().unwrap();
     let random = place.path().file_name().unwrap().to_string_lossy().replace(['.', '-'], "_").to_lowercase();
