@@ -99,9 +99,10 @@ Exit codes: 0 pass, 1 fail, 2 the comparator could not be asked, 3 insufficient:
 
 const TOP_EXAMPLES: &str = "\
 Examples:
-  counterfoil top --once                        how each map stands now, as text
+  counterfoil top                               each map, source and store, every second; ? tells the keys
+  counterfoil top --once                        one frame as text, for scripts and mails
 
-Exit codes: 0 the comparator answered, 2 it did not.";
+Exit codes: 0 it was left, or the frame was printed, 2 the comparator could not be asked.";
 
 const KEY_EXAMPLES: &str = "\
 Examples:
@@ -159,7 +160,7 @@ pub(crate) enum Command {
     /// Ask a comparator whether traffic may be moved over
     #[command(after_help = GATE_EXAMPLES)]
     Gate(gate::GateArgs),
-    /// Show how each map stands against its stores
+    /// Show how each map stands against its stores, live in a terminal
     #[command(after_help = TOP_EXAMPLES)]
     Top(top::TopArgs),
     /// Judge again what stands in bundles of evidence, offline

@@ -1,194 +1,250 @@
-//! One frame of what was told, as lines of text. Columns that do not fit are left out from the right.
+//! The screen: what was told, drawn into a space of any size. Nothing here asks, waits or knows a terminal.
 
-use super::model::{Check, Divergence, Map, Source, Store, Told};
-use crate::duration;
-use crate::output::one_line;
+use super::model::Told;
+use super::panes::{Cell, Pane, Tone};
 use counterfoil_comparator::dashboard::show;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
 use ratatui::widgets::{Row, Table, Widget};
 
-/// Most characters of a name or key in a cell.
-const CELL_CHARS_MAX: usize = 60;
+/// Widest column but for the last one, so that one long name does not push out the rest.
+const COLUMN_MAX: u16 = 32;
 
-/// Widest column, so that one long name does not push out the rest.
-const COLUMN_CHARS_MAX: usize = 28;
+/// Between columns.
+const GAP: u16 = 2;
 
-/// All panes below each other, in lines of at most `width` characters.
-pub(super) fn frame(told: &Told, width: u16) -> Vec<String> {
-    let summary = &told.summary;
-    let panes = [
-        pane(
-            &[
-                "map",
-                "store",
-                "open",
-                "diverging",
-                "lag",
-                "within deadline",
-                "coverage",
-                "confirmed",
-                "events",
-            ],
-            checks(told),
-            width,
-        ),
-        pane(
-            &["source", "phase", "watermark", "lost", "clock error"],
-            summary.sources.iter().map(source).collect(),
-            width,
-        ),
-        pane(
-            &["store", "state", "probe delay", "keys/s", "why"],
-            summary.stores.iter().map(store).collect(),
-            width,
-        ),
-        pane(
-            &["divergence", "kind", "map", "store", "age", "key"],
-            told.page.divergences.iter().map(divergence).collect(),
-            width,
-        ),
-    ];
-    panes.join(&String::new())
+/// Lines of a pane besides its rows: its title, the heads of its columns, and an empty one after it.
+const FRAME_LINES: u16 = 3;
+
+/// A pane of less than this many lines says nothing.
+const PANE_LINES_MIN: u16 = 4;
+
+/// What each pane gets, if it wants as much, before another one gets all that it wants.
+const FEW_LINES: u16 = 7;
+
+const HELP: [&str; 9] = [
+    "q, Esc, Ctrl-C      leave",
+    "Tab, 1 2 3 4        go to a pane: it has the room that it wants, the others what is left",
+    "down j, up k        scroll it by a row",
+    "PgDn, PgUp          by a page",
+    "Home g              to its top",
+    "p                   pause: nothing is asked until p is pressed again",
+    "?                   this, and back",
+    "",
+    "Gate, diverging and coverage are of the gate's window; the others since the comparator was started, or as it is now.",
+];
+
+/// How the comparator stands to this screen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Connection {
+    /// It was not heard of yet.
+    Asked,
+    /// It answered at this time, in nanoseconds since 1970.
+    Answered(i64),
+    /// It has not answered for so long, in nanoseconds; and why.
+    Away(i64, String),
 }
 
-/// A head and rows.
-fn pane(head: &[&str], rows: Vec<Vec<String>>, width: u16) -> Vec<String> {
-    let widths = head.iter().enumerate().map(|(column, name)| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        let widest = cells.chain([name.chars().count()]).max().unwrap_or(0).min(COLUMN_CHARS_MAX);
-        u16::try_from(widest).unwrap_or(u16::MAX)
-    });
+/// All that there is to draw.
+pub(super) struct Screen {
+    pub(super) url: String,
+    pub(super) connection: Connection,
+    pub(super) told: Option<Told>,
+    pub(super) pane: Pane,
+    /// The first row of the pane that is shown.
+    pub(super) first: usize,
+    pub(super) is_paused: bool,
+    pub(super) is_help: bool,
+}
+
+impl Widget for &Screen {
+    fn render(self, area: Rect, buffer: &mut Buffer) {
+        let [top, middle, bottom] = thirds(area);
+        self.status().render(top, buffer);
+        match &self.told {
+            _ if self.is_help => lines(HELP.iter().copied(), middle, buffer),
+            Some(told) => self.panes(told, middle, buffer),
+            None => {}
+        }
+        if matches!(self.connection, Connection::Away(..)) {
+            buffer.set_style(middle, Style::new().add_modifier(Modifier::DIM));
+        }
+        Line::from("q leave  Tab pane  up/down scroll  p pause  ? help").render(bottom, buffer);
+    }
+}
+
+impl Screen {
+    /// The line at the top.
+    fn status(&self) -> Line<'_> {
+        let (word, tone, rest) = match &self.connection {
+            _ if self.is_paused => ("paused", Tone::Doubt, self.as_of()),
+            Connection::Asked => ("asking", Tone::Plain, String::new()),
+            Connection::Answered(_) => ("live", Tone::Good, self.as_of()),
+            Connection::Away(ns, why) => ("away", Tone::Bad, format!(" for {}: {why}", show::span(*ns))),
+        };
+        let url = Span::styled(crate::output::one_line(&self.url), Style::new().add_modifier(Modifier::BOLD));
+        Line::from(vec![url, Span::raw("  "), Span::styled(word, style(tone)), Span::raw(rest)])
+    }
+
+    fn as_of(&self) -> String {
+        match self.connection {
+            Connection::Answered(at) => format!(" as of {}", show::time(at)),
+            Connection::Asked | Connection::Away(..) => String::new(),
+        }
+    }
+
+    /// The pane that is gone to gets the lines that it wants; of what is left each other one a few, and then, in their order,
+    /// all that it wants.
+    fn panes(&self, told: &Told, area: Rect, buffer: &mut Buffer) {
+        let wanted = Pane::ALL.map(|pane| (pane, wanted_lines(pane, told)));
+        let mut left = area.height;
+        let mut heights = wanted.map(|(pane, lines)| {
+            let gone_to = if pane == self.pane { lines.min(left) } else { 0 };
+            left -= gone_to;
+            gone_to
+        });
+        for few in [FEW_LINES, u16::MAX] {
+            for (height, (_, lines)) in heights.iter_mut().zip(wanted) {
+                let more = lines.min(few).saturating_sub(*height).min(left);
+                if *height + more >= PANE_LINES_MIN {
+                    *height += more;
+                    left -= more;
+                }
+            }
+        }
+        let mut y = area.y;
+        for (pane, height) in Pane::ALL.into_iter().zip(heights) {
+            let first = if pane == self.pane { self.first } else { 0 };
+            let of = Rect { y, height, ..area };
+            draw(pane, told, first, pane == self.pane, of, buffer);
+            y += height;
+        }
+    }
+
+    /// The first row from which on all others of the pane fit into `height` lines.
+    pub(super) fn last_first(&self, height: u16) -> usize {
+        let rows = usize::from(height.saturating_sub(FRAME_LINES + 2));
+        self.told.as_ref().map_or(0, |told| self.pane.len(told).saturating_sub(rows.max(1)))
+    }
+}
+
+/// One frame with everything in it, as lines of at most `width` characters.
+pub(super) fn text(told: &Told, width: u16) -> Vec<String> {
+    let of_pane = |pane: Pane| {
+        let area = Rect::new(0, 0, width, wanted_lines(pane, told));
+        let mut buffer = Buffer::empty(area);
+        draw(pane, told, 0, false, area, &mut buffer);
+        printed(&buffer)
+    };
+    let mut lines: Vec<_> = Pane::ALL.into_iter().flat_map(of_pane).collect();
+    lines.pop();
+    lines
+}
+
+/// What a buffer shows, without its colours.
+fn printed(buffer: &Buffer) -> Vec<String> {
+    let area = buffer.area;
+    let line = |y| {
+        let (mut line, mut x) = (String::new(), 0);
+        while let Some(cell) = buffer.cell((x, y)).filter(|_| x < area.width) {
+            line.push_str(cell.symbol());
+            // A wide letter stands in the next cell too.
+            x += u16::try_from(Span::raw(cell.symbol()).width()).map_or(1, |wide| wide.max(1));
+        }
+        line.trim_end().to_owned()
+    };
+    (0..area.height).map(line).collect()
+}
+
+fn thirds(area: Rect) -> [Rect; 3] {
+    let top = Rect { height: area.height.min(1), ..area };
+    let bottom = Rect { y: area.bottom().saturating_sub(1), height: u16::from(area.height > 2), ..area };
+    let middle =
+        Rect { y: top.bottom(), height: area.height.saturating_sub(top.height + bottom.height), ..area };
+    [top, middle, bottom]
+}
+
+fn lines<'t>(lines: impl Iterator<Item = &'t str>, area: Rect, buffer: &mut Buffer) {
+    for (line, y) in lines.zip(area.top()..area.bottom()) {
+        buffer.set_stringn(area.x, y, line, area.width.into(), Style::new());
+    }
+}
+
+fn wanted_lines(pane: Pane, told: &Told) -> u16 {
+    u16::try_from(pane.len(told).max(1)).unwrap_or(u16::MAX).saturating_add(FRAME_LINES)
+}
+
+/// A title, heads and rows. Columns that do not fit are left out from the right.
+fn draw(pane: Pane, told: &Told, first: usize, is_gone_to: bool, area: Rect, buffer: &mut Buffer) {
+    let Some(rows_max) = area.height.checked_sub(FRAME_LINES - 1).filter(|rows| *rows > 0) else { return };
+    let len = pane.len(told);
+    // The empty line after it is given up where that makes room for all.
+    let rows_max = usize::from(rows_max);
+    let rows_max = if rows_max == len { len } else { (rows_max - 1).max(1) };
+    let first = first.min(len.saturating_sub(1));
+    let rows = pane.rows(told, first..len.min(first.saturating_add(rows_max)));
+    let title = title(pane, first, rows.len(), len, told);
+    let modifier = if is_gone_to { Modifier::BOLD | Modifier::REVERSED } else { Modifier::BOLD };
+    buffer.set_stringn(area.x, area.y, title, area.width.into(), Style::new().add_modifier(modifier));
+    let below = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    if rows.is_empty() {
+        return lines([pane.nothing()].into_iter(), below, buffer);
+    }
+    let widths = widths(pane, &rows, area.width);
+    let head = Row::new(pane.head().iter().take(widths.len()).copied());
+    let head = head.style(Style::new().add_modifier(Modifier::UNDERLINED));
+    let cell = |Cell { text, tone }: Cell| Span::styled(text, style(tone));
+    let columns = widths.len();
+    let rows = rows.into_iter().map(|row| Row::new(row.into_iter().take(columns).map(cell)));
+    let table = Table::new(rows, widths.into_iter().map(Constraint::Length)).header(head).column_spacing(GAP);
+    Widget::render(table, below, buffer);
+}
+
+fn title(pane: Pane, first: usize, shown: usize, len: usize, told: &Told) -> String {
+    let number = Pane::ALL.iter().position(|it| *it == pane).map_or(0, |place| place + 1);
+    let range = if shown < len {
+        format!("{}–{} of {}", first + 1, first + shown, show::count(len as u64))
+    } else {
+        show::count(len as u64)
+    };
+    let window = match pane {
+        Pane::Checks => format!(", gate of the last {}", show::span_ms(told.gate.window_ms)),
+        Pane::Sources | Pane::Stores | Pane::Divergences => String::new(),
+    };
+    format!("{number} {} ({range}){window}", pane.title())
+}
+
+/// The widths of the columns that fit, of which the last one that there is may be as wide as is left.
+fn widths(pane: Pane, rows: &[Vec<Cell>], width: u16) -> Vec<u16> {
+    let head = pane.head();
     let mut left = width;
-    let fitting: Vec<_> = widths
-        .map_while(|wide| {
-            left = left.checked_sub(wide)?;
-            left = left.saturating_sub(2);
-            Some(Constraint::Length(wide))
-        })
-        .collect();
-    let height = u16::try_from(rows.len().saturating_add(1)).unwrap_or(u16::MAX);
-    let area = Rect::new(0, 0, width, height);
-    let mut buffer = Buffer::empty(area);
-    let columns = fitting.len();
-    let rows = rows.into_iter().map(|row| Row::new(row.into_iter().take(columns)));
-    let head = Row::new(head.iter().copied().take(columns));
-    Widget::render(Table::new(rows, fitting).header(head).column_spacing(2), area, &mut buffer);
-    (0..height).map(|y| line(&buffer, y, width)).collect()
+    let mut widths = Vec::with_capacity(head.len());
+    for (column, name) in head.iter().enumerate() {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.as_str());
+        let widest = cells.chain([*name]).map(|text| Span::raw(text).width()).max().unwrap_or(0);
+        let widest = u16::try_from(widest).unwrap_or(u16::MAX);
+        let is_last = column + 1 == head.len();
+        let wide = if is_last { widest.min(left) } else { widest.min(COLUMN_MAX) };
+        if wide > left || (is_last && usize::from(wide) < name.len()) {
+            break;
+        }
+        widths.push(wide);
+        left = left.saturating_sub(wide.saturating_add(GAP));
+    }
+    if widths.is_empty() { vec![width] } else { widths }
 }
 
-fn line(buffer: &Buffer, y: u16, width: u16) -> String {
-    let cells = (0..width).filter_map(|x| buffer.cell((x, y))).map(|cell| cell.symbol());
-    cells.collect::<String>().trim_end().to_owned()
-}
-
-fn checks(told: &Told) -> Vec<Vec<String>> {
-    let rows = told.summary.maps.iter().flat_map(|(map, of)| match of {
-        Map::One(one) => vec![check(map, "–", one)],
-        Map::Several { stores } => stores.iter().map(|(store, one)| check(map, store, one)).collect(),
-    });
-    rows.collect()
-}
-
-fn check(map: &str, store: &str, check: &Check) -> Vec<String> {
-    let ended = |outcome: &str| check.outcomes.get(outcome).copied().unwrap_or(0);
-    let (confirmed, divergent) = (ended("confirmed"), ended("divergent"));
-    let samples = confirmed.saturating_add(divergent);
-    let ratio = (samples > 0).then(|| divergent as f64 / samples as f64);
-    vec![
-        cell(map),
-        cell(store),
-        show::count(check.open_divergences),
-        or_none(ratio, show::share),
-        or_none(check.lag_ms.as_ref().map(|lag| lag.p50), show::span_ms),
-        or_none(check.within.last().and_then(|within| within.share), show::share),
-        or_none(check.coverage, show::share),
-        show::count(confirmed),
-        show::count(check.events),
-    ]
-}
-
-fn source(source: &Source) -> Vec<String> {
-    let lost = source.lost.values().fold(source.undeclared, |sum, count| sum.saturating_add(*count));
-    vec![
-        cell(&source.source),
-        cell(&source.phase),
-        or_none(source.watermark_lag_ms, show::span_ms),
-        show::count(lost),
-        or_none(source.clock_error_ms, show::span_ms),
-    ]
-}
-
-fn store(store: &Store) -> Vec<String> {
-    vec![
-        cell(&store.name),
-        cell(&store.state),
-        show::span_ms(store.probe_delay_ms),
-        or_none(store.keys_per_s, |rate| format!("{rate:.0}")),
-        cell(store.reason.as_deref().unwrap_or("–")),
-    ]
-}
-
-fn divergence(one: &Divergence) -> Vec<String> {
-    vec![
-        one.id.chars().take(8).collect(),
-        cell(&one.kind),
-        cell(&one.map),
-        cell(one.store.as_deref().unwrap_or("–")),
-        duration::shown(one.age_ms),
-        cell(&one.key),
-    ]
-}
-
-/// A text that no terminal obeys.
-fn cell(text: &str) -> String {
-    one_line(text).chars().take(CELL_CHARS_MAX).collect()
-}
-
-fn or_none<T>(figure: Option<T>, shown: impl FnOnce(T) -> String) -> String {
-    figure.map_or_else(|| "–".to_owned(), shown)
+fn style(tone: Tone) -> Style {
+    match tone {
+        Tone::Good => Style::new().fg(Color::Green),
+        Tone::Bad => Style::new().fg(Color::Red).add_modifier(Modifier::BOLD),
+        Tone::Doubt => Style::new().fg(Color::Yellow),
+        Tone::Plain => Style::new(),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
-    use super::*;
-    use serde_json::json;
-
-    fn told() -> Told {
-        let summary = json!({
-            "maps": { "cart\u{1b}[2J": {
-                "events": 1_234, "outcomes": { "confirmed": 1_230, "divergent": 1 }, "coverage": 1.0,
-                "open_divergences": 1, "lag_ms": { "p50": 12.0 }, "within": [{ "share": 0.999 }],
-            } },
-            "sources": [{ "source": "shop/pod-1/7", "phase": "lost", "lost": { "emitter": 2 }, "undeclared": 1,
-                "watermark_lag_ms": null, "clock_error_ms": 0.5 }],
-            "stores": [{ "name": "main", "state": "down", "reason": "timeout", "keys_per_s": null,
-                "probe_delay_ms": 3.0 }],
-        });
-        let page = json!({ "divergences": [{ "id": "0123456789", "map": "cart", "store": "main", "kind": "missing",
-            "age_ms": 61_000, "key": "user\u{1b}-8" }] });
-        let (summary, page) =
-            (serde_json::from_value(summary).unwrap(), serde_json::from_value(page).unwrap());
-        Told { summary, page }
-    }
-
-    #[test]
-    fn a_frame_tells_checks_sources_stores_and_divergences_and_drives_no_terminal() {
-        let text = frame(&told(), 120).join("\n");
-        for expected in
-            ["cart\\u{1b}[2J", "1,234", "99.9 %", "lost", "down", "01234567", "user\\u{1b}-8", "1m 1s"]
-        {
-            assert!(text.contains(expected), "{expected} in:\n{text}");
-        }
-        assert!(!text.contains('\u{1b}'), "{text}");
-    }
-
-    #[test]
-    fn no_line_is_wider_than_the_terminal() {
-        for width in [1, 20, 60, 100] {
-            let lines = frame(&told(), width);
-            assert!(lines.iter().all(|line| line.chars().count() <= usize::from(width)), "{lines:?}");
-        }
-    }
-}
+#[path = "tests.rs"]
+mod tests;

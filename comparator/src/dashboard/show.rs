@@ -47,7 +47,7 @@ fn is_printable(letter: char) -> bool {
 }
 
 /// A time, in UTC.
-pub(super) fn time(unix_ns: i64) -> String {
+pub fn time(unix_ns: i64) -> String {
     let second =
         Timestamp::from_nanosecond(unix_ns.into()).map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
     second.unwrap_or_else(|_| format!("{unix_ns} ns after 1970"))
