@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::exit::{self, Answer, Failure};
-use crate::{config, contract, demo, divergences, gate, generate, key, load, repair, replay, verify};
+use crate::{config, contract, demo, divergences, gate, generate, key, load, repair, replay, top, verify};
 use clap::{Parser, Subcommand};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -97,6 +97,13 @@ Examples:
 
 Exit codes: 0 pass, 1 fail, 2 the comparator could not be asked, 3 insufficient: too little is known to say.";
 
+const TOP_EXAMPLES: &str = "\
+Examples:
+  counterfoil top                               each map, source and store, every second; ? tells the keys
+  counterfoil top --once                        one frame as text, for scripts and mails
+
+Exit codes: 0 it was left, or the frame was printed, 2 the comparator could not be asked.";
+
 const KEY_EXAMPLES: &str = "\
 Examples:
   (umask 077; counterfoil key new > key)        a deployment key that only you may read
@@ -153,6 +160,9 @@ pub(crate) enum Command {
     /// Ask a comparator whether traffic may be moved over
     #[command(after_help = GATE_EXAMPLES)]
     Gate(gate::GateArgs),
+    /// Show how each map stands against its stores, live in a terminal
+    #[command(after_help = TOP_EXAMPLES)]
+    Top(top::TopArgs),
     /// Judge again what stands in bundles of evidence, offline
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(verify::VerifyArgs),
@@ -181,6 +191,7 @@ impl Command {
             Self::Divergences(command) => answer(|out| divergences::run(&command, out)),
             Self::Repair(command) => answer(|out| repair::run(&command, out)),
             Self::Gate(args) => answer(|out| gate::run(&args, out)),
+            Self::Top(args) => answer(|out| top::run(&args, out)),
             Self::Verify(args) => answer(|out| verify::run(&args, out)),
             Self::Key(command) => answer(|out| key::run(&command, out)),
             Self::Completions(args) => answer(|out| generate::completions(&args, out)),
@@ -221,6 +232,7 @@ mod tests {
             "divergences",
             "repair",
             "gate",
+            "top",
             "verify",
             "key",
             "completions",

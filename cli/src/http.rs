@@ -35,6 +35,14 @@ pub(crate) struct ServerArgs {
     token_file: Option<PathBuf>,
 }
 
+#[cfg(test)]
+impl ServerArgs {
+    /// A comparator at `url` that wants no token.
+    pub(crate) fn at(url: &str) -> Self {
+        Self { url: url.to_owned(), token_file: None }
+    }
+}
+
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub(crate) enum HttpError {
@@ -193,7 +201,7 @@ mod tests {
     use std::net::TcpListener;
 
     fn asked(url: &str) -> HttpError {
-        let client = Client::new(&ServerArgs { url: url.to_owned(), token_file: None }).unwrap();
+        let client = Client::new(&ServerArgs::at(url)).unwrap();
         client.get_json::<Value>("/v1/gate").unwrap_err()
     }
 

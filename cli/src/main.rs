@@ -14,6 +14,7 @@
 //! | `divergences` | lists what a comparator found, and says what is done about it |
 //! | `repair` | plans repairs, has them done, and shows what became of them |
 //! | `gate` | asks a comparator whether traffic may be moved over |
+//! | `top` | shows how each map stands against its stores, live in a terminal |
 //! | `verify` | judges again what stands in bundles of evidence |
 //! | `key` | prints new keys, the keys of tenants and public halves |
 //! | `generate` | prints completions and man pages |
@@ -39,6 +40,7 @@ mod progress;
 mod random;
 mod repair;
 mod replay;
+mod top;
 mod verify;
 
 use clap::Parser;

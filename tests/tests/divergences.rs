@@ -6,8 +6,9 @@ use counterfoil_tests::emit::{Client, dual_put};
 use counterfoil_tests::{Harness, Map, Setup, counterfoil, wait};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Keys whose writes never reach the store.
 const LOST: [&str; 3] = ["lost-1", "\u{1b}[31mlost-2", "=lost-3"];
@@ -63,10 +64,19 @@ fn keep_old(path: &Path) {
 fn ask(harness: &Harness, token: Option<&Path>, arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(counterfoil());
     command.arg("divergences").args(arguments);
+    output(asking(command, harness, token))
+}
+
+/// The command, told whom to ask.
+fn asking(mut command: Command, harness: &Harness, token: Option<&Path>) -> Command {
     command.env("COUNTERFOIL_URL", format!("http://127.0.0.1:{}", harness.http()));
     if let Some(file) = token {
         command.env("COUNTERFOIL_TOKEN_FILE", file);
     }
+    command
+}
+
+fn output(mut command: Command) -> (Option<i32>, String, String) {
     let output = command.output().expect("the command runs");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     (output.status.code(), text(output.stdout), text(output.stderr))
@@ -135,6 +145,78 @@ fn what_is_lost_is_listed_taken_in_hand_ignored_and_exported() {
     let lines = printed(&harness, &token, &["export"]);
     assert_eq!(lines.lines().map(json).count(), LOST.len() + usize::try_from(OLD).unwrap());
     harness.stop();
+}
+
+/// A comparator that has found what is lost.
+fn with_what_is_lost() -> (Harness, PathBuf) {
+    let (harness, token) = started();
+    let (mut client, _) = Client::welcomed(&harness.socket(), "cart");
+    client.report("cart", 0, LOST.iter().map(|key| dual_put(key, b"v", || ())).collect());
+    client.bye();
+    wait::until("three confirmed divergences", || {
+        let found = listed(&harness, &token, &["--map", "cart", "--state", "confirmed"]);
+        (found.len() == LOST.len()).then_some(())
+    });
+    (harness, token)
+}
+
+#[test]
+fn top_shows_what_is_lost_as_text_or_says_how() {
+    let (harness, token) = with_what_is_lost();
+    let top = |arguments: &[&str], token: Option<&Path>| {
+        let mut command = Command::new(counterfoil());
+        command.arg("top").args(arguments);
+        output(asking(command, &harness, token))
+    };
+    let (code, text, error) = top(&["--once"], Some(&token));
+    assert_eq!(code, Some(0), "{error}");
+    for part in ["1 maps and their stores (1)", "cart", "missing", "lost-1", "\\u{1b}[31mlost-2"] {
+        assert!(text.contains(part), "{part} in:\n{text}");
+    }
+    assert!(!text.contains('\u{1b}'), "{text}");
+    let (code, _, error) = top(&[], Some(&token));
+    assert!(code == Some(2) && error.contains("--once prints one frame"), "{error}");
+    let (code, _, error) = top(&["--once"], None);
+    assert!(code == Some(2) && error.contains("401: no token"), "{error}");
+    let (code, _, error) = top(&["--every", "1ms"], Some(&token));
+    assert!(code == Some(2) && error.contains("write 100ms or more"), "{error}");
+    harness.stop();
+}
+
+#[test]
+fn top_in_a_terminal_shows_what_is_lost_and_leaves_the_terminal_as_it_was() {
+    let (harness, token) = with_what_is_lost();
+    let mut command = Command::new("script");
+    let typed = format!("stty rows 40 cols 160; stty -g; {} top; stty -g", counterfoil().display());
+    command.args(["--quiet", "--return", "--command", &typed, "/dev/null"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut terminal = asking(command, &harness, Some(&token)).spawn().expect("`script`, of bsdutils");
+    let (mut keys, mut screen) =
+        (terminal.stdin.take().expect("keys"), terminal.stdout.take().expect("a screen"));
+    let (mut shown, mut bytes) = (String::new(), [0; 4_096]);
+    let mut read_until = |part: &str| {
+        while !shown.contains(part) {
+            let read = screen.read(&mut bytes).expect("the screen");
+            assert!(read > 0, "it ended before {part}:\n{shown}");
+            shown.push_str(&String::from_utf8_lossy(&bytes[..read]));
+        }
+        shown.clone()
+    };
+    read_until("lost-1");
+    keys.write_all(b"q").expect("a key");
+    let shown = read_until("\u{1b}[?1049l");
+    let before = shown.split(['\r', '\n']).next().expect("settings of the terminal").to_owned();
+    let shown = shown + &rest(&mut screen);
+    assert!(terminal.wait().expect("it ends").success(), "{shown}");
+    assert_eq!(shown.matches(&before).count(), 2, "the settings of the terminal are as they were:\n{shown}");
+    harness.stop();
+}
+
+fn rest(screen: &mut impl Read) -> String {
+    let mut rest = Vec::new();
+    // A terminal whose program ended gives an error instead of an end.
+    _ = screen.read_to_end(&mut rest);
+    String::from_utf8_lossy(&rest).into_owned()
 }
 
 #[test]

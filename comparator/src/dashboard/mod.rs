@@ -28,7 +28,7 @@ mod overview;
 mod recent;
 mod sessions;
 mod shell;
-mod show;
+pub mod show;
 mod signing_in;
 mod sources;
 mod stores;

@@ -47,7 +47,7 @@ fn is_printable(letter: char) -> bool {
 }
 
 /// A time, in UTC.
-pub(super) fn time(unix_ns: i64) -> String {
+pub fn time(unix_ns: i64) -> String {
     let second =
         Timestamp::from_nanosecond(unix_ns.into()).map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
     second.unwrap_or_else(|_| format!("{unix_ns} ns after 1970"))
@@ -59,7 +59,7 @@ pub(super) fn rfc3339(unix_ns: i64) -> String {
 }
 
 /// A length of time in nanoseconds, in the two units that matter.
-pub(super) fn span(ns: i64) -> String {
+pub fn span(ns: i64) -> String {
     let ms = ns as f64 / 1e6;
     let whole_s = ns / S;
     match ns.unsigned_abs() {
@@ -75,13 +75,13 @@ pub(super) fn span(ns: i64) -> String {
 }
 
 /// The same of milliseconds.
-pub(super) fn span_ms(ms: f64) -> String {
+pub fn span_ms(ms: f64) -> String {
     #[allow(clippy::cast_possible_truncation, reason = "a float to integer cast saturates")]
     span((ms * 1e6) as i64)
 }
 
 /// A share from 0 to 1, in hundredths; never rounded up to all or down to nothing.
-pub(super) fn share(share: f64) -> String {
+pub fn share(share: f64) -> String {
     let percent = share * 100.0;
     if percent == 0.0 || share == 1.0 {
         return format!("{percent:.0} %");
@@ -96,7 +96,7 @@ pub(super) fn share(share: f64) -> String {
 }
 
 /// A count, its thousands apart.
-pub(super) fn count(count: u64) -> String {
+pub fn count(count: u64) -> String {
     let digits = count.to_string();
     let apart = |(place, digit): (usize, char)| {
         let comma = (place > 0 && (digits.len() - place).is_multiple_of(3)).then_some(',');
