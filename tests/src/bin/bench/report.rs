@@ -125,8 +125,8 @@ that segment is nearly full here. Time is the middle one of five openings, memor
 as it ships and without a journal, has taken in a write of each key, and reads and judges them as they become due; each is
 confirmed. Counted is the time from the instant at which the first key is due until the last one is known to be confirmed, so that
 nothing of taking keys, reading, digesting, waiting for the source's promise, judging and telling is left out. Its floor is a loop
-that makes the same reads, one after the other, through the same client library, and looks at each byte of each value. The two
-take turns, five rounds each; a speed is the middle one of its rounds, a ratio that of the speeds. The servers run on the same
+that makes the same reads, one after the other, through the same client library, and looks at each byte of each value. Of Redis the
+comparator may have four reads on their way over its connection, the loop one. The two take turns, five rounds each; a speed is the middle one of its rounds, a ratio that of the speeds. The servers run on the same
 machine, without durability, so the comparator has what they leave of it.
 
 **A sweep** is made by a comparator that knows a million keys at rest, over a table in Postgres with that many rows of a number and
